@@ -1,0 +1,87 @@
+//! What makes an analysis impossible. Dirty spans are not errors: they are counted in [`crate::diagnostics`].
+
+use std::path::PathBuf;
+
+/// A failure of the library, with what the user needs to mend it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A path could not be opened, read or written.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`, `list`.
+        action: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file is not what its first bytes promise, or no known format at all.
+    #[error("cannot read `{}`: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// A table lacks a column that spans need.
+    #[error("`{}` has no column for the {role}; its columns are {}", path.display(), columns.join(", "))]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// What the column would hold, such as `trace id`.
+        role: &'static str,
+        /// Field name to give to `--columns`, such as `trace_id`.
+        field: &'static str,
+        /// Columns that are there.
+        columns: Vec<String>,
+    },
+    /// The input holds no span to work on.
+    #[error("no spans found in {0}")]
+    NoSpans(String),
+    /// A window of time cannot be used.
+    #[error("{message}")]
+    Window {
+        /// What is wrong with it.
+        message: String,
+        /// What would be right.
+        hint: String,
+    },
+    /// The user named something that the input does not hold.
+    #[error("{message}")]
+    NotFound {
+        /// What was looked for and where.
+        message: String,
+        /// What there is instead.
+        hint: String,
+    },
+    /// An option's value cannot be understood.
+    #[error("{message}")]
+    Usage {
+        /// The wrong value.
+        message: String,
+        /// The values that would be right.
+        hint: String,
+    },
+    /// polars failed on a table.
+    #[error("polars: {0}")]
+    Polars(#[from] polars::error::PolarsError),
+    /// parquet failed on a file that we write.
+    #[error("parquet: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
+}
+
+impl Error {
+    /// What the user can do, if there is more to say than the message says.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Column { field, .. } => Some(format!("name it with `--columns {field}=<COLUMN>`")),
+            Self::NoSpans(_) => Some("`suspect inspect PATH` shows what was found in each file".to_owned()),
+            Self::Window { hint, .. } | Self::NotFound { hint, .. } | Self::Usage { hint, .. } => {
+                (!hint.is_empty()).then(|| hint.clone())
+            }
+            _ => None,
+        }
+    }
+}

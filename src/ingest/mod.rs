@@ -1,0 +1,47 @@
+//! Exports in, [`SpanFrame`] out: finds the files, sees through compression, recognises each format by its content
+//! and reads it, in parallel, into [`SpanBatch`]es.
+//!
+//! A parser turns bytes into spans through a [`Sink`], which checks ids and times and counts what it sets aside. It
+//! never fails on a record: it skips it and says where. Only a file that cannot be read at all is an error, and it
+//! ends that file, not the run.
+
+mod sink;
+
+pub use sink::{RawSpan, Sink};
+
+use crate::diagnostics::SourceReport;
+use crate::error::Error;
+use crate::span::{AttributeSelection, SpanFrame};
+use std::path::PathBuf;
+
+/// What to read and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Attributes to keep.
+    pub attributes: AttributeSelection,
+    /// The user's `--columns`, `field=COLUMN[:unit]` each; applies to tables of unknown shape.
+    pub columns: Vec<ColumnChoice>,
+}
+
+/// One `--columns` item: which column of a table holds a span field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnChoice {
+    /// Span field, such as `trace_id` or `duration`.
+    pub field: String,
+    /// Column of the table.
+    pub column: String,
+    /// Unit of a time or duration: `s`, `ms`, `us` or `ns`.
+    pub unit: Option<String>,
+}
+
+/// Spans read and how the reading went.
+#[derive(Debug)]
+pub struct Ingested {
+    /// All spans, in the order of paths and of records in them.
+    pub frame: SpanFrame,
+    /// A report a file, in the same order.
+    pub sources: Vec<SourceReport>,
+}
+
+/// Paths as the user gives them: files, folders, globs, `-`.
+pub type PathArgument = PathBuf;

@@ -1,0 +1,3 @@
+//! The `suspect` command.
+
+fn main() {}

@@ -1,0 +1,169 @@
+use super::{Dictionary, schema};
+use hashbrown::HashMap;
+use std::borrow::Cow;
+
+/// Whether an attribute describes the resource (process, host, pod) or the span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AttributeScope {
+    /// Resource attribute, the same for all spans of a process.
+    Resource,
+    /// Span attribute.
+    Span,
+}
+
+/// Which attributes `ingest` keeps. The others are not decoded.
+#[derive(Clone, Debug)]
+pub enum AttributeSelection {
+    /// Every attribute.
+    All,
+    /// Only these keys, in both scopes; sorted.
+    Keys(Vec<String>),
+}
+
+impl AttributeSelection {
+    /// Whether attributes with this key are kept.
+    #[must_use]
+    pub fn wants(&self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Keys(keys) => keys.binary_search_by(|known| known.as_str().cmp(key)).is_ok(),
+        }
+    }
+}
+
+/// A typed attribute value; texts are codes of [`AttributeTable::values`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AttributeValue {
+    /// A string.
+    String(u32),
+    /// A 64-bit integer.
+    Int(i64),
+    /// A double.
+    Double(f64),
+    /// A truth value.
+    Bool(bool),
+    /// A list or map, as JSON text.
+    Json(u32),
+}
+
+/// Scope and key of an attribute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttributeKey {
+    /// Resource or span.
+    pub scope: AttributeScope,
+    /// Key as the source has it, such as `http.request.method`.
+    pub key: String,
+}
+
+impl AttributeKey {
+    /// Name of the attribute's column in the canonical file.
+    #[must_use]
+    pub fn column_name(&self) -> String {
+        let key = &self.key;
+        let taken = key.starts_with(schema::RESOURCE_PREFIX)
+            || key.starts_with(schema::ATTRIBUTES_PREFIX)
+            || schema::INTRINSIC.contains(&key.as_str())
+            || [schema::RESOURCE_JSON, schema::ATTRIBUTES_JSON].contains(&key.as_str());
+        match self.scope {
+            AttributeScope::Resource => format!("{}{key}", schema::RESOURCE_PREFIX),
+            AttributeScope::Span if taken => format!("{}{key}", schema::ATTRIBUTES_PREFIX),
+            AttributeScope::Span => key.clone(),
+        }
+    }
+
+    /// The attribute that a canonical file keeps in column `name`.
+    #[must_use]
+    pub fn from_column_name(name: &str) -> Self {
+        let (scope, key) =
+            match (name.strip_prefix(schema::RESOURCE_PREFIX), name.strip_prefix(schema::ATTRIBUTES_PREFIX)) {
+                (Some(key), _) => (AttributeScope::Resource, key),
+                (None, Some(key)) => (AttributeScope::Span, key),
+                (None, None) => (AttributeScope::Span, name),
+            };
+        Self { scope, key: key.to_owned() }
+    }
+}
+
+/// The values of one attribute: `values[i]` belongs to span row `rows[i]`; `rows` ascend, a row appears at most once.
+#[derive(Clone, Debug, Default)]
+pub struct AttributeColumn {
+    /// Span rows that carry the attribute, ascending.
+    pub rows: Vec<u32>,
+    /// Their values.
+    pub values: Vec<AttributeValue>,
+}
+
+/// All attributes kept, a sparse column a key.
+#[derive(Clone, Debug, Default)]
+pub struct AttributeTable {
+    keys: Vec<AttributeKey>,
+    columns: Vec<AttributeColumn>,
+    /// Column by key, resource scope first.
+    index: [HashMap<Box<str>, u32, foldhash::fast::FixedState>; 2],
+    /// Texts of string and JSON values.
+    pub values: Dictionary,
+}
+
+impl AttributeTable {
+    /// Index of the column for `key`, added if it is new; pass it to [`AttributeTable::push`].
+    pub fn column_index(&mut self, scope: AttributeScope, key: &str) -> u32 {
+        let index = &mut self.index[scope as usize];
+        if let Some(&column) = index.get(key) {
+            return column;
+        }
+        let column = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        index.insert(key.into(), column);
+        self.keys.push(AttributeKey { scope, key: key.to_owned() });
+        self.columns.push(AttributeColumn::default());
+        column
+    }
+
+    /// Gives span row `row` the value; `row` is at least every row pushed before. The first value of a row stands.
+    pub fn push(&mut self, column: u32, row: u32, value: AttributeValue) {
+        let column = &mut self.columns[column as usize];
+        if column.rows.last() != Some(&row) {
+            column.rows.push(row);
+            column.values.push(value);
+        }
+    }
+
+    /// The column of an attribute, if any span has it.
+    #[must_use]
+    pub fn get(&self, scope: AttributeScope, key: &str) -> Option<&AttributeColumn> {
+        self.index[scope as usize].get(key).map(|&column| &self.columns[column as usize])
+    }
+
+    /// All attributes, ordered by scope and key.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<(&AttributeKey, &AttributeColumn)> {
+        let mut all: Vec<_> = self.keys.iter().zip(&self.columns).collect();
+        all.sort_unstable_by_key(|&(key, _)| key);
+        all
+    }
+
+    /// A value as text, for grouping and display.
+    #[must_use]
+    pub fn text(&self, value: AttributeValue) -> Cow<'_, str> {
+        match value {
+            AttributeValue::String(code) | AttributeValue::Json(code) => Cow::Borrowed(self.values.get(code)),
+            AttributeValue::Int(value) => Cow::Owned(value.to_string()),
+            AttributeValue::Double(value) => Cow::Owned(value.to_string()),
+            AttributeValue::Bool(value) => Cow::Borrowed(if value { "true" } else { "false" }),
+        }
+    }
+
+    /// Appends the attributes of a batch whose first span has row `first_row` here.
+    pub(super) fn absorb(&mut self, other: Self, first_row: u32) {
+        let codes = self.values.absorb(&other.values);
+        for (key, column) in other.keys.into_iter().zip(other.columns) {
+            let index = self.column_index(key.scope, &key.key) as usize;
+            let target = &mut self.columns[index];
+            target.rows.extend(column.rows.iter().map(|row| row + first_row));
+            target.values.extend(column.values.iter().map(|&value| match value {
+                AttributeValue::String(code) => AttributeValue::String(codes[code as usize]),
+                AttributeValue::Json(code) => AttributeValue::Json(codes[code as usize]),
+                plain => plain,
+            }));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Moments, windows and durations as the user writes and reads them.
