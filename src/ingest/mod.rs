@@ -6,11 +6,11 @@
 //! ends that file, not the run.
 
 mod sink;
+mod source;
 
 pub use sink::{RawSpan, Sink};
 
 use crate::diagnostics::SourceReport;
-use crate::error::Error;
 use crate::span::{AttributeSelection, SpanFrame};
 use std::path::PathBuf;
 
