@@ -1,0 +1,4 @@
+"""Uses all the CPU it is given: the noisy neighbour."""
+
+while True:
+    pass
