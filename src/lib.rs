@@ -3,5 +3,6 @@
 pub mod diagnostics;
 pub mod error;
 pub mod ingest;
+pub mod normalize;
 pub mod span;
 pub mod time;
