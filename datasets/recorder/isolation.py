@@ -53,7 +53,7 @@ class CpuGroup:
     @classmethod
     @contextmanager
     def for_shop(cls):
-        group = cls(CPU_CGROUPS / f"shop-{os.getppid()}")
+        group = cls(CPU_CGROUPS / "shop")
         try:
             (group.path / "cpu.shares").write_text(str(MAX_SHARES))
             group.add(os.getpid())
@@ -72,3 +72,25 @@ class CpuGroup:
 
     def add(self, pid: int) -> None:
         (self.path / "cgroup.procs").write_text(str(pid))
+
+
+@contextmanager
+def ballast():
+    """Keeps every CPU awake with loops that give way to anything else.
+
+    A core that wakes up, and one whose sibling is busy, are slow; with ballast
+    they are so all the time, not just when the rest of the machine has work.
+    """
+    group = CpuGroup(CPU_CGROUPS / "shop-ballast")
+    burner = [sys.executable, Path(__file__).parent / "burner.py"]
+    burners = [subprocess.Popen(burner) for _ in range(os.cpu_count())]
+    try:
+        (group.path / "cpu.idle").write_text("1")
+        for process in burners:
+            group.add(process.pid)
+        yield
+    finally:
+        for process in burners:
+            process.kill()
+            process.wait()
+        group.path.rmdir()

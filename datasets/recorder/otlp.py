@@ -4,7 +4,6 @@ import base64
 import gzip
 import io
 import json
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 KINDS = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
 STATUSES = ["UNSET", "OK", "ERROR"]
+LENGTH_BYTES = 4
 
 
 @dataclass
@@ -50,16 +50,27 @@ def read(folder: Path) -> list[Span]:
 
 
 def requests_of(file: Path) -> Iterator[dict]:
-    content = decompress(file)
-    if ".jsonl" in file.suffixes:
-        yield from map(json.loads, content.splitlines())
+    for frame in frames_of(file):
+        if is_json(file):
+            yield json.loads(frame)
+        else:
+            message = ExportTraceServiceRequest.FromString(frame[LENGTH_BYTES:])
+            # Protobuf's own JSON differs from OTLP's in its ids, which are base64.
+            yield MessageToDict(message, use_integers_for_enums=True)
+
+
+def frames_of(file: Path) -> Iterator[bytes]:
+    """The export requests with their framing, line end or length, still on."""
+    stream = io.BytesIO(decompress(file))
+    if is_json(file):
+        yield from stream
         return
-    stream = io.BytesIO(content)
-    while header := stream.read(4):
-        (length,) = struct.unpack(">I", header)
-        message = ExportTraceServiceRequest.FromString(stream.read(length))
-        # Protobuf's own JSON differs from OTLP's in its ids, which are base64.
-        yield MessageToDict(message, use_integers_for_enums=True)
+    while header := stream.read(LENGTH_BYTES):
+        yield header + stream.read(int.from_bytes(header))
+
+
+def is_json(file: Path) -> bool:
+    return ".jsonl" in file.suffixes
 
 
 def decompress(file: Path) -> bytes:

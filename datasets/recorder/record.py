@@ -42,7 +42,7 @@ def main() -> None:
     incident = INCIDENTS[options.incident]
     with tempfile.TemporaryDirectory(prefix="shop-") as directory:
         work = Path(directory)
-        with isolation.CpuGroup.for_shop() as cpu:
+        with isolation.ballast(), isolation.CpuGroup.for_shop() as cpu:
             moments = record(incident, options.window_seconds, work, cpu)
         write(options.output / options.incident, options.incident, incident, moments, work)
 
