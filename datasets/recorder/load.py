@@ -11,7 +11,6 @@ import signal
 
 import httpx
 
-CUSTOMERS_PER_SECOND = 4.2
 BUYERS = 0.35
 BUYERS_DURING_SALE = 0.85
 PRODUCTS = 600
@@ -55,7 +54,7 @@ class Customer:
         await self.shop.post("/checkout", json={"user": self.number, "card": card})
 
 
-async def run(seconds: float, seed: int) -> None:
+async def run(seconds: float, customers_per_second: float, seed: int) -> None:
     buyers = BUYERS
     loop = asyncio.get_running_loop()
 
@@ -77,15 +76,16 @@ async def run(seconds: float, seed: int) -> None:
             await asyncio.sleep(now - loop.time())
             visits.create_task(Customer(number, seed, shop).visit(buyers))
             number += 1
-            now += arrivals.expovariate(CUSTOMERS_PER_SECOND)
+            now += arrivals.expovariate(customers_per_second)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--customers-per-second", type=float, required=True)
     parser.add_argument("--seed", type=int, required=True)
     options = parser.parse_args()
-    asyncio.run(run(options.seconds, options.seed))
+    asyncio.run(run(options.seconds, options.customers_per_second, options.seed))
 
 
 main()

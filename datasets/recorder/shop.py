@@ -92,8 +92,11 @@ class Shop:
         self.running[name] = self.start_service(name, version, 2, features)
         stop(old)
 
-    def start_load(self, seconds: float, seed: int) -> None:
-        self.load = spawn("load.py", "--seconds", seconds, "--seed", seed)
+    def start_load(self, seconds: float, customers_per_second: float, seed: int) -> None:
+        self.load = spawn(
+            "load.py", "--seconds", seconds,
+            "--customers-per-second", customers_per_second, "--seed", seed,
+        )  # fmt: skip
 
     def start_sale(self) -> None:
         self.load.send_signal(signal.SIGUSR1)
