@@ -104,9 +104,23 @@ pub struct Forest {
     /// Services, those that report spans first.
     pub services: Vec<Service>,
     kinds: Vec<SpanKind>,
+    names: Vec<String>,
 }
 
 impl Forest {
+    /// Name of an operation, ids folded.
+    #[must_use]
+    pub fn operation_name(&self, operation: Operation) -> &str {
+        self.names.get(operation.name as usize).map_or("", String::as_str)
+    }
+
+    /// An order of operations that depends on names only, never on the order in which they were read.
+    #[must_use]
+    pub fn sort_key(&self, operation: Operation) -> (&str, &str, SpanKind, &str) {
+        let service = |index: u32| self.services[index as usize].name.as_str();
+        (service(operation.service), self.operation_name(operation), operation.kind, operation.peer.map_or("", service))
+    }
+
     /// Number of traces.
     #[must_use]
     pub fn n_traces(&self) -> usize {
@@ -192,6 +206,7 @@ pub fn forest(frame: &mut SpanFrame) -> (Forest, Repairs) {
     detach(&mut forest, &mut repairs);
     peer::name_operations(frame, &mut forest, &facts, &mut repairs);
     weigh(&mut forest, &facts.weight, &mut repairs);
+    forest.names = frame.names.iter().map(str::to_owned).collect();
     (forest, repairs)
 }
 
