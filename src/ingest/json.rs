@@ -70,11 +70,6 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    /// A cursor on the same text that stands elsewhere.
-    pub(super) fn moved_to(&self, at: usize) -> Self {
-        Self { bytes: self.bytes, at }
-    }
-
     /// Passes over blanks, and over commas and record separators between top-level values; true at the end of text.
     pub(super) fn at_end(&mut self) -> bool {
         while let Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | 0x1E | 0) = self.bytes.get(self.at) {

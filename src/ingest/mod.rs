@@ -7,6 +7,7 @@
 
 mod discover;
 mod jaeger;
+mod jaeger_tags;
 mod json;
 mod otlp_json;
 mod otlp_proto;

@@ -91,8 +91,6 @@ pub(super) struct Wanted {
     pub(super) any: bool,
     pub(super) scope: bool,
     pub(super) exceptions: bool,
-    pub(super) tracestate: bool,
-    pub(super) status_description: bool,
 }
 
 impl Wanted {
@@ -105,8 +103,6 @@ impl Wanted {
             any,
             scope: selection.wants(schema::SCOPE_NAME) || selection.wants(schema::SCOPE_VERSION),
             exceptions: selection.wants(EXCEPTION_TYPE) || selection.wants(EXCEPTION_MESSAGE),
-            tracestate: selection.wants(schema::TRACESTATE),
-            status_description: selection.wants(schema::STATUS_DESCRIPTION),
         }
     }
 }
