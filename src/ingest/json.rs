@@ -53,6 +53,9 @@ impl Kind {
     }
 }
 
+/// Bytes of a string that are looked at one by one: the length of a span id and its quote.
+const NEAR: usize = 17;
+
 /// Progress through the members of an object or the elements of an array.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Items {
@@ -237,7 +240,10 @@ impl<'a> Cursor<'a> {
         self.at += 1;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            match memchr::memchr3(b'"', b'\\', b'\n', rest) {
+            // Most strings are keys and ids, which end before a vector search has begun.
+            let near = rest.iter().take(NEAR).position(|byte| matches!(byte, b'"' | b'\\' | b'\n'));
+            let far = || memchr::memchr3(b'"', b'\\', b'\n', rest.get(NEAR..)?).map(|offset| offset + NEAR);
+            match near.or_else(far) {
                 Some(offset) => {
                     self.at += offset;
                     match self.bytes[self.at] {

@@ -1,6 +1,6 @@
 //! OTLP's `KeyValue` and `AnyValue` in JSON.
 
-use super::json::{Cursor, Items, Kind, Step};
+use super::json::{Cursor, Kind, Step};
 use super::values::{self, MAX_VALUE_DEPTH, Value};
 use std::borrow::Cow;
 
@@ -66,12 +66,6 @@ fn value_at_depth<'a>(cursor: &mut Cursor<'a>, depth: u32) -> Step<Option<Value<
     let mut value = None;
     while let Some(key) = cursor.key(&mut members)? {
         let read = match &*key {
-            "stringValue" | "string_value" | "StringValue" | "bytesValue" | "bytes_value" | "BytesValue" => {
-                cursor.text()?.map(Value::String)
-            }
-            "boolValue" | "bool_value" | "BoolValue" => cursor.text()?.map(|text| Value::Bool(text == "true")),
-            "intValue" | "int_value" | "IntValue" => cursor.text()?.map(integer),
-            "doubleValue" | "double_value" | "DoubleValue" => cursor.text()?.map(double),
             "arrayValue" | "array_value" | "ArrayValue" => {
                 json_text(cursor, |cursor, out| write_values(cursor, out, false, depth))?
             }
@@ -80,14 +74,27 @@ fn value_at_depth<'a>(cursor: &mut Cursor<'a>, depth: u32) -> Step<Option<Value<
             }
             // Go's own JSON of the protobuf structs.
             "Value" | "value" => value_at_depth(cursor, depth + 1)?,
-            _ => {
-                cursor.skip()?;
-                None
-            }
+            _ => scalar(&key, cursor)?,
         };
         value = value.or(read);
     }
     Ok(value)
+}
+
+/// Value of the `AnyValue` member `key`, which comes next; `None` if it is no scalar.
+fn scalar<'a>(key: &str, cursor: &mut Cursor<'a>) -> Step<Option<Value<'a>>> {
+    Ok(match key {
+        "stringValue" | "string_value" | "StringValue" | "bytesValue" | "bytes_value" | "BytesValue" => {
+            cursor.text()?.map(Value::String)
+        }
+        "boolValue" | "bool_value" | "BoolValue" => cursor.text()?.map(|text| Value::Bool(text == "true")),
+        "intValue" | "int_value" | "IntValue" => cursor.text()?.map(integer),
+        "doubleValue" | "double_value" | "DoubleValue" => cursor.text()?.map(double),
+        _ => {
+            cursor.skip()?;
+            None
+        }
+    })
 }
 
 fn integer(text: Cow<str>) -> Value {
@@ -176,33 +183,39 @@ fn write_value(cursor: &mut Cursor, out: &mut String, depth: u32) -> Step<()> {
         cursor.skip()?;
         return write_null(out);
     }
-    if cursor.kind()? == Kind::Array {
-        return write_list(cursor, out, depth);
-    }
-    let mut nested = *cursor;
-    if cursor.kind()? == Kind::Object
-        && let Some(members) = nested.object()?
-        && let Some((keyed, mut place)) = list_member(nested, members)?
-    {
-        cursor.skip()?;
-        return write_values(&mut place, out, keyed, depth);
-    }
-    // The depth goes along, or lists and wrappers in turn would nest without bound.
-    match value_at_depth(cursor, depth)? {
-        Some(value) => value.write_json(out),
-        None => return write_null(out),
-    }
-    Ok(())
-}
-
-/// Where the array or key-value list of an `AnyValue` stands, and whether it is keyed.
-fn list_member<'a>(mut cursor: Cursor<'a>, mut members: Items) -> Step<Option<(bool, Cursor<'a>)>> {
-    while let Some(key) = cursor.key(&mut members)? {
-        match &*key {
-            "arrayValue" | "array_value" | "ArrayValue" => return Ok(Some((false, cursor))),
-            "kvlistValue" | "kvlist_value" | "KvlistValue" => return Ok(Some((true, cursor))),
-            _ => cursor.skip()?,
+    match cursor.kind()? {
+        Kind::Array => return write_list(cursor, out, depth),
+        Kind::Object => {}
+        _ => {
+            let plain = value_at_depth(cursor, depth)?;
+            return write_or_null(plain, out);
         }
     }
-    Ok(None)
+    let Some(mut members) = cursor.object()? else { return Ok(()) };
+    let mut written = false;
+    while let Some(key) = cursor.key(&mut members)? {
+        match &*key {
+            _ if written => cursor.skip()?,
+            "arrayValue" | "array_value" | "ArrayValue" => write_values(cursor, out, false, depth)?,
+            "kvlistValue" | "kvlist_value" | "KvlistValue" => write_values(cursor, out, true, depth)?,
+            "Value" | "value" => write_value(cursor, out, depth + 1)?,
+            _ => {
+                if let Some(value) = scalar(&key, cursor)? {
+                    value.write_json(out);
+                    written = true;
+                }
+                continue;
+            }
+        }
+        written = true;
+    }
+    if written { Ok(()) } else { write_null(out) }
+}
+
+fn write_or_null(value: Option<Value>, out: &mut String) -> Step<()> {
+    match value {
+        Some(value) => value.write_json(out),
+        None => out.push_str("null"),
+    }
+    Ok(())
 }
