@@ -1,1 +1,3 @@
-fn main() {}
+//! All integration tests, a module a stage.
+
+mod ingest_text;
