@@ -1,7 +1,13 @@
-//! Root-cause analysis of latency and error regressions from exported tracing spans.
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod canonical;
+pub mod cli;
 
 pub mod diagnostics;
 pub mod error;
 pub mod ingest;
+pub mod inspect;
+pub mod report;
 pub mod span;
 pub mod time;
+pub mod window;
