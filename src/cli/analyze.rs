@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   suspect analyze traces/                                            find the change, too
   suspect analyze traces/ --regression 14:05..14:20                  against all before 14:05
-  suspect analyze traces/ --baseline ..+10m --regression -10m..      the first ten minutes, the last ten
+  suspect analyze traces/ --baseline ..+10m --regression -10m..      its first and last minutes
   suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
   suspect analyze new/ --baseline-data old/ --format json -o report.json
 

@@ -1,4 +1,4 @@
-use super::{Color, Exit, OutputArgs, messages, output, progress::Progress};
+use super::{Color, Exit, Format, OutputArgs, messages, output, progress::Progress};
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::ingest::{self, Ingested};
@@ -6,7 +6,7 @@ use crate::window::WindowWarning;
 use anstream::{AutoStream, ColorChoice};
 use std::io::{ErrorKind, Write};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What every command has at hand: the terminal's manners.
 #[derive(Debug)]
@@ -55,26 +55,16 @@ impl Context {
         self.warn(&lines);
     }
 
-    /// Writes a result to `--output`, or to standard output; styles are stripped where they are not wanted.
+    /// Writes a result to `--output`, whole or not at all, or to standard output.
+    ///
+    /// Terminal text loses its styles where they are not wanted; JSON goes out byte for byte.
     pub fn write(&self, text: &str, args: &OutputArgs) -> Result<(), Error> {
-        self.write_to(text, args.output.as_deref())
-    }
-
-    /// Writes a result to a file, whole or not at all, or to standard output.
-    pub fn write_to(&self, text: &str, file: Option<&Path>) -> Result<(), Error> {
-        if let Some(path) = file.filter(|path| path.as_os_str() != "-") {
-            let plain = match self.color {
-                ColorChoice::Always => text.to_owned(),
-                _ => anstream::adapter::strip_str(text).to_string(),
-            };
-            return output::write_file(path, plain.as_bytes());
-        }
-        let mut stdout = AutoStream::new(std::io::stdout().lock(), self.color_of(&std::io::stdout()));
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            // The reader has seen enough, as in `suspect ... | head`.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            Err(source) => Err(Error::Io { action: "write", path: "standard output".into(), source }),
-            Ok(()) => Ok(()),
+        let is_plain = args.format == Format::Json;
+        match args.output.as_deref().filter(|path| path.as_os_str() != "-") {
+            Some(path) if is_plain || self.color == ColorChoice::Always => output::write_file(path, text.as_bytes()),
+            Some(path) => output::write_file(path, anstream::adapter::strip_str(text).to_string().as_bytes()),
+            None if is_plain => print(text, ColorChoice::AlwaysAnsi),
+            None => print(text, self.color_of(&std::io::stdout())),
         }
     }
 
@@ -96,6 +86,17 @@ impl Context {
             ColorChoice::Auto => AutoStream::choice(stream),
             chosen => chosen,
         }
+    }
+}
+
+/// Writes to standard output, with styles or without.
+pub(super) fn print(text: &str, color: ColorChoice) -> Result<(), Error> {
+    let mut stdout = AutoStream::new(std::io::stdout().lock(), color);
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // The reader has seen enough, as in `suspect ... | head`.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(source) => Err(Error::Io { action: "write", path: "standard output".into(), source }),
+        Ok(()) => Ok(()),
     }
 }
 

@@ -11,9 +11,9 @@ Examples:
   suspect convert traces/ -o spans.parquet
   suspect convert 'logs/*.json.gz' more.csv -o spans.parquet --force";
 
-/// Writes spans of any format into one Parquet file that `suspect` and SQL engines read fast.
+/// Writes spans of any format into one Parquet file.
 ///
-/// The file has one row a span, ids and names as text, times as 64-bit nanoseconds since 1970 and a column an
+/// `suspect` and SQL engines read it fast. It has one row a span, ids and names as text, times as 64-bit nanoseconds since 1970 and a column an
 /// attribute, sorted by start. Every span read is kept as it is, duplicates too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = epilogue(EXAMPLES))]

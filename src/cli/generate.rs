@@ -1,5 +1,6 @@
-use super::{Cli, Context, Exit, epilogue};
+use super::{Cli, Exit, context, epilogue};
 use crate::error::Error;
+use anstream::ColorChoice;
 use clap::CommandFactory;
 
 /// Prints a completion script for a shell.
@@ -24,13 +25,16 @@ pub(super) struct ManArgs {
     command: Option<String>,
 }
 
-pub(super) fn completions(args: &CompletionsArgs, context: &Context) -> Result<Exit, Error> {
+/// What manual pages say they belong to.
+const SOURCE: &str = concat!("suspect ", env!("CARGO_PKG_VERSION"));
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit, Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "suspect", &mut script);
-    write(&script, context)
+    write(&script)
 }
 
-pub(super) fn man(args: &ManArgs, context: &Context) -> Result<Exit, Error> {
+pub(super) fn man(args: &ManArgs) -> Result<Exit, Error> {
     let mut program = Cli::command();
     program.build();
     let command = match &args.command {
@@ -42,11 +46,11 @@ pub(super) fn man(args: &ManArgs, context: &Context) -> Result<Exit, Error> {
     };
     let mut page = Vec::new();
     let failed = |source| Error::Io { action: "write", path: "the manual page".into(), source };
-    clap_mangen::Man::new(command).render(&mut page).map_err(failed)?;
-    write(&page, context)
+    clap_mangen::Man::new(command).source(SOURCE).manual("Suspect Manual").render(&mut page).map_err(failed)?;
+    write(&page)
 }
 
-fn write(text: &[u8], context: &Context) -> Result<Exit, Error> {
-    context.write_to(&String::from_utf8_lossy(text), None)?;
+fn write(text: &[u8]) -> Result<Exit, Error> {
+    context::print(&String::from_utf8_lossy(text), ColorChoice::AlwaysAnsi)?;
     Ok(Exit::Complete)
 }

@@ -11,9 +11,9 @@ Examples:
   suspect inspect 'exports/*.json.gz' --format json -o inspection.json
   zcat spans.json.gz | suspect inspect -";
 
-/// Shows what the input holds: formats, services, time range, data quality, windows worth trying.
+/// Shows what the input holds and which windows are worth trying.
 ///
-/// Reads everything and analyses nothing. Start here, and take the windows for `suspect analyze` from its last lines.
+/// Formats, services, time range, error share and data quality. Reads everything and analyses nothing. Start here, and take the windows for `suspect analyze` from its last lines.
 #[derive(Debug, clap::Args)]
 #[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
@@ -36,7 +36,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     };
     context.write(&text, &args.output)?;
     if inspection.n_spans == 0 {
-        return Err(context::no_spans(&args.input.paths));
+        return Err(Error::NotFound {
+            message: context::no_spans(&args.input.paths).to_string(),
+            hint: "the formats and problems of each file are listed above".to_owned(),
+        });
     }
     Ok(exit)
 }

@@ -81,7 +81,7 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Everywhere")]
 struct GlobalArgs {
-    /// Use at most N threads; the result is the same with any number [default: one a core]
+    /// Use at most N threads; the result is the same with any number [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// When to use colour; `auto` obeys `NO_COLOR`
@@ -135,8 +135,8 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args, &context),
         Command::Trace(args) => trace::run(args, &context),
         Command::Graph(args) => graph::run(args, &context),
-        Command::Completions(args) => generate::completions(args, &context),
-        Command::Man(args) => generate::man(args, &context),
+        Command::Completions(args) => generate::completions(args),
+        Command::Man(args) => generate::man(args),
     };
     match result {
         Ok(Exit::Complete) => ExitCode::SUCCESS,

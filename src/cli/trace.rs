@@ -9,7 +9,9 @@ Examples:
   suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/
   suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/ --format json";
 
-/// Shows one trace: its spans as a waterfall, and the critical path that made it take as long as it did.
+/// Shows one trace as a waterfall with its critical path.
+///
+/// The critical path is what made the trace take as long as it did: shorten a span on it, and the trace ends sooner.
 #[derive(Debug, clap::Args)]
 #[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {

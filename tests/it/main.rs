@@ -1,1 +1,8 @@
-fn main() {}
+//! Tests of the library's stages and of the program, in one binary because each would link all of polars.
+
+mod cli;
+mod inspect;
+mod layering;
+mod text;
+mod time;
+mod window;
