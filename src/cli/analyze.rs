@@ -32,10 +32,10 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub input: InputArgs,
-    /// When all was well
+    /// When all was well [default: the data before the regression]
     #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
     pub baseline: Option<String>,
-    /// What is to be explained
+    /// What is to be explained [default: the data after the baseline]
     #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
     pub regression: Option<String>,
     /// Data from when all was well, to compare the positional paths with

@@ -13,8 +13,8 @@ Examples:
 
 /// Writes spans of any format into one Parquet file.
 ///
-/// `suspect` and SQL engines read it fast. It has one row a span, ids and names as text, times as 64-bit nanoseconds since 1970 and a column an
-/// attribute, sorted by start. Every span read is kept as it is, duplicates too.
+/// `suspect` and SQL engines read it fast. It has one row a span, ids and names as text, times as 64-bit nanoseconds
+/// since 1970 and a column an attribute, sorted by start.
 #[derive(Debug, clap::Args)]
 #[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {

@@ -65,7 +65,9 @@ fn facts(inspection: &Inspection) -> String {
 fn timeline_line(timeline: &Timeline) -> String {
     let rates = timeline.per_minute();
     let largest = rates.iter().copied().max().unwrap_or(0);
-    format!("{}  █ {}, each {}", sparkline(&rates), count(largest), format_ns(timeline.step_ns))
+    // Steps are round, so what stands behind the point is nothing.
+    let step = format_ns(timeline.step_ns).replace(".00 ", " ").replace(".0 ", " ");
+    format!("{}  at most {}, steps of {step}", sparkline(&rates), count(largest))
 }
 
 fn services(inspection: &Inspection) -> String {

@@ -182,13 +182,15 @@ fn sign(difference: f64) -> i64 {
 /// The middle of the time in which sorted roots start; the middle trace's start if that leaves either side thin.
 fn middle(roots: &[Root]) -> i64 {
     let (first, last) = (roots[0].start_unix_ns, roots[roots.len() - 1].start_unix_ns);
-    let by_time = i64::midpoint(first, last) + 1;
-    // A whole second, where that is a small part of the data, reads better.
-    let by_time = if last.saturating_sub(first) < 600_000_000_000 {
-        by_time
-    } else {
-        by_time - by_time.rem_euclid(1_000_000_000)
+    // As round as it can be and still lie within a percent of the middle.
+    let unit = match last.saturating_sub(first) {
+        100_000_000_000.. => 1_000_000_000,
+        100_000_000..100_000_000_000 => 1_000_000,
+        100_000..100_000_000 => 1_000,
+        _ => 1,
     };
+    let by_time = i64::midpoint(first, last) + 1;
+    let by_time = by_time.saturating_sub(by_time.rem_euclid(unit));
     let before = |split: i64| roots.partition_point(|root| root.start_unix_ns < split);
     let fewest = (roots.len() / 5).max(1);
     if (fewest..=roots.len() - fewest).contains(&before(by_time)) {

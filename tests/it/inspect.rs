@@ -116,13 +116,105 @@ fn an_inspection_reads_well_on_a_terminal_and_obeys_no_name() {
     let text = report::inspect::render(&inspection(&shop(), shop_source()));
     let plain = anstream::adapter::strip_str(&text).to_string();
     assert!(plain.lines().all(|line| line.chars().count() <= report::WIDTH), "{plain}");
-    insta::assert_snapshot!(plain, @"");
+    insta::assert_snapshot!(plain, @r#"
+    input       1 file, 1.2 kB
+    formats     OTLP JSON
+    spans       4 of 7 read; 3 set aside
+    traces      2
+    services    3 services, 4 operations
+    errors      25 % of spans
+    time        2024-05-01T14:00:00Z..2024-05-01T14:01:30.01Z, 90.0 s
+    spans/min   █············································▃ at most 90, steps of 2 s
+
+    service                                             spans  operations   errors        p50        p95
+    shop                                                    2           2      0 %    7.50 ms    9.75 ms
+    \u{1b}[31mcart                                          1           1    100 %    10.0 ms    10.0 ms
+    cart                                                    1           1      0 %    4.00 ms    4.00 ms
+
+    data quality
+               1     25 %  of spans name a parent that is not in the data
+               1     50 %  of traces have no root span
+               1     25 %  of spans name no kind; it is inferred from the calls
+               2     29 %  of spans read set aside: spans without a start time
+               1     14 %  of spans read set aside: spans read more than once
+
+    windows worth trying
+      --baseline ..14:00:45 --regression 14:00:45..
+          split in the middle, as no change for the worse stands out
+    "#);
 }
 
 #[test]
 fn an_inspection_is_a_document_with_keys_in_a_fixed_order() {
     let text = report::json(&inspection(&shop()[..2], SourceReport::default()));
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    {
+      "schema_version": 1,
+      "formats": [],
+      "n_spans_read": 2,
+      "n_spans": 2,
+      "set_aside": {},
+      "n_traces": 1,
+      "services": [
+        "cart",
+        "shop"
+      ],
+      "n_operations": 2,
+      "start_unix_ns": 1714572000000000000,
+      "end_unix_ns": 1714572000010000000,
+      "error_ratio": 0.0,
+      "quality": {
+        "n_orphans": 0,
+        "orphan_ratio": 0.0,
+        "n_without_kind": 0,
+        "without_kind_ratio": 0.0,
+        "n_traces_without_root": 0,
+        "without_root_ratio": 0.0,
+        "n_duplicates": 0
+      },
+      "timeline": {
+        "start_unix_ns": 1714572000000000000,
+        "step_ns": 1000000,
+        "n_spans": [
+          2
+        ]
+      },
+      "windows": [],
+      "service_details": [
+        {
+          "service": "cart",
+          "n_spans": 1,
+          "n_operations": 1,
+          "error_ratio": 0.0,
+          "p50_ms": 4.0,
+          "p95_ms": 4.0
+        },
+        {
+          "service": "shop",
+          "n_spans": 1,
+          "n_operations": 1,
+          "error_ratio": 0.0,
+          "p50_ms": 10.0,
+          "p95_ms": 10.0
+        }
+      ],
+      "sources": [
+        {
+          "path": "",
+          "format": "",
+          "compression": "",
+          "n_bytes": 0,
+          "n_spans": 0,
+          "set_aside": {},
+          "n_skipped_records": 0,
+          "skipped_records": [],
+          "truncated": false,
+          "error": null,
+          "notes": []
+        }
+      ]
+    }
+    "#);
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn text_that_is_no_moment_is_refused_with_examples() {
 #[test]
 fn moments_beyond_64_bit_nanoseconds_are_refused() {
     for text in [
-        "9999-12-31T23:59:59Z",
+        "9998-12-31T23:59:59Z",
         "0001-01-01",
         "99999999999",
         "99999999999999999999",
