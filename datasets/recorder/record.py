@@ -46,15 +46,13 @@ def main() -> None:
     incident = INCIDENTS[options.incident]
     with tempfile.TemporaryDirectory(prefix="shop-") as directory:
         work = Path(directory)
-        with isolation.ballast(), isolation.CpuGroup.for_shop() as cpu:
-            moments = record(incident, options.window_seconds, work, cpu)
+        with isolation.real_time(), isolation.ballast():
+            moments = record(incident, options.window_seconds, work)
         write(options.output / options.incident, options.incident, incident, moments, work)
 
 
-def record(
-    incident: Incident, window_seconds: int, directory: Path, cpu: isolation.CpuGroup
-) -> dict:
-    shop = Shop(directory, cpu)
+def record(incident: Incident, window_seconds: int, directory: Path) -> dict:
+    shop = Shop(directory)
     try:
         shop.start()
         incident.prepare(shop)

@@ -32,13 +32,13 @@ FIRST_VERSION = "1.4.0"
 
 
 class Shop:
-    def __init__(self, directory: Path, cpu: CpuGroup):
+    def __init__(self, directory: Path):
         self.directory = directory
-        self.cpu = cpu
         self.hosts = Hosts(directory)
         self.database = database.Database(directory)
         self.running: dict[str, subprocess.Popen] = {}
         self.helpers: list[subprocess.Popen] = []
+        self.containers: list[CpuGroup] = []
         self.receiver: subprocess.Popen | None = None
         self.load: subprocess.Popen | None = None
 
@@ -121,7 +121,8 @@ class Shop:
 
     def crowd(self, name: str, cores: float, period_seconds: float) -> None:
         """Squeezes a service and a CPU-hungry neighbour into one CPU limit."""
-        container = self.cpu.child(name)
+        container = CpuGroup(name)
+        self.containers.append(container)
         container.limit(cores, period_seconds)
         container.add(self.running[name].pid)
         burner = spawn("burner.py")
@@ -140,8 +141,8 @@ class Shop:
         if self.receiver is not None:
             stop(self.receiver)
         self.database.stop()
-        for group in self.cpu.path.glob("*/"):
-            group.rmdir()
+        for container in self.containers:
+            container.remove()
 
 
 def address_of(name: str, generation: int) -> str:

@@ -1,3 +1,9 @@
-//! All integration tests, a module a stage.
+//! Tests of the library's stages and of the program, in one binary because each would link all of polars.
 
+mod cli;
 mod ingest_text;
+mod inspect;
+mod layering;
+mod text;
+mod time;
+mod window;
