@@ -7,6 +7,7 @@
 
 mod sink;
 mod source;
+mod table;
 
 pub use sink::{RawSpan, Sink};
 
