@@ -1,25 +1,88 @@
-//! Tables of spans: Parquet, Arrow IPC, CSV and flat JSON rows.
+//! Tables of spans: Parquet, Arrow IPC, CSV and rows of JSON, whatever their columns are called.
+//!
+//! Each reader opens its file, lists the columns and asks [`roles::find`] which of them hold span fields; then only
+//! those columns, and the attributes asked for, are decoded. Rows become spans in [`rows`] through borrowed
+//! [`cell::Cell`]s, so that ids, times, kinds and statuses are understood alike in every format. Grafana Tempo's
+//! blocks, which nest spans in traces, have a reader of their own in [`tempo`].
+//!
+//! A row that cannot be read is skipped and counted; a file that cannot is an error naming it.
+
+mod arrow;
+mod attribute_text;
+mod call_graph;
+mod cell;
+mod dialect;
+mod input;
+mod json_value;
+mod parquet;
+mod roles;
+mod rows;
+mod settle;
+mod tempo;
+mod unit;
 
 use super::Options;
 use super::source::{Part, Source};
 use crate::error::Error;
+use roles::Mapping;
+use rows::Built;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
-fn unsupported(source: &Source) -> Error {
-    Error::Format { path: source.name.clone().into(), reason: "tables are not read yet".to_owned() }
+/// Reads a Parquet table of spans, canonical or of any known or named columns, or a Tempo block; a part a row group.
+pub(super) fn read_parquet(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
+    guarded(source, "a Parquet file", || parquet::read(source, options))
 }
 
-pub(super) fn read_parquet(source: &Source, _options: &Options) -> Result<Vec<Part>, Error> {
-    Err(unsupported(source))
+/// Runs a reader of a binary format.
+///
+/// The format libraries are not written against damaged files throughout: a flipped bit in a page may trip an
+/// assertion in one of them. Such a panic ends the file, not the run. Nothing is shared that it could leave half done.
+fn guarded<T>(source: &Source, expected: &str, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("its reader gave up");
+        Err(damaged(source, expected, reason))
+    })
 }
 
-pub(super) fn read_arrow_ipc(source: &Source, _options: &Options) -> Result<Vec<Part>, Error> {
-    Err(unsupported(source))
+/// The error for a file that is not what it seemed.
+fn damaged(source: &Source, expected: &str, reason: &str) -> Error {
+    Error::Format { path: PathBuf::from(&source.name), reason: format!("expected {expected}; {reason}") }
 }
 
-pub(super) fn read_csv(source: &Source, _options: &Options) -> Result<Vec<Part>, Error> {
-    Err(unsupported(source))
+/// Parts with the format named and what holds for the whole file noted in the first.
+fn finish(container: &str, mapping: &Mapping, built: Vec<Built>) -> Vec<Part> {
+    let format = match mapping.dialect.name {
+        "" => container.to_owned(),
+        dialect => format!("{container}, {dialect}"),
+    };
+    let n_annotations: u64 = built.iter().map(|built| built.n_annotations).sum();
+    let mut parts: Vec<Part> = built.into_iter().map(|built| (built.batch, built.report)).collect();
+    if parts.is_empty() {
+        parts.push(Part::default());
+    }
+    for (_, report) in &mut parts {
+        report.format.clone_from(&format);
+    }
+    if let Some((_, report)) = parts.first_mut() {
+        report.notes.extend(mapping.notes.iter().cloned());
+        if n_annotations > 0 {
+            report.notes.push(format!("{n_annotations} rows are span events or links, not spans, and are left out"));
+        }
+    }
+    parts
 }
 
-pub(super) fn read_json_rows(source: &Source, _options: &Options) -> Result<Vec<Part>, Error> {
-    Err(unsupported(source))
+// Until the readers of the other table formats land.
+macro_rules! not_yet {
+    ($($name:ident),*) => {$(
+        pub(super) fn $name(source: &Source, _options: &Options) -> Result<Vec<Part>, Error> {
+            Err(Error::Format { path: source.name.clone().into(), reason: "this format is not read yet".to_owned() })
+        }
+    )*};
 }
+not_yet!(read_arrow_ipc, read_csv, read_json_rows);
