@@ -125,7 +125,8 @@ fn windows(inspection: &Inspection) -> String {
         _ = writeln!(text, "  {}\n      {}", paint(CODE, &flags), paint(DIM, &suggestion.rule.describe()));
     }
     if inspection.windows.is_empty() {
-        text += "  none: all traces start at the same moment\n";
+        let why = if inspection.n_traces == 1 { "there is one trace" } else { "all traces start at one moment" };
+        _ = writeln!(text, "  none, as {why}");
     }
     text
 }

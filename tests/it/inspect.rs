@@ -140,7 +140,7 @@ fn an_inspection_reads_well_on_a_terminal_and_obeys_no_name() {
 
     windows worth trying
       --baseline ..14:00:45 --regression 14:00:45..
-          split in the middle, as no change for the worse stands out
+          split in the middle
     "#);
 }
 
