@@ -244,3 +244,13 @@ fn extreme_times_do_not_overflow() {
     assert!(timeline.n_spans.len() <= 60);
     assert!(!report::inspect::render(&inspection).is_empty());
 }
+
+#[test]
+fn a_rate_below_one_a_minute_still_draws_a_line_of_one_row() {
+    let far_apart = [Line::default(), Line { trace: "bb", start_s: 3_469 * 86_400, ..Line::default() }];
+    let text = report::inspect::render(&inspection(&far_apart, SourceReport::default()));
+    let plain = anstream::adapter::strip_str(&text).to_string();
+    let row = plain.lines().find(|line| line.starts_with("spans/min")).expect("the row");
+    assert!(row.contains('█') && row.contains("less than 1, steps of "), "{row}");
+    assert!(plain.lines().all(|line| line.chars().count() <= report::WIDTH), "{plain}");
+}
