@@ -19,7 +19,8 @@ const MAX_STRETCHES: usize = 60;
 /// Traces a stretch on average, at least: the fewest of which the median is not just one of the extremes. More would
 /// leave a minute's worth of traces with too few stretches for any rank test.
 const TRACES_PER_STRETCH: usize = 3;
-/// A split stands out if chance alone does as well in one of a hundred quiet data sets.
+/// A split stands out if chance alone does as well in one of a hundred quiet data sets. Latency and errors are each
+/// held to it, so up to two in a hundred pass; drift and bursts, which the test takes for change, come on top.
 const SIGNIFICANCE: f64 = 0.01;
 
 /// How an automatic split was found.

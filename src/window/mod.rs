@@ -22,8 +22,8 @@ pub use given::{split, split_data_sets};
 pub use crate::time::TimeRange as Window;
 use serde::{Deserialize, Serialize};
 
-/// Fewest traces in a window that let a median and an error share be told from noise: with 30 traces the 95 %
-/// interval of the median spans the 32nd to the 68th percentile, with fewer it is wider than the middle third.
+/// Fewest traces in a window that let a median and an error share be told from noise: by the normal approximation the
+/// 95 % interval of the median of 30 spans the 32nd to the 68th percentile, about the middle third; of fewer, more.
 pub const MIN_TRACES: u64 = 30;
 
 /// What a window needs to know of a trace: its root, or its earliest span if the root is missing.
