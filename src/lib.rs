@@ -1,5 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod analysis;
 pub mod blame;
 pub mod canonical;
 pub mod cli;
@@ -14,4 +15,5 @@ pub mod report;
 pub mod span;
 pub mod stats;
 pub mod time;
+pub mod topology;
 pub mod window;

@@ -193,6 +193,15 @@ fn missing_calls(forest: &Forest, comparison: &Comparison) -> Vec<Estimate> {
     missing
 }
 
+/// Time saved by calls that one subject no longer makes, nanoseconds per request.
+#[must_use]
+pub fn missing_calls_of(comparison: &Comparison, subject: usize) -> f64 {
+    let rows = comparison.attribution.rows.iter().zip(&comparison.rows);
+    rows.filter(|(key, row)| key.subject as usize == subject && key.cause == Cause::Calls && row.value < 0.0)
+        .map(|(_, row)| -row.value)
+        .sum()
+}
+
 /// Share of replicates in which each service has the largest score, significance aside.
 fn firsts(comparison: &Comparison, mean_ns: f64) -> Vec<f64> {
     let n_services = comparison.services.len();

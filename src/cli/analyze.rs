@@ -1,9 +1,9 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
-use super::{Context, Exit, InputArgs, OutputArgs, epilogue};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, epilogue};
 use crate::error::Error;
 use crate::span::AttributeSelection;
-use crate::{inspect, window};
+use crate::{analysis, normalize, report, window};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -50,24 +50,23 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
-    let options = args.input.options(AttributeSelection::All);
-    let windows = window::Options { baseline: args.baseline.clone(), regression: args.regression.clone() };
+    let options = args.input.options(AttributeSelection::Keys(normalize::required_attributes()));
     let (regression, mut exit) = context.read_some(&args.input.paths, &options)?;
-    let regression_roots = inspect::Roots::of(&regression.frame);
-    let windows = if args.baseline_data.is_empty() {
-        window::split(&windows, regression_roots.data())?
-    } else {
-        let (baseline, baseline_exit) = context.read_some(&args.baseline_data, &options)?;
-        if baseline_exit == Exit::Partial {
-            exit = Exit::Partial;
-        }
-        let baseline_roots = inspect::Roots::of(&baseline.frame);
-        window::split_data_sets(&windows, baseline_roots.data(), regression_roots.data())?
-    };
+    let mut baseline = None;
+    if !args.baseline_data.is_empty() {
+        let (ingested, baseline_exit) = context.read_some(&args.baseline_data, &options)?;
+        baseline = Some(ingested);
+        exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
+    }
+    let prepared = analysis::prepare(baseline, regression);
+    let windows = window::Options { baseline: args.baseline.clone(), regression: args.regression.clone() };
+    let (windows, selection) = prepared.select(&windows)?;
     context.warn_windows(&windows.warnings);
-    let _ = exit;
-    Err(Error::Usage {
-        message: "`suspect analyze` is not yet wired".to_owned(),
-        hint: "use `suspect inspect`".to_owned(),
-    })
+    let analysis = analysis::analyze(&prepared, &windows, &selection)?;
+    let text = match args.output.format {
+        Format::Terminal => report::analysis::text(&analysis),
+        Format::Json => report::json(&analysis),
+    };
+    context.write(&text, &args.output)?;
+    Ok(exit)
 }

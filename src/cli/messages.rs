@@ -25,29 +25,29 @@ fn note(message: &str) -> String {
 /// What could not be read or used, of every file: a few examples of each kind, and the count of the rest.
 pub(super) fn sources(sources: &[SourceReport]) -> String {
     let mut text = String::new();
-    kind(&mut text, sources, "could not be read", |source| {
+    kind(&mut text, sources, &warning("{} more files could not be read"), |source| {
         let error = source.error.as_ref()?;
         Some(warning(&format!("`{}` could not be read: {error}", source.path)))
     });
-    kind(&mut text, sources, "hold records that could not be read", skipped);
-    kind(&mut text, sources, "are cut off", |source| {
+    kind(&mut text, sources, &warning("{} more files hold records that could not be read"), skipped);
+    kind(&mut text, sources, &warning("{} more files end in the middle of a record"), |source| {
         let message = format!("`{}` ends in the middle of a record; what stands before it was read", source.path);
         source.truncated.then(|| warning(&message))
     });
     text += &set_aside(sources);
-    kind(&mut text, sources, "have notes", |source| {
+    kind(&mut text, sources, &note("and so on for {} more files"), |source| {
         let notes: String = source.notes.iter().map(|text| note(&format!("`{}`: {text}", source.path))).collect();
         (!notes.is_empty()).then_some(notes)
     });
     text
 }
 
-/// Appends the first files of one kind of problem and how many more there are.
-fn kind(text: &mut String, sources: &[SourceReport], problem: &str, render: impl Fn(&SourceReport) -> Option<String>) {
+/// Appends the first files of one kind of problem, and `rest` with how many more there are in place of `{}`.
+fn kind(text: &mut String, sources: &[SourceReport], rest: &str, render: impl Fn(&SourceReport) -> Option<String>) {
     let all: Vec<String> = sources.iter().filter_map(render).collect();
     text.extend(all.iter().take(MAX_EXAMPLES).map(String::as_str));
     if let Some(n_more @ 1..) = all.len().checked_sub(MAX_EXAMPLES) {
-        *text += &warning(&format!("{} more files {problem}", count(n_more as u64)));
+        *text += &rest.replace("{}", &count(n_more as u64));
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         return std::fs::write(&target, bytes).map_err(failed);
     }
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Else the error would name the temporary file.
+    folder.metadata().map_err(failed)?;
     let mut builder = tempfile::Builder::new();
     // What the process's umask leaves of it, as for any new file.
     #[cfg(unix)]

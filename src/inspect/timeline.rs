@@ -12,8 +12,8 @@ pub struct Timeline {
     pub n_spans: Vec<u64>,
 }
 
-/// Most steps: as many characters stand beside a caption on a line.
-const MAX_STEPS: i128 = 60;
+/// Most steps: as many characters stand between a caption and the scale on a line of 100.
+const MAX_STEPS: i128 = 48;
 const SECOND: i64 = 1_000_000_000;
 /// Lengths that people count in.
 const LENGTHS: [i64; 17] = [

@@ -108,10 +108,16 @@ pub struct Forest {
 }
 
 impl Forest {
+    /// The name with code `code`, of an operation or a service.
+    #[must_use]
+    pub fn name(&self, code: u32) -> &str {
+        self.names.get(code as usize).map_or("", String::as_str)
+    }
+
     /// Name of an operation, ids folded.
     #[must_use]
     pub fn operation_name(&self, operation: Operation) -> &str {
-        self.names.get(operation.name as usize).map_or("", String::as_str)
+        self.name(operation.name)
     }
 
     /// An order of operations that depends on names only, never on the order in which they were read.
@@ -143,6 +149,13 @@ impl Forest {
     #[must_use]
     pub fn kind(&self, span: usize) -> SpanKind {
         self.kinds[span]
+    }
+
+    /// The span with which trace `trace` begins: its first root, or the first top of a fragment if it has no root.
+    #[must_use]
+    pub fn first_top(&self, trace: usize) -> Option<usize> {
+        let mut spans = self.spans_of(trace);
+        spans.clone().find(|&span| self.is_root(span)).or_else(|| spans.find(|&span| self.is_top(span)))
     }
 
     /// Whether span `span` begins a request: a root, the top of a fragment, or detached work.

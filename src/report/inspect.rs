@@ -63,11 +63,13 @@ fn facts(inspection: &Inspection) -> String {
 
 /// The sparkline with its scale: one character a step.
 fn timeline_line(timeline: &Timeline) -> String {
-    let rates = timeline.per_minute();
-    let largest = rates.iter().copied().max().unwrap_or(0);
+    let largest = match timeline.per_minute().into_iter().max() {
+        None | Some(0) => "less than 1".to_owned(),
+        Some(rate) => format!("at most {}", count(rate)),
+    };
     // Steps are round, so what stands behind the point is nothing.
     let step = format_ns(timeline.step_ns).replace(".00 ", " ").replace(".0 ", " ");
-    format!("{}  at most {}, steps of {step}", sparkline(&rates), count(largest))
+    format!("{} {largest}, steps of {step}", sparkline(&timeline.n_spans))
 }
 
 fn services(inspection: &Inspection) -> String {
@@ -125,7 +127,8 @@ fn windows(inspection: &Inspection) -> String {
         _ = writeln!(text, "  {}\n      {}", paint(CODE, &flags), paint(DIM, &suggestion.rule.describe()));
     }
     if inspection.windows.is_empty() {
-        text += "  none: all traces start at the same moment\n";
+        let why = if inspection.n_traces == 1 { "there is one trace" } else { "all traces start at one moment" };
+        _ = writeln!(text, "  none, as {why}");
     }
     text
 }

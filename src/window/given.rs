@@ -119,6 +119,9 @@ fn no_trace(window: Window, name: WindowName, data: Data, choice: WindowChoice) 
     };
     let starts = data.roots.iter().map(|root| root.start_unix_ns);
     let hint = match (starts.clone().min(), starts.max()) {
+        (Some(first), Some(last)) if first == last => {
+            format!("all traces start at {}; {}", format_rfc3339(first), suggestion(data))
+        }
         (Some(first), Some(last)) => {
             format!("traces start from {} to {}; {}", format_rfc3339(first), format_rfc3339(last), suggestion(data))
         }

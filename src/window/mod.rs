@@ -2,7 +2,7 @@
 //!
 //! A trace belongs to the window in which its root starts, so no trace is cut in two. Windows are half-open: a trace
 //! that starts where the regression starts is not in a baseline that ends there. [`split`] takes the user's word, or
-//! the data's with [`change_point`] if the user gives none; [`split_data_sets`] is for two sets of data, where the set
+//! the data's with [`candidates`] if the user gives none; [`split_data_sets`] is for two sets of data, where the set
 //! decides and not the time.
 //!
 //! ```text
@@ -22,8 +22,8 @@ pub use given::{split, split_data_sets};
 pub use crate::time::TimeRange as Window;
 use serde::{Deserialize, Serialize};
 
-/// Fewest traces in a window that let a median and an error share be told from noise: with 30 traces the 95 %
-/// interval of the median spans the 32nd to the 68th percentile, with fewer it is wider than the middle third.
+/// Fewest traces in a window that let a median and an error share be told from noise: by the normal approximation the
+/// 95 % interval of the median of 30 spans the 32nd to the 68th percentile, about the middle third; of fewer, more.
 pub const MIN_TRACES: u64 = 30;
 
 /// What a window needs to know of a trace: its root, or its earliest span if the root is missing.
@@ -151,9 +151,11 @@ impl WindowWarning {
                 let name = window.as_str();
                 format!("the {name} window holds only {n_traces} trace{s}; below {MIN_TRACES} chance weighs heavily")
             }
-            Self::NoChangeFound => "no change in latency or errors stands out, so the data were cut in halves; \
+            Self::NoChangeFound => {
+                "no change for the worse in latency or errors stands out, so the data were cut in halves; \
                  give `--baseline` and `--regression` if you know when it began"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::RegressionFirst => "the regression window ends before the baseline begins".to_owned(),
         }
     }

@@ -140,7 +140,7 @@ fn an_inspection_reads_well_on_a_terminal_and_obeys_no_name() {
 
     windows worth trying
       --baseline ..14:00:45 --regression 14:00:45..
-          split in the middle, as no change for the worse stands out
+          split in the middle
     "#);
 }
 
@@ -243,4 +243,14 @@ fn extreme_times_do_not_overflow() {
     assert_eq!(timeline.n_spans.iter().sum::<u64>(), 4);
     assert!(timeline.n_spans.len() <= 60);
     assert!(!report::inspect::render(&inspection).is_empty());
+}
+
+#[test]
+fn a_rate_below_one_a_minute_still_draws_a_line_of_one_row() {
+    let far_apart = [Line::default(), Line { trace: "bb", start_s: 3_469 * 86_400, ..Line::default() }];
+    let text = report::inspect::render(&inspection(&far_apart, SourceReport::default()));
+    let plain = anstream::adapter::strip_str(&text).to_string();
+    let row = plain.lines().find(|line| line.starts_with("spans/min")).expect("the row");
+    assert!(row.contains('█') && row.contains("less than 1, steps of "), "{row}");
+    assert!(plain.lines().all(|line| line.chars().count() <= report::WIDTH), "{plain}");
 }

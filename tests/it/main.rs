@@ -1,6 +1,7 @@
 //! Tests of the library's stages and of the program, in one binary because each would link all of polars.
 
 mod cli;
+mod cli_input;
 mod ingest_text;
 mod inspect;
 mod layering;
