@@ -17,7 +17,7 @@ from pathlib import Path
 import otlp
 
 DATASETS = Path(__file__).resolve().parent.parent
-EXCERPT_REQUESTS = 30
+EXCERPT_REQUESTS = 15
 JAEGER_TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
