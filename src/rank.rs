@@ -88,8 +88,6 @@ pub struct Ranking {
     pub services: Vec<RankedService>,
     /// Smallest latency change worth reporting, nanoseconds.
     pub floor_ns: f64,
-    /// Change of the mean apart from the traffic mix, nanoseconds.
-    pub adjusted_change_ns: Estimate,
 }
 
 /// Ranks the services of a comparison.
@@ -165,10 +163,8 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
         let name = |ranked: &RankedService| &forest.services[ranked.service as usize].name;
         right.score.total_cmp(&left.score).then_with(|| name(left).cmp(name(right)))
     });
-    let change = comparison.change_ns;
-    let adjusted_change_ns = Estimate { value: change.value - comparison.mix_ns.value, error: change.error };
-    let verdict = verdict(table, comparison, &services, floor_ns, adjusted_change_ns);
-    Ranking { verdict, services, floor_ns, adjusted_change_ns }
+    let verdict = verdict(table, comparison, &services, floor_ns);
+    Ranking { verdict, services, floor_ns }
 }
 
 struct ChannelInput {
@@ -227,13 +223,7 @@ fn firsts(comparison: &Comparison, mean_ns: f64) -> Vec<f64> {
     firsts
 }
 
-fn verdict(
-    table: &CostTable,
-    comparison: &Comparison,
-    services: &[RankedService],
-    floor_ns: f64,
-    adjusted: Estimate,
-) -> Verdict {
+fn verdict(table: &CostTable, comparison: &Comparison, services: &[RankedService], floor_ns: f64) -> Verdict {
     let n_requests =
         [&comparison.baseline, &comparison.regression].map(|sums| tops(&table.paths, sums, comparison.scope));
     let found = services.iter().flat_map(|service| &service.findings).any(|finding| finding.is_significant);
@@ -248,6 +238,6 @@ fn verdict(
         return Verdict::TrafficMix;
     }
     // A rise of a tenth would be worth knowing of: unless it can be ruled out, nobody can say that nothing happened.
-    let could_hide = adjusted.interval()[1] > (0.1 * comparison.effects.baseline_mean_ns).max(floor_ns);
+    let could_hide = comparison.adjusted_ns.interval()[1] > (0.1 * comparison.effects.baseline_mean_ns).max(floor_ns);
     if could_hide { Verdict::Inconclusive } else { Verdict::NoSignificantChange }
 }

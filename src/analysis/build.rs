@@ -130,7 +130,7 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {
     let durations = requests.each_ref().map(|requests| sorted_ms(requests.iter()));
     let at = |q: f64| pair(durations.each_ref().map(|durations| quantile(durations, q).unwrap_or(0.0)));
     let error_ratio = requests.each_ref().map(|requests| {
-        let failed: f64 = requests.iter().filter(|request| request.has_failed).map(|request| request.weight).sum();
+        let failed = requests.iter().map(|request| if request.has_failed { request.weight } else { 0.0 }).sum();
         ratio(failed, requests.iter().map(|request| request.weight).sum())
     });
     let effects = &comparison.effects;
@@ -146,7 +146,7 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {
         change_ms: comparison.change_ns.value / NS_PER_MS,
         change_percent: percent(comparison.change_ns.value, effects.baseline_mean_ns),
         interval_ms: interval_ms(comparison.change_ns),
-        adjusted_change_ms: ranking.adjusted_change_ns.value / NS_PER_MS,
+        adjusted_change_ms: comparison.adjusted_ns.value / NS_PER_MS,
         floor_ms: ranking.floor_ns / NS_PER_MS,
         error_ratio: pair(error_ratio),
         error_ratio_change: comparison.failure_change.value,
@@ -269,7 +269,7 @@ fn contribution(evidence: Evidence<'_>, latency: Estimate, failures: Estimate) -
     let comparison = evidence.comparison;
     Contribution {
         ms: latency.value / NS_PER_MS,
-        percent: percent(latency.value, comparison.change_ns.value - comparison.mix_ns.value),
+        percent: percent(latency.value, comparison.adjusted_ns.value),
         interval_ms: interval_ms(latency),
         error_ratio: failures.value,
         error_ratio_interval: failures.interval(),

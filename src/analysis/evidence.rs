@@ -31,16 +31,11 @@ struct Part {
     is_own: [bool; 4],
 }
 
-impl Part {
-    fn time_ns(self, cost: &PathCost) -> i64 {
-        let parts = [cost.self_ns, cost.wait_ns, cost.call_ns];
-        let called = self.is_own[2] || self.is_own[3];
-        parts.into_iter().zip([self.is_own[0], self.is_own[1], called]).filter(|&(_, own)| own).map(|(ns, _)| ns).sum()
-    }
-}
-
 /// A suspect's parts by path.
 pub(super) struct Parts(HashMap<u32, Part, foldhash::fast::FixedState>);
+
+/// Whose time a path's self and wait times are, by path.
+type Owned = Vec<[bool; 2]>;
 
 impl<'a> Evidence<'a> {
     fn attribution(&self) -> &'a Attribution {
@@ -136,12 +131,32 @@ impl<'a> Evidence<'a> {
         )
     }
 
+    /// The times that are the suspect's: its own, and all below the calls that it makes.
+    fn owned(&self, parts: &Parts) -> Owned {
+        let paths = &self.table.paths.list;
+        let mut is_below = vec![false; paths.len()];
+        let mut owned = vec![[false; 2]; paths.len()];
+        for (index, path) in paths.iter().enumerate() {
+            let part = u32::try_from(index).ok().and_then(|path| parts.0.get(&path)).copied().unwrap_or_default();
+            is_below[index] =
+                part.is_own[2] || part.is_own[3] || is_below.get(path.parent as usize).is_some_and(|&below| below);
+            if path.scope == self.comparison.scope {
+                owned[index] = [part.is_own[0] || is_below[index], part.is_own[1] || is_below[index]];
+            }
+        }
+        owned
+    }
+
     /// Traces of the regression that show the suspect best, and of the baseline to set beside them.
     pub(super) fn exemplars(&self, subject: u32, parts: &Parts, by_failures: bool) -> (Vec<Exemplar>, Vec<String>) {
         let failing = self.failing(subject);
+        let owned = self.owned(parts);
         let time_ns = |trace: u32| -> i64 {
-            let costs = self.table.costs_of(trace as usize).iter();
-            costs.filter_map(|cost| parts.0.get(&cost.path).map(|part| part.time_ns(cost))).sum()
+            let own = |cost: &PathCost| {
+                let [own, wait] = owned[cost.path as usize];
+                i64::from(own) * cost.self_ns + i64::from(wait) * cost.wait_ns
+            };
+            self.table.costs_of(trace as usize).iter().map(own).sum()
         };
         let shows = |trace: &u32| !by_failures || failing.binary_search(trace).is_ok();
         let mut shown: Vec<(i64, u32)> = self

@@ -138,24 +138,20 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
         }
         "missing calls" => format!("{service} does less than before: {}", suspect.reason),
         kind => {
-            let total = analysis
-                .services
-                .iter()
-                .find(|ranked| ranked.service == service)
-                .map_or(contribution.ms, |ranked| ranked.contribution.ms);
-            let what = match kind {
-                "network" => "the network of",
-                "more calls" => "more calls made by",
-                "retries" => "retries of",
-                _ => "",
-            };
-            let subject = if what.is_empty() { service.to_owned() } else { format!("{what} {service}") };
-            format!(
-                "{}{} adds {} to every request on average, most of it in {name}",
-                subject[..1].to_uppercase(),
-                &subject[1..],
-                ms(total)
-            )
+            let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
+            let total = ms(ranked.map_or(contribution.ms, |ranked| ranked.contribution.ms));
+            match kind {
+                "network" => format!(
+                    "calls to and from {service} spend {total} more of every request on their way (network, queue or connection pool), most of all {name}"
+                ),
+                "more calls" => format!(
+                    "{service} makes more calls than before, which adds {total} to every request, most of all {name}"
+                ),
+                "retries" => format!(
+                    "failing calls to {service} are repeated, which adds {total} to every request, most of all {name}"
+                ),
+                _ => format!("{service} adds {total} to every request on average, most of all in {name}"),
+            }
         }
     }
 }
@@ -193,17 +189,18 @@ pub(super) fn warnings(analysis: &Analysis) -> Vec<String> {
         repairs.n_conflicting_ids > 0,
         format!("{} spans have an id that another span of their trace also has", repairs.n_conflicting_ids),
     );
-    for pair in &repairs.skew {
-        warn(
-            true,
-            format!(
-                "the clocks of two hosts differ by {}: {} of {} calls between them were moved",
-                ms(pair.offset_ns as f64 / 1e6),
-                pair.n_corrected,
-                pair.n_calls
-            ),
-        );
-    }
+    let largest = repairs.skew.iter().map(|pair| pair.offset_ns.abs()).max().unwrap_or(0);
+    let sum = |count: fn(&crate::normalize::SkewedPair) -> u64| repairs.skew.iter().map(count).sum::<u64>();
+    warn(
+        !repairs.skew.is_empty(),
+        format!(
+            "clocks differ between {} pairs of hosts, by up to {}: {} of {} calls between them fell outside their caller and were moved",
+            repairs.skew.len(),
+            ms(largest as f64 / 1e6),
+            sum(|pair| pair.n_corrected),
+            sum(|pair| pair.n_calls)
+        ),
+    );
     warn(
         repairs.n_inferred_kinds > 0,
         format!("{} spans have no kind: it was inferred from service boundaries", repairs.n_inferred_kinds),

@@ -245,24 +245,33 @@ fn edge_ends(
         .collect();
     let worth = |service: u32| {
         let own = || {
-            rises
-                .iter()
-                .filter(move |((caller, callee), _)| *caller == service || *callee == service)
-                .map(|&(_, rise)| rise)
+            let is_own = move |ends: (u32, u32)| ends.0 == service || ends.1 == service;
+            rises.iter().filter(move |&&(ends, _)| is_own(ends)).map(|&(_, rise)| rise)
         };
         let largest = own().fold(0.0, f64::max);
-        let n_edges = own().count() as f64;
-        let n_risen = own().filter(|&rise| rise > SHARE_OF_LARGEST * largest).count() as f64;
-        own().map(|rise| rise.max(0.0)).sum::<f64>() * n_risen / n_edges.max(1.0)
+        let n_risen = own().filter(|&rise| rise > SHARE_OF_LARGEST * largest).count();
+        let share = n_risen as f64 / own().count().max(1) as f64;
+        Worth { worth: own().map(|rise| rise.max(0.0)).sum::<f64>() * share, share, n_risen }
     };
-    let mut worths = HashMap::<u32, f64, foldhash::fast::FixedState>::default();
+    let mut worths = HashMap::<u32, Worth, foldhash::fast::FixedState>::default();
     rises
         .iter()
         .filter(|&&(_, rise)| rise > 0.0)
         .map(|&((caller, callee), _)| {
-            let [caller_worth, callee_worth] =
+            let [asks, answers] =
                 [caller, callee].map(|service| *worths.entry(service).or_insert_with(|| worth(service)));
-            ((caller, callee), if caller_worth > callee_worth { caller } else { callee })
+            // Time at a peer without spans is the peer's own as well as the way to it: the caller's network needs to show elsewhere.
+            let is_plausible = !forest.services[callee as usize].is_inferred || (asks.n_risen > 1 && asks.share > 0.5);
+            ((caller, callee), if asks.worth > answers.worth && is_plausible { caller } else { callee })
         })
         .collect()
+}
+
+/// How well a slow network at one service would explain the edges that rose.
+#[derive(Clone, Copy)]
+struct Worth {
+    worth: f64,
+    /// Share of its edges that rose about as much as the one that rose most.
+    share: f64,
+    n_risen: usize,
 }

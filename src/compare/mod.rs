@@ -89,6 +89,8 @@ pub struct Comparison {
     pub change_ns: Estimate,
     /// Its part from the traffic mix, nanoseconds.
     pub mix_ns: Estimate,
+    /// Change of the mean latency apart from the traffic mix, nanoseconds.
+    pub adjusted_ns: Estimate,
     /// Change of the share of failing requests.
     pub failure_change: Estimate,
 }
@@ -100,7 +102,7 @@ struct Replicate {
     failures: Vec<f64>,
     services: Vec<f64>,
     service_failures: Vec<f64>,
-    totals: [f64; 3],
+    totals: [f64; 4],
 }
 
 /// Compares the windows; cost is one pass over the cost table and [`N_REPLICATES`] over the sums of blocks.
@@ -156,7 +158,8 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         service_failures: estimates(|replicate| &replicate.service_failures),
         change_ns: totals[0],
         mix_ns: totals[1],
-        failure_change: totals[2],
+        adjusted_ns: totals[2],
+        failure_change: totals[3],
         service_replicates: replicates.iter().map(|replicate| replicate.services.clone()).collect(),
         service_failure_replicates: replicates.iter().map(|replicate| replicate.service_failures.clone()).collect(),
         baseline,
@@ -180,7 +183,7 @@ fn replicate(
     let effects = decompose(&table.paths, baseline, regression, scope);
     let rows = attribution.rows_ns(&effects);
     let mut failures = attribution.failure_changes(&table.paths, baseline, regression, scope);
-    let failure_change = failures.iter().sum();
+    let failure_change = failures.iter().fold(0.0, |sum, failure| sum + failure);
     let mut subjects = vec![0.0; attribution.subjects.len()];
     let mut add = |rows: &[f64], rate: f64| {
         for (key, value) in attribution.rows.iter().zip(rows) {
@@ -204,10 +207,11 @@ fn replicate(
         services
     };
     let change = effects.regression_mean_ns - effects.baseline_mean_ns;
+    let mix = effects.mix_ns.iter().sum();
     Replicate {
         services: by_service(&subjects),
         service_failures: by_service(&failures),
-        totals: [change, effects.mix_ns.iter().sum(), failure_change],
+        totals: [change, mix, change - mix, failure_change],
         rows,
         subjects,
         failures,
