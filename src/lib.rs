@@ -14,4 +14,5 @@ pub mod report;
 pub mod span;
 pub mod stats;
 pub mod time;
+pub mod topology;
 pub mod window;
