@@ -4,6 +4,7 @@
 //! file. Terminal text is at most [`WIDTH`] columns wide, styled with ANSI sequences that the command line strips where
 //! they are not wanted, and says the same without them. Names from the data pass through [`text::escape`].
 
+pub mod graph;
 pub mod inspect;
 pub mod text;
 

@@ -128,7 +128,7 @@ fn measure(groups: &DataFrame) -> Result<Vec<(u32, CallStats)>, Error> {
 
 /// Figures of calls sorted by duration: (nanoseconds, weight, failed).
 fn figures(calls: &[(i64, f64, bool)], [n_calls, n_errors]: [u64; 2]) -> CallStats {
-    let values: Vec<f64> = calls.iter().map(|&(duration_ns, ..)| duration_ns as f64 / 1e6).collect();
+    let values: Vec<f64> = calls.iter().map(|&(duration_ns, ..)| duration_ns as f64).collect();
     let mut total = 0.0;
     let cumulative: Vec<f64> = calls
         .iter()
@@ -137,17 +137,18 @@ fn figures(calls: &[(i64, f64, bool)], [n_calls, n_errors]: [u64; 2]) -> CallSta
             total
         })
         .collect();
-    let failed: f64 = calls.iter().filter(|&&(_, _, failed)| failed).map(|&(_, weight, _)| weight).sum();
+    // An empty sum of floats is -0.
+    let failed: f64 = 0.0 + calls.iter().filter(|&&(_, _, failed)| failed).map(|&(_, weight, _)| weight).sum::<f64>();
     let sum: f64 = calls.iter().zip(&values).map(|(&(_, weight, _), value)| weight * value).sum();
-    let quantile = |q| weighted_quantile(&values, &cumulative, q).unwrap_or(0.0);
+    let quantile_ms = |q| weighted_quantile(&values, &cumulative, q).unwrap_or(0.0) / 1e6;
     CallStats {
         n_calls,
         weighted_calls: total,
         n_errors,
         error_ratio: failed / total,
-        mean_ms: sum / total,
-        p50_ms: quantile(0.5),
-        p95_ms: quantile(0.95),
-        p99_ms: quantile(0.99),
+        mean_ms: sum / total / 1e6,
+        p50_ms: quantile_ms(0.5),
+        p95_ms: quantile_ms(0.95),
+        p99_ms: quantile_ms(0.99),
     }
 }
