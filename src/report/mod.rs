@@ -7,6 +7,7 @@
 pub mod graph;
 pub mod inspect;
 pub mod text;
+pub mod trace;
 
 /// Columns of terminal reports: fits two side by side on a wide screen, a ticket and an e-mail.
 pub const WIDTH: usize = 100;
