@@ -16,4 +16,5 @@ pub mod span;
 pub mod stats;
 pub mod time;
 pub mod topology;
+pub mod trace;
 pub mod window;

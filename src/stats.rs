@@ -17,6 +17,19 @@ pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     Some(sorted[below] + (position - below as f64) * (sorted[above] - sorted[below]))
 }
 
+/// Quantile `q` of sorted values that stand for several each; `cumulative[i]` is how many the first `i + 1` stand for.
+///
+/// Where each stands for one, this is [`quantile`]; where each stands for a whole number, it is [`quantile`] of the values
+/// repeated so often. `None` if there are no values.
+#[must_use]
+pub fn weighted_quantile(sorted: &[f64], cumulative: &[f64], q: f64) -> Option<f64> {
+    let last = sorted.len().min(cumulative.len()).checked_sub(1)?;
+    let position = q.clamp(0.0, 1.0) * (cumulative[last] - 1.0).max(0.0);
+    let at = |position: f64| sorted[cumulative.partition_point(|&count| count <= position).min(last)];
+    let below = at(position.floor());
+    Some(below + position.fract() * (at(position.floor() + 1.0) - below))
+}
+
 /// Two-sided p-value of a standard normal `z`; 1 for NaN. Exact in the far tail, where `1 - cdf` would be 0.
 #[must_use]
 pub fn two_sided_p(z: f64) -> f64 {
@@ -88,7 +101,7 @@ fn mix(mut key: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{false_discovery_rates, poisson_weight, quantile, two_sided_p};
+    use super::{false_discovery_rates, poisson_weight, quantile, two_sided_p, weighted_quantile};
 
     fn assert_close(actual: f64, expected: f64) {
         assert!((actual - expected).abs() <= 1e-12 * expected.abs().max(1e-300), "{actual} is not {expected}");
@@ -101,6 +114,18 @@ mod tests {
             assert_close(quantile(&[1.0, 2.0, 4.0, 8.0], q).unwrap_or(f64::NAN), expected);
         }
         assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn a_weighted_quantile_is_that_of_the_values_repeated() {
+        let repeated = [1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 8.0];
+        for q in [0.0, 0.1, 0.25, 0.5, 0.77, 0.95, 1.0] {
+            let expected = quantile(&repeated, q).unwrap_or(f64::NAN);
+            let actual = weighted_quantile(&[1.0, 2.0, 4.0, 8.0], &[1.0, 4.0, 6.0, 7.0], q).unwrap_or(f64::NAN);
+            assert_close(actual, expected);
+        }
+        assert_eq!(weighted_quantile(&[], &[], 0.5), None);
+        assert_eq!(weighted_quantile(&[3.0], &[2.5], 0.95), Some(3.0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::window::WindowWarning;
 use anstream::{AutoStream, ColorChoice};
 use std::io::{ErrorKind, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What every command has at hand: the terminal's manners.
 #[derive(Debug)]
@@ -59,11 +59,12 @@ impl Context {
     ///
     /// Terminal text loses its styles where they are not wanted; JSON goes out byte for byte.
     pub fn write(&self, text: &str, args: &OutputArgs) -> Result<(), Error> {
-        let is_plain = args.format == Format::Json;
-        match args.output.as_deref().filter(|path| path.as_os_str() != "-") {
-            Some(path) if is_plain || self.color == ColorChoice::Always => output::write_file(path, text.as_bytes()),
+        if args.format == Format::Json {
+            return write_plain(text, args.output.as_deref());
+        }
+        match named_file(args.output.as_deref()) {
+            Some(path) if self.color == ColorChoice::Always => output::write_file(path, text.as_bytes()),
             Some(path) => output::write_file(path, anstream::adapter::strip_str(text).to_string().as_bytes()),
-            None if is_plain => print(text, ColorChoice::AlwaysAnsi),
             None => print(text, self.color_of(&std::io::stdout())),
         }
     }
@@ -87,6 +88,19 @@ impl Context {
             chosen => chosen,
         }
     }
+}
+
+/// Writes a result for programs, byte for byte, to the file, whole or not at all, or to standard output.
+pub(super) fn write_plain(text: &str, file: Option<&Path>) -> Result<(), Error> {
+    match named_file(file) {
+        Some(path) => output::write_file(path, text.as_bytes()),
+        None => print(text, ColorChoice::AlwaysAnsi),
+    }
+}
+
+/// The file to write to; `-` is standard output.
+fn named_file(file: Option<&Path>) -> Option<&Path> {
+    file.filter(|path| path.as_os_str() != "-")
 }
 
 /// Writes to standard output, with styles or without.

@@ -7,6 +7,7 @@ use super::text::{
 use crate::analysis::{Analysis, DecompositionRow, Pair, PropagationPath, RankedService, RowCause, Suspect, Window};
 use crate::compare::attribute::Cause;
 use crate::rank::Verdict;
+use crate::topology::{EdgeRow, Status};
 
 /// Rows of the decomposition shown; the rest is summed in one.
 const N_ROWS: usize = 10;
@@ -331,16 +332,32 @@ fn errors(out: &mut Out, analysis: &Analysis) {
 }
 
 fn structure(out: &mut Out, analysis: &Analysis) {
-    let changed = analysis.graph.changed_edges();
+    const SHOWN: usize = 8;
+    let changed: Vec<(&str, &EdgeRow)> = analysis
+        .graph
+        .service_edges
+        .iter()
+        .filter_map(|edge| match edge.change.status()? {
+            Status::New => Some(("new", edge)),
+            Status::Gone => Some(("gone", edge)),
+            Status::Both => None,
+        })
+        .collect();
     if changed.is_empty() {
         return;
     }
     out.heading("New and gone calls between services");
-    for (status, edge) in changed.iter().take(8) {
-        out.line(&format!("  {} {}", left(status, 5), fit(edge, WIDTH - 8)));
+    for (status, edge) in changed.iter().take(SHOWN) {
+        let calls = edge.change.figures().map(|calls| calls.n_calls).sum();
+        out.line(&format!(
+            "  {} {} {}",
+            left(status, 5),
+            left(&format!("{} -> {}", edge.caller, edge.callee), 70),
+            right(&counted(calls, "call"), 14)
+        ));
     }
-    if changed.len() > 8 {
-        out.line(&format!("  and {} more", changed.len() - 8));
+    if changed.len() > SHOWN {
+        out.line(&format!("  and {} more", changed.len() - SHOWN));
     }
 }
 

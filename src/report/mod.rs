@@ -5,8 +5,10 @@
 //! they are not wanted, and says the same without them. Names from the data pass through [`text::escape`].
 
 pub mod analysis;
+pub mod graph;
 pub mod inspect;
 pub mod text;
+pub mod trace;
 
 /// Columns of terminal reports: fits two side by side on a wide screen, a ticket and an e-mail.
 pub const WIDTH: usize = 100;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up. Layers in one row do not import each other.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 17] = [
     &["error"],
     &["diagnostics"],
     &["time"],
@@ -12,10 +12,12 @@ const LAYERS: [&[&str]; 15] = [
     &["stats"],
     &["ingest", "canonical"],
     &["normalize"],
+    &["blame"],
     &["window"],
     &["topology"],
     &["compare"],
     &["rank"],
+    &["trace"],
     &["analysis"],
     &["inspect"],
     &["report"],
