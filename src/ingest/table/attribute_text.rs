@@ -9,7 +9,9 @@ use std::borrow::Cow;
 pub(super) fn each_entry(text: &str, flatten: bool, visit: &mut dyn FnMut(&str, Cell<'_>)) {
     let text = text.trim();
     if let Some(entries) = clickhouse_map(text) {
-        entries.iter().for_each(|(key, value)| visit(key, Cell::Str(value)));
+        for (key, value) in &entries {
+            visit(key, Cell::Str(value));
+        }
         return;
     }
     match serde_json::from_str::<JsonValue<'_>>(text) {
@@ -57,12 +59,11 @@ fn clickhouse_map(text: &str) -> Option<Entries<'_>> {
         (key, rest) = quoted(rest)?;
         rest = rest.trim_start().strip_prefix(':')?.trim_start();
         let value;
-        (value, rest) = match rest.starts_with('\'') {
-            true => quoted(rest)?,
-            false => {
-                let end = rest.find([',', '}'])?;
-                (Cow::Borrowed(rest[..end].trim_end()), &rest[end..])
-            }
+        (value, rest) = if rest.starts_with('\'') {
+            quoted(rest)?
+        } else {
+            let end = rest.find([',', '}'])?;
+            (Cow::Borrowed(rest[..end].trim_end()), &rest[end..])
         };
         entries.push((key, value));
         rest = rest.trim_start();

@@ -2,14 +2,14 @@
 
 use super::attribute_text;
 use super::cell::{Cell, List, Object};
-use super::dialect::{Field, Shape};
+use super::dialect::{self, Field, Shape};
 use super::roles::{AttributeRole, Mapping, Role};
 use super::unit::{self, Unit};
 use crate::diagnostics::{Place, SourceReport};
 use crate::ingest::{RawSpan, Sink};
 use crate::span::{
-    AttributeScope, AttributeSelection, Dictionary, SpanBatch, SpanId, SpanIdTexts, SpanKind, SpanStatus, TraceIds,
-    schema,
+    AttributeKey, AttributeScope, AttributeSelection, Dictionary, SpanBatch, SpanId, SpanIdTexts, SpanKind, SpanStatus,
+    TraceIds, schema,
 };
 
 /// Spans of a stretch of rows.
@@ -51,12 +51,24 @@ impl<'m> Rows<'m> {
         Built { batch: self.sink.batch, report: self.sink.report, n_annotations: self.n_annotations }
     }
 
-    /// Adds the row that `cell` gives by column.
-    pub(super) fn push<'a>(&mut self, place: Place, cell: impl Fn(usize) -> Cell<'a>) {
+    /// Gives span row `row` the value of a column that the mapping does not know.
+    pub(super) fn late_column(&mut self, row: u32, name: &str, cell: Cell<'_>) {
+        let dialect = self.mapping.dialect;
+        if dialect.skipped.iter().any(|pattern| dialect::fits(pattern, name)) {
+            return;
+        }
+        let key = AttributeKey::from_column_name(name.strip_prefix(dialect.prefix).unwrap_or(name));
+        if self.sink.attributes.wants(&key.key) {
+            self.store(row, key.scope, &key.key, cell);
+        }
+    }
+
+    /// Adds the row that `cell` gives by column; returns the row of its span.
+    pub(super) fn push<'a>(&mut self, place: Place, cell: impl Fn(usize) -> Cell<'a>) -> Option<u32> {
         let mapping = self.mapping;
         if mapping.annotation.is_some_and(|column| cell(column).text().is_some_and(|kind| !kind.is_empty())) {
             self.n_annotations += 1;
-            return;
+            return None;
         }
         let field = |field| mapping.role(field).map_or(Cell::Null, |role| cell(role.column));
         let (start_unix_ns, duration_ns) = match times(mapping, &cell) {
@@ -65,7 +77,7 @@ impl<'m> Rows<'m> {
                 let name = &mapping.names[role.column];
                 self.sink
                     .skip(place, format!("column `{name}` is `{}`, expected a number or a timestamp", found.show()));
-                return;
+                return None;
             }
         };
         let (status, http_status) = status(field(Field::Status));
@@ -83,7 +95,7 @@ impl<'m> Rows<'m> {
             start_unix_ns,
             duration_ns,
         };
-        let Some(row) = self.sink.push(raw) else { return };
+        let row = self.sink.push(raw)?;
         for (column, role) in &mapping.attributes {
             self.attribute(row, role, cell(*column));
         }
@@ -93,6 +105,7 @@ impl<'m> Rows<'m> {
         if let Cell::Object(object) = field(Field::Status) {
             self.extra(row, schema::STATUS_DESCRIPTION, object.get("message"));
         }
+        Some(row)
     }
 
     fn service<'a>(&mut self, cell: Cell<'a>, row: impl Fn(usize) -> Cell<'a>) -> u32 {
@@ -129,6 +142,11 @@ impl<'m> Rows<'m> {
     fn attribute(&mut self, row: u32, role: &AttributeRole, cell: Cell<'_>) {
         match role {
             AttributeRole::One(key) => {
+                let cell = match cell {
+                    // Text of a writer that marks no text as such, unless it is no text.
+                    Cell::Bytes(bytes) => std::str::from_utf8(bytes).map_or(cell, Cell::Str),
+                    typed => typed,
+                };
                 let cell = match cell {
                     Cell::Str("") if self.mapping.untyped => Cell::Null,
                     Cell::Str(text) if self.mapping.untyped => attribute_text::typed(text),
