@@ -66,7 +66,9 @@ pub fn read(
             bytes: if columnar { Vec::new() } else { std::fs::read(path).map_err(io)? },
         };
         let parts = match extension {
-            "parquet" => table::read_parquet(&source, options),
+            "csv" | "tsv" => table::read_csv(&source, options),
+            "json" | "jsonl" => table::read_json_rows(&source, options),
+            "arrow" | "arrows" => table::read_arrow_ipc(&source, options),
             _ => table::read_parquet(&source, options),
         };
         let mut report = SourceReport { path: source.name.clone(), ..SourceReport::default() };
