@@ -1,1 +1,4 @@
-fn main() {}
+//! Integration tests, one module a stage.
+
+mod canonical;
+mod ingest_table;

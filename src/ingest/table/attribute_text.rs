@@ -6,7 +6,7 @@ use super::rows;
 use std::borrow::Cow;
 
 /// Calls `visit` with each attribute in `text`, a JSON object or list of keys and values or a `ClickHouse` map.
-pub(super) fn each_entry(text: &str, flatten: bool, visit: &mut dyn FnMut(&str, Cell<'_>)) {
+pub(super) fn each_entry(text: &str, visit: &mut dyn FnMut(&str, Cell<'_>)) {
     let text = text.trim();
     if let Some(entries) = clickhouse_map(text) {
         for (key, value) in &entries {
@@ -16,7 +16,7 @@ pub(super) fn each_entry(text: &str, flatten: bool, visit: &mut dyn FnMut(&str, 
     }
     match serde_json::from_str::<JsonValue<'_>>(text) {
         Ok(value) => match value.cell() {
-            Cell::Object(object) => rows::each_of(object, flatten, "", visit),
+            Cell::Object(object) => rows::each_of(object, "", visit),
             Cell::List(list) => rows::pairs(list, visit),
             _ => {}
         },

@@ -18,6 +18,7 @@ mod input;
 mod ipc;
 mod json_rows;
 mod json_value;
+mod overflow;
 mod parquet;
 mod roles;
 mod rows;

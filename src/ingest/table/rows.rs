@@ -3,6 +3,7 @@
 use super::attribute_text;
 use super::cell::{Cell, List, Object};
 use super::dialect::{self, Field, Shape};
+use super::overflow;
 use super::roles::{AttributeRole, Mapping, Role};
 use super::unit::{self, Unit};
 use crate::diagnostics::{Place, SourceReport};
@@ -87,7 +88,11 @@ impl<'m> Rows<'m> {
         let raw = RawSpan {
             trace: trace_id(&mut batch.traces, field(Field::TraceId)),
             span_id: span_id(&mut batch.span_ids, field(Field::SpanId)),
-            parent_span_id: parent_span_id(&mut batch.span_ids, field(Field::ParentSpanId)),
+            parent_span_id: if mapping.canonical() {
+                span_id(&mut batch.span_ids, field(Field::ParentSpanId))
+            } else {
+                parent_span_id(&mut batch.span_ids, field(Field::ParentSpanId))
+            },
             service,
             operation,
             kind: kind(field(Field::Kind)),
@@ -112,7 +117,7 @@ impl<'m> Rows<'m> {
         let mut cell = cell;
         if let Some(map) = self.mapping.service_map {
             let code = &mut None;
-            each_entry(row(map), true, &mut |key, value| {
+            each_entry(row(map), &mut |key, value| {
                 if key == "service.name" || key == "service_name" {
                     *code = Some(intern(&mut self.sink.batch.names, value));
                 }
@@ -158,11 +163,17 @@ impl<'m> Rows<'m> {
                 }
                 self.store(row, key.scope, &key.key, cell);
             }
-            AttributeRole::Map { scope, verbatim } => each_entry(cell, !verbatim, &mut |key, value| {
-                let key = if *scope == AttributeScope::Resource && !verbatim {
-                    key.strip_prefix("attributes.").unwrap_or(key)
-                } else {
-                    key
+            AttributeRole::Overflow(scope) => {
+                overflow::each_entry(cell, &mut |key, value| {
+                    if self.sink.attributes.wants(key) {
+                        self.store(row, *scope, key, value);
+                    }
+                });
+            }
+            AttributeRole::Map(scope) => each_entry(cell, &mut |key, value| {
+                let key = match scope {
+                    AttributeScope::Resource => key.strip_prefix("attributes.").unwrap_or(key),
+                    AttributeScope::Span => key,
                 };
                 if self.sink.attributes.wants(key) {
                     self.store(row, *scope, key, value);
@@ -186,22 +197,22 @@ impl<'m> Rows<'m> {
 }
 
 /// Calls `visit` for each attribute of a map, list of keys and values, or text of either; nested ones with dotted keys.
-fn each_entry(cell: Cell<'_>, flatten: bool, visit: &mut dyn FnMut(&str, Cell<'_>)) {
+fn each_entry(cell: Cell<'_>, visit: &mut dyn FnMut(&str, Cell<'_>)) {
     match cell {
-        Cell::Object(object) => each_of(object, flatten, "", visit),
+        Cell::Object(object) => each_of(object, "", visit),
         Cell::List(list) => pairs(list, visit),
         Cell::Bytes(bytes) => {
             if let Ok(text) = std::str::from_utf8(bytes) {
-                each_entry(Cell::Str(text), flatten, visit);
+                each_entry(Cell::Str(text), visit);
             }
         }
-        Cell::Str(text) => attribute_text::each_entry(text, flatten, visit),
+        Cell::Str(text) => attribute_text::each_entry(text, visit),
         _ => {}
     }
 }
 
 /// [`each_entry`] of an object below the keys `prefix`.
-pub(super) fn each_of(object: Object<'_>, flatten: bool, prefix: &str, visit: &mut dyn FnMut(&str, Cell<'_>)) {
+pub(super) fn each_of(object: Object<'_>, prefix: &str, visit: &mut dyn FnMut(&str, Cell<'_>)) {
     object.each(|key, value| {
         let joined;
         let key = if prefix.is_empty() {
@@ -211,7 +222,7 @@ pub(super) fn each_of(object: Object<'_>, flatten: bool, prefix: &str, visit: &m
             &joined
         };
         match value {
-            Cell::Object(nested) if flatten => each_of(nested, flatten, key, visit),
+            Cell::Object(nested) => each_of(nested, key, visit),
             value => visit(key, value),
         }
     });
