@@ -22,6 +22,9 @@
 //! | `attributes.<key>` | as above | a span attribute whose key is a column name above or begins with `resource.` or `attributes.` |
 //! | `resource_json`, `attributes_json` | string | a JSON object of the attributes that fit no column: lists, maps, and the rarer types of a key seen with several types |
 //!
+//! In the JSON columns, `{"suspect.double": "NaN"}` stands for a double that JSON cannot hold and
+//! `{"suspect.json": "..."}` for a JSON value whose text is no list or map.
+//!
 //! Three span fields that are no attributes travel under the keys that OpenTelemetry's own translators use:
 //! `otel.status_description`, `otel.scope.name` (and `otel.scope.version`), `w3c.tracestate`.
 //! The file's key-value metadata hold `suspect.schema_version`.
@@ -57,6 +60,11 @@ pub const ATTRIBUTES_JSON: &str = "attributes_json";
 pub const RESOURCE_PREFIX: &str = "resource.";
 /// Prefix of span attribute columns whose plain name is taken.
 pub const ATTRIBUTES_PREFIX: &str = "attributes.";
+
+/// Only key of an object that stands for a double which JSON cannot hold.
+pub const JSON_DOUBLE: &str = "suspect.double";
+/// Only key of an object that stands for a JSON value by its text.
+pub const JSON_TEXT: &str = "suspect.json";
 
 /// Frame column: index of the trace in [`super::TraceIds`], `u32`.
 pub const TRACE: &str = "trace";

@@ -1,5 +1,6 @@
 //! Tests of the library's stages and of the program, in one binary because each would link all of polars.
 
+mod canonical;
 mod cli;
 mod cli_input;
 mod ingest_text;

@@ -13,6 +13,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, TimeUnit};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A column of one record batch, opened for reading by row.
 #[derive(Clone, Debug)]
@@ -92,19 +93,21 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// The fields of a struct column.
-    pub(super) fn fields(&self) -> &[(&'a str, Cells<'a>)] {
-        match &self.values {
-            Values::Struct(fields) => fields,
-            _ => &[],
-        }
-    }
-
     /// The elements of a list column.
     pub(super) fn elements(&self) -> Option<&Cells<'a>> {
         match &self.values {
             Values::List(_, values) => Some(values),
             _ => None,
+        }
+    }
+
+    /// Which of the elements are those of row `row` of a list column.
+    pub(super) fn range(&self, row: usize) -> Range<usize> {
+        match &self.values {
+            Values::List(offsets, _) if !(self.nullable && self.array.is_null(row)) => {
+                index(offsets[row])..index(offsets[row + 1])
+            }
+            _ => 0..0,
         }
     }
 }

@@ -6,15 +6,17 @@ use super::rows;
 use std::borrow::Cow;
 
 /// Calls `visit` with each attribute in `text`, a JSON object or list of keys and values or a `ClickHouse` map.
-pub(super) fn each_entry(text: &str, flatten: bool, visit: &mut dyn FnMut(&str, Cell<'_>)) {
+pub(super) fn each_entry(text: &str, visit: &mut dyn FnMut(&str, Cell<'_>)) {
     let text = text.trim();
     if let Some(entries) = clickhouse_map(text) {
-        entries.iter().for_each(|(key, value)| visit(key, Cell::Str(value)));
+        for (key, value) in &entries {
+            visit(key, Cell::Str(value));
+        }
         return;
     }
     match serde_json::from_str::<JsonValue<'_>>(text) {
         Ok(value) => match value.cell() {
-            Cell::Object(object) => rows::each_of(object, flatten, "", visit),
+            Cell::Object(object) => rows::each_of(object, "", visit),
             Cell::List(list) => rows::pairs(list, visit),
             _ => {}
         },
@@ -57,12 +59,11 @@ fn clickhouse_map(text: &str) -> Option<Entries<'_>> {
         (key, rest) = quoted(rest)?;
         rest = rest.trim_start().strip_prefix(':')?.trim_start();
         let value;
-        (value, rest) = match rest.starts_with('\'') {
-            true => quoted(rest)?,
-            false => {
-                let end = rest.find([',', '}'])?;
-                (Cow::Borrowed(rest[..end].trim_end()), &rest[end..])
-            }
+        (value, rest) = if rest.starts_with('\'') {
+            quoted(rest)?
+        } else {
+            let end = rest.find([',', '}'])?;
+            (Cow::Borrowed(rest[..end].trim_end()), &rest[end..])
         };
         entries.push((key, value));
         rest = rest.trim_start();

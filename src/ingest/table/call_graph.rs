@@ -13,14 +13,17 @@
 //! `rt`), else the caller's. The parent of a call without a recorded prefix call of one number is none: traces start
 //! at `0` or at `0.1`. Unknown names (`(?)`, `NAN`, empty) are empty.
 
+use super::attribute_text;
 use super::cell::Cell;
 use super::dialect::Field;
-use super::roles::Mapping;
+use super::roles::{AttributeRole, Mapping};
 use super::rows::{self, Built};
 use super::unit::{self, Unit};
 use crate::diagnostics::Place;
 use crate::ingest::{RawSpan, Sink};
-use crate::span::{AttributeScope, AttributeSelection, SpanId, SpanIdTexts, SpanKind, SpanStatus};
+use crate::span::{
+    AttributeKey, AttributeScope, AttributeSelection, AttributeValue, SpanId, SpanIdTexts, SpanKind, SpanStatus,
+};
 use hashbrown::HashMap;
 
 /// Calls of a file, in order of first appearance.
@@ -28,13 +31,12 @@ use hashbrown::HashMap;
 pub(super) struct CallGraph<'m> {
     mapping: &'m Mapping,
     sink: Sink<'m>,
-    calls: Vec<Call>,
+    calls: Vec<Call<'m>>,
     index: HashMap<(Option<u32>, Option<SpanId>), usize, foldhash::fast::FixedState>,
-    attributes: Vec<(usize, usize, Vec<(usize, String)>)>,
 }
 
 #[derive(Debug)]
-struct Call {
+struct Call<'m> {
     raw: RawSpan,
     /// Whether the parent is a path of one number, of which a trace need not have a row.
     parent_may_lack: bool,
@@ -42,17 +44,12 @@ struct Call {
     callee_side: bool,
     /// The callee, for calls that become spans of their caller.
     peer: Option<u32>,
+    attributes: Vec<(&'m AttributeKey, AttributeValue)>,
 }
 
 impl<'m> CallGraph<'m> {
     pub(super) fn new(mapping: &'m Mapping, attributes: &'m AttributeSelection) -> Self {
-        Self {
-            mapping,
-            sink: Sink::new(attributes),
-            calls: Vec::new(),
-            index: HashMap::default(),
-            attributes: Vec::new(),
-        }
+        Self { mapping, sink: Sink::new(attributes), calls: Vec::new(), index: HashMap::default() }
     }
 
     /// Counts a row that could not be read.
@@ -86,14 +83,14 @@ impl<'m> CallGraph<'m> {
         let span_id = call_id(&mut batch.span_ids, path);
         let parent = path.rsplit_once('.').map(|(parent, _)| parent);
         let parent_span_id = parent.and_then(|parent| call_id(&mut batch.span_ids, parent));
-        let caller = batch.names.intern(known_name(field(Field::ParentSpanId)));
-        let callee = batch.names.intern(known_name(field(Field::Service)));
+        let um = batch.names.intern(known_name(field(Field::ParentSpanId)));
+        let dm = batch.names.intern(known_name(field(Field::Service)));
         let operation = batch.names.intern(field(Field::Operation).text().unwrap_or_default().trim());
         let rpc_type = field(Field::Kind).text().unwrap_or_default();
         let (kind, service, peer) = match rpc_type.trim() {
-            "db" | "mc" => (SpanKind::Client, caller, Some(callee)),
-            "mq" => (SpanKind::Consumer, callee, None),
-            _ => (SpanKind::Server, callee, None),
+            "db" | "mc" => (SpanKind::Client, um, Some(dm)),
+            "mq" => (SpanKind::Consumer, dm, None),
+            _ => (SpanKind::Server, dm, None),
         };
         let callee_side = duration_ns.is_some_and(|duration| duration < 0);
         let raw = RawSpan {
@@ -107,13 +104,28 @@ impl<'m> CallGraph<'m> {
             start_unix_ns,
             duration_ns: duration_ns.map(i128::abs),
         };
-        let call = Call { raw, parent_may_lack: parent.is_some_and(|parent| !parent.contains('.')), callee_side, peer };
+        let mut attributes = Vec::new();
+        for (column, role) in &self.mapping.attributes {
+            let AttributeRole::One(key) = role else { continue };
+            let value = match cell(*column) {
+                Cell::Str("") => Cell::Null,
+                Cell::Str(text) if self.mapping.untyped => attribute_text::typed(text),
+                value => value,
+            };
+            attributes.extend(value.attribute(&mut batch.attributes).map(|value| (key, value)));
+        }
+        let side = Call {
+            raw,
+            parent_may_lack: parent.is_some_and(|parent| !parent.contains('.')),
+            callee_side,
+            peer,
+            attributes,
+        };
         let known = self.index.entry((trace, span_id)).or_insert(self.calls.len());
         match self.calls.get_mut(*known) {
-            None => self.calls.push(call),
-            Some(known) => known.merge(call, self.sink.batch.names.code("")),
+            None => self.calls.push(side),
+            Some(known) => known.merge(&side, self.sink.batch.names.code("")),
         }
-        let _ = &self.attributes;
     }
 
     pub(super) fn finish(mut self) -> Built {
@@ -123,6 +135,9 @@ impl<'m> CallGraph<'m> {
                 raw.parent_span_id = None;
             }
             let Some(row) = self.sink.push(raw) else { continue };
+            for (key, value) in &call.attributes {
+                self.sink.batch.attribute(row, key.scope, &key.key, *value);
+            }
             if let Some(peer) = call.peer
                 && self.sink.attributes.wants("peer.service")
             {
@@ -130,7 +145,7 @@ impl<'m> CallGraph<'m> {
                 let name = batch.names.get(peer);
                 if !name.is_empty() {
                     let code = batch.attributes.values.intern(name);
-                    let value = crate::span::AttributeValue::String(code);
+                    let value = AttributeValue::String(code);
                     batch.attribute(row, AttributeScope::Span, "peer.service", value);
                 }
             }
@@ -139,9 +154,9 @@ impl<'m> CallGraph<'m> {
     }
 }
 
-impl Call {
+impl Call<'_> {
     /// Takes the other side of the same call in: the callee's times win, known names win over unknown ones.
-    fn merge(&mut self, other: Self, unknown: Option<u32>) {
+    fn merge(&mut self, other: &Self, unknown: Option<u32>) {
         if other.callee_side && !self.callee_side {
             self.raw.start_unix_ns = other.raw.start_unix_ns.or(self.raw.start_unix_ns);
             self.raw.duration_ns = other.raw.duration_ns.or(self.raw.duration_ns);

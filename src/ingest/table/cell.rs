@@ -16,6 +16,8 @@ pub(super) enum Cell<'a> {
     Null,
     /// Text.
     Str(&'a str),
+    /// JSON, as text.
+    Json(&'a str),
     /// Bytes: an id, or text of a writer that marks no text.
     Bytes(&'a [u8]),
     /// An integer of up to 64 bits with sign.
@@ -117,7 +119,7 @@ impl<'a> Cell<'a> {
             Self::UInt(value) => Some(Cow::Owned(value.to_string())),
             Self::Double(value) => Some(Cow::Owned(value.to_string())),
             Self::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
-            Self::Null | Self::Object(_) | Self::List(_) => None,
+            Self::Null | Self::Json(_) | Self::Object(_) | Self::List(_) => None,
         }
     }
 
@@ -134,6 +136,7 @@ impl<'a> Cell<'a> {
             },
             Self::Double(value) => AttributeValue::Double(value),
             Self::Bool(value) => AttributeValue::Bool(value),
+            Self::Json(text) => AttributeValue::Json(table.values.intern(text)),
             Self::Object(_) | Self::List(_) => AttributeValue::Json(table.values.intern(&self.json())),
         })
     }
@@ -148,6 +151,7 @@ impl<'a> Cell<'a> {
     fn write_json(self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
+            Self::Json(text) => out.push_str(text),
             Self::Bool(value) => out.push_str(if value { "true" } else { "false" }),
             // Writing to a `String` cannot fail.
             Self::Int(value) => _ = write!(out, "{value}"),
@@ -184,7 +188,7 @@ impl<'a> Cell<'a> {
     /// The value in a few characters, for a message about it.
     pub(super) fn show(self) -> String {
         let text = match self {
-            Self::Object(_) | Self::List(_) | Self::Null => self.json(),
+            Self::Object(_) | Self::List(_) | Self::Json(_) | Self::Null => self.json(),
             plain => plain.text().unwrap_or_default().into_owned(),
         };
         match text.char_indices().nth(40) {

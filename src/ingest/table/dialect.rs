@@ -1,7 +1,7 @@
 //! Tables of known origin: which columns hold what, and in which unit.
 //!
-//! A dialect is recognised by column names that no other table has together. Sources: the schema of ClickHouse's
-//! OpenTelemetry exporter (`traces_table.sql`), of SigNoz (`traces_migrations.go`) and the data sets' own readmes.
+//! A dialect is recognised by column names that no other table has together. Sources: the schema of `ClickHouse`'s
+//! OpenTelemetry exporter (`traces_table.sql`), of `SigNoz` (`traces_migrations.go`) and the data sets' own readmes.
 
 use super::unit::Unit;
 use crate::span::{AttributeScope, schema};

@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 /// An object key, borrowed where it can be; `Cow`'s own `Deserialize` always copies.
-struct JsonKey<'a>(Cow<'a, str>);
+pub(super) struct JsonKey<'a>(pub(super) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for JsonKey<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -9,16 +9,22 @@
 
 mod arrow;
 mod attribute_text;
+mod builder;
 mod call_graph;
 mod cell;
+mod csv;
 mod dialect;
 mod input;
+mod ipc;
+mod json_rows;
 mod json_value;
+mod overflow;
 mod parquet;
 mod roles;
 mod rows;
 mod settle;
 mod tempo;
+mod tempo_attributes;
 mod unit;
 
 use super::Options;
@@ -32,6 +38,21 @@ use std::path::PathBuf;
 /// Reads a Parquet table of spans, canonical or of any known or named columns, or a Tempo block; a part a row group.
 pub(super) fn read_parquet(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
     guarded(source, "a Parquet file", || parquet::read(source, options))
+}
+
+/// Reads Arrow IPC, the file format (`ARROW1`) or the stream.
+pub(super) fn read_arrow_ipc(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
+    guarded(source, "an Arrow IPC file or stream", || ipc::read(source, options))
+}
+
+/// Reads CSV with a header line, of any of the delimiters `,`, `;`, `|` and tab.
+pub(super) fn read_csv(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
+    csv::read(source, options)
+}
+
+/// Reads rows of JSON, one a line or in an array.
+pub(super) fn read_json_rows(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
+    json_rows::read(source, options)
 }
 
 /// Runs a reader of a binary format.
@@ -54,35 +75,29 @@ fn damaged(source: &Source, expected: &str, reason: &str) -> Error {
     Error::Format { path: PathBuf::from(&source.name), reason: format!("expected {expected}; {reason}") }
 }
 
-/// Parts with the format named and what holds for the whole file noted in the first.
+/// The parts of a table in `container`, with what was assumed about its columns.
 fn finish(container: &str, mapping: &Mapping, built: Vec<Built>) -> Vec<Part> {
-    let format = match mapping.dialect.name {
-        "" => container.to_owned(),
-        dialect => format!("{container}, {dialect}"),
-    };
+    match mapping.dialect.name {
+        "" => parts(container, &mapping.notes, built),
+        dialect => parts(&format!("{container}, {dialect}"), &mapping.notes, built),
+    }
+}
+
+/// Parts with the format named and what holds for the whole file noted in the first.
+fn parts(format: &str, notes: &[String], built: Vec<Built>) -> Vec<Part> {
     let n_annotations: u64 = built.iter().map(|built| built.n_annotations).sum();
     let mut parts: Vec<Part> = built.into_iter().map(|built| (built.batch, built.report)).collect();
     if parts.is_empty() {
         parts.push(Part::default());
     }
     for (_, report) in &mut parts {
-        report.format.clone_from(&format);
+        format.clone_into(&mut report.format);
     }
     if let Some((_, report)) = parts.first_mut() {
-        report.notes.extend(mapping.notes.iter().cloned());
+        report.notes.extend(notes.iter().cloned());
         if n_annotations > 0 {
             report.notes.push(format!("{n_annotations} rows are span events or links, not spans, and are left out"));
         }
     }
     parts
 }
-
-// Until the readers of the other table formats land.
-macro_rules! not_yet {
-    ($($name:ident),*) => {$(
-        pub(super) fn $name(source: &Source, _options: &Options) -> Result<Vec<Part>, Error> {
-            Err(Error::Format { path: source.name.clone().into(), reason: "this format is not read yet".to_owned() })
-        }
-    )*};
-}
-not_yet!(read_arrow_ipc, read_csv, read_json_rows);

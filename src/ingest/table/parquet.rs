@@ -5,11 +5,12 @@
 //! another thread or aborts the process.
 
 use super::arrow::{self, Cells};
-use super::dialect::{Field, Shape};
+use super::builder::{self, Builder};
+use super::dialect::Field;
 use super::input::Input;
 use super::roles::{self, ColumnInfo, Mapping};
-use super::rows::{Built, Rows};
-use super::{call_graph, settle, tempo};
+use super::rows::Built;
+use super::{settle, tempo};
 use crate::diagnostics::Place;
 use crate::error::Error;
 use crate::ingest::{
@@ -78,32 +79,26 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
             start
         })
         .collect();
-    if mapping.dialect.shape == Shape::CallGraph {
-        let mut calls = call_graph::CallGraph::new(&mapping, &options.attributes);
-        for (group, &start) in starts.iter().enumerate() {
-            let mut row_number = start;
-            for batch in reader(group, BATCH_ROWS)? {
-                each_row(&batch.map_err(broken)?, &mut row_number, |place, cells, row| {
-                    calls.push(place, |column| cells[column].cell(row));
-                });
-            }
+    let fill = |builder: &mut Builder<'_>, group: usize| -> Result<(), Error> {
+        let mut row_number = starts[group];
+        for batch in reader(group, BATCH_ROWS)? {
+            each_row(&batch.map_err(broken)?, &mut row_number, |place, cells, row| {
+                builder.push(place, |column| cells[column].cell(row));
+            });
         }
-        return Ok(super::finish("Parquet", &mapping, vec![calls.finish()]));
-    }
-    let built: Vec<Built> = starts
-        .par_iter()
-        .enumerate()
-        .map(|(group, &start)| {
-            let mut rows = Rows::new(&mapping, &options.attributes);
-            let mut row_number = start;
-            for batch in reader(group, BATCH_ROWS)? {
-                each_row(&batch.map_err(broken)?, &mut row_number, |place, cells, row| {
-                    rows.push(place, |column| cells[column].cell(row));
-                });
-            }
-            Ok(rows.finish())
-        })
-        .collect::<Result<_, Error>>()?;
+        Ok(())
+    };
+    let built: Vec<Built> = if builder::divisible(&mapping) {
+        let build = |group| {
+            let mut builder = Builder::new(&mapping, options);
+            fill(&mut builder, group).map(|()| builder.finish())
+        };
+        (0..groups.len()).into_par_iter().map(build).collect::<Result<_, _>>()?
+    } else {
+        let mut builder = Builder::new(&mapping, options);
+        (0..groups.len()).try_for_each(|group| fill(&mut builder, group))?;
+        vec![builder.finish()]
+    };
     Ok(super::finish("Parquet", &mapping, built))
 }
 

@@ -39,8 +39,10 @@ pub(super) struct Role {
 pub(super) enum AttributeRole {
     /// One attribute.
     One(AttributeKey),
-    /// Many; nested objects become dotted keys unless `verbatim`.
-    Map { scope: AttributeScope, verbatim: bool },
+    /// Many; nested objects become dotted keys.
+    Map(AttributeScope),
+    /// Many, in an object of the canonical file.
+    Overflow(AttributeScope),
 }
 
 /// Which column holds what.
@@ -68,6 +70,11 @@ impl Mapping {
     /// The column of a field.
     pub(super) fn role(&self, field: Field) -> Option<Role> {
         self.roles[field as usize]
+    }
+
+    /// Whether the table is a canonical file, whose every value means what it says.
+    pub(super) fn canonical(&self) -> bool {
+        self.dialect.name == "canonical"
     }
 
     pub(super) fn set(&mut self, field: Field, role: Option<Role>) {
@@ -107,7 +114,10 @@ pub(super) fn find(columns: &[ColumnInfo], options: &Options, path: &str) -> Res
         roles: [None; Field::ALL.len()],
         attributes: Vec::new(),
         service_map: None,
-        annotation: columns.iter().position(|column| column.name == "meta.annotation_type"),
+        annotation: columns
+            .iter()
+            .position(|column| column.name == "meta.annotation_type")
+            .filter(|_| dialect.name != "canonical"),
         untyped: false,
         notes: Vec::new(),
         names: columns.iter().map(|column| column.name.clone()).collect(),
@@ -205,7 +215,6 @@ fn find_by_name(mapping: &mut Mapping, columns: &[ColumnInfo]) {
 fn collect_attributes(mapping: &mut Mapping, columns: &[ColumnInfo], options: &Options) {
     let dialect = mapping.dialect;
     let known = !std::ptr::eq(dialect, &raw const UNKNOWN);
-    let canonical = dialect.name == "canonical";
     let any = !matches!(&options.attributes, crate::span::AttributeSelection::Keys(keys) if keys.is_empty());
     let holds_field =
         |column: usize| Field::ALL.iter().any(|&field| mapping.role(field).is_some_and(|role| role.column == column));
@@ -230,7 +239,10 @@ fn collect_attributes(mapping: &mut Mapping, columns: &[ColumnInfo], options: &O
             if scope == AttributeScope::Resource {
                 service_map.get_or_insert(index);
             }
-            attributes.push((index, AttributeRole::Map { scope, verbatim: canonical }));
+            attributes.push((
+                index,
+                if mapping.canonical() { AttributeRole::Overflow(scope) } else { AttributeRole::Map(scope) },
+            ));
         } else {
             let key = name.strip_prefix(dialect.prefix).unwrap_or(name);
             attributes.push((index, AttributeRole::One(AttributeKey::from_column_name(key))));
@@ -238,7 +250,7 @@ fn collect_attributes(mapping: &mut Mapping, columns: &[ColumnInfo], options: &O
     }
     attributes.retain(|(_, role)| match role {
         AttributeRole::One(key) => options.attributes.wants(&key.key),
-        AttributeRole::Map { .. } => any,
+        AttributeRole::Map(_) | AttributeRole::Overflow(_) => any,
     });
     mapping.attributes = attributes;
     if mapping.role(Field::Service).is_none() {

@@ -2,14 +2,15 @@
 
 use super::attribute_text;
 use super::cell::{Cell, List, Object};
-use super::dialect::{Field, Shape};
+use super::dialect::{self, Field, Shape};
+use super::overflow;
 use super::roles::{AttributeRole, Mapping, Role};
 use super::unit::{self, Unit};
 use crate::diagnostics::{Place, SourceReport};
 use crate::ingest::{RawSpan, Sink};
 use crate::span::{
-    AttributeScope, AttributeSelection, Dictionary, SpanBatch, SpanId, SpanIdTexts, SpanKind, SpanStatus, TraceIds,
-    schema,
+    AttributeKey, AttributeScope, AttributeSelection, Dictionary, SpanBatch, SpanId, SpanIdTexts, SpanKind, SpanStatus,
+    TraceIds, schema,
 };
 
 /// Spans of a stretch of rows.
@@ -51,12 +52,24 @@ impl<'m> Rows<'m> {
         Built { batch: self.sink.batch, report: self.sink.report, n_annotations: self.n_annotations }
     }
 
-    /// Adds the row that `cell` gives by column.
-    pub(super) fn push<'a>(&mut self, place: Place, cell: impl Fn(usize) -> Cell<'a>) {
+    /// Gives span row `row` the value of a column that the mapping does not know.
+    pub(super) fn late_column(&mut self, row: u32, name: &str, cell: Cell<'_>) {
+        let dialect = self.mapping.dialect;
+        if dialect.skipped.iter().any(|pattern| dialect::fits(pattern, name)) {
+            return;
+        }
+        let key = AttributeKey::from_column_name(name.strip_prefix(dialect.prefix).unwrap_or(name));
+        if self.sink.attributes.wants(&key.key) {
+            self.store(row, key.scope, &key.key, cell);
+        }
+    }
+
+    /// Adds the row that `cell` gives by column; returns the row of its span.
+    pub(super) fn push<'a>(&mut self, place: Place, cell: impl Fn(usize) -> Cell<'a>) -> Option<u32> {
         let mapping = self.mapping;
         if mapping.annotation.is_some_and(|column| cell(column).text().is_some_and(|kind| !kind.is_empty())) {
             self.n_annotations += 1;
-            return;
+            return None;
         }
         let field = |field| mapping.role(field).map_or(Cell::Null, |role| cell(role.column));
         let (start_unix_ns, duration_ns) = match times(mapping, &cell) {
@@ -65,7 +78,7 @@ impl<'m> Rows<'m> {
                 let name = &mapping.names[role.column];
                 self.sink
                     .skip(place, format!("column `{name}` is `{}`, expected a number or a timestamp", found.show()));
-                return;
+                return None;
             }
         };
         let (status, http_status) = status(field(Field::Status));
@@ -75,7 +88,11 @@ impl<'m> Rows<'m> {
         let raw = RawSpan {
             trace: trace_id(&mut batch.traces, field(Field::TraceId)),
             span_id: span_id(&mut batch.span_ids, field(Field::SpanId)),
-            parent_span_id: parent_span_id(&mut batch.span_ids, field(Field::ParentSpanId)),
+            parent_span_id: if mapping.canonical() {
+                span_id(&mut batch.span_ids, field(Field::ParentSpanId))
+            } else {
+                parent_span_id(&mut batch.span_ids, field(Field::ParentSpanId))
+            },
             service,
             operation,
             kind: kind(field(Field::Kind)),
@@ -83,7 +100,7 @@ impl<'m> Rows<'m> {
             start_unix_ns,
             duration_ns,
         };
-        let Some(row) = self.sink.push(raw) else { return };
+        let row = self.sink.push(raw)?;
         for (column, role) in &mapping.attributes {
             self.attribute(row, role, cell(*column));
         }
@@ -93,13 +110,14 @@ impl<'m> Rows<'m> {
         if let Cell::Object(object) = field(Field::Status) {
             self.extra(row, schema::STATUS_DESCRIPTION, object.get("message"));
         }
+        Some(row)
     }
 
     fn service<'a>(&mut self, cell: Cell<'a>, row: impl Fn(usize) -> Cell<'a>) -> u32 {
         let mut cell = cell;
         if let Some(map) = self.mapping.service_map {
             let code = &mut None;
-            each_entry(row(map), true, &mut |key, value| {
+            each_entry(row(map), &mut |key, value| {
                 if key == "service.name" || key == "service_name" {
                     *code = Some(intern(&mut self.sink.batch.names, value));
                 }
@@ -130,6 +148,11 @@ impl<'m> Rows<'m> {
         match role {
             AttributeRole::One(key) => {
                 let cell = match cell {
+                    // Text of a writer that marks no text as such, unless it is no text.
+                    Cell::Bytes(bytes) => std::str::from_utf8(bytes).map_or(cell, Cell::Str),
+                    typed => typed,
+                };
+                let cell = match cell {
                     Cell::Str("") if self.mapping.untyped => Cell::Null,
                     Cell::Str(text) if self.mapping.untyped => attribute_text::typed(text),
                     typed => typed,
@@ -140,11 +163,17 @@ impl<'m> Rows<'m> {
                 }
                 self.store(row, key.scope, &key.key, cell);
             }
-            AttributeRole::Map { scope, verbatim } => each_entry(cell, !verbatim, &mut |key, value| {
-                let key = if *scope == AttributeScope::Resource && !verbatim {
-                    key.strip_prefix("attributes.").unwrap_or(key)
-                } else {
-                    key
+            AttributeRole::Overflow(scope) => {
+                overflow::each_entry(cell, &mut |key, value| {
+                    if self.sink.attributes.wants(key) {
+                        self.store(row, *scope, key, value);
+                    }
+                });
+            }
+            AttributeRole::Map(scope) => each_entry(cell, &mut |key, value| {
+                let key = match scope {
+                    AttributeScope::Resource => key.strip_prefix("attributes.").unwrap_or(key),
+                    AttributeScope::Span => key,
                 };
                 if self.sink.attributes.wants(key) {
                     self.store(row, *scope, key, value);
@@ -168,22 +197,22 @@ impl<'m> Rows<'m> {
 }
 
 /// Calls `visit` for each attribute of a map, list of keys and values, or text of either; nested ones with dotted keys.
-fn each_entry(cell: Cell<'_>, flatten: bool, visit: &mut dyn FnMut(&str, Cell<'_>)) {
+fn each_entry(cell: Cell<'_>, visit: &mut dyn FnMut(&str, Cell<'_>)) {
     match cell {
-        Cell::Object(object) => each_of(object, flatten, "", visit),
+        Cell::Object(object) => each_of(object, "", visit),
         Cell::List(list) => pairs(list, visit),
         Cell::Bytes(bytes) => {
             if let Ok(text) = std::str::from_utf8(bytes) {
-                each_entry(Cell::Str(text), flatten, visit);
+                each_entry(Cell::Str(text), visit);
             }
         }
-        Cell::Str(text) => attribute_text::each_entry(text, flatten, visit),
+        Cell::Str(text) => attribute_text::each_entry(text, visit),
         _ => {}
     }
 }
 
 /// [`each_entry`] of an object below the keys `prefix`.
-pub(super) fn each_of(object: Object<'_>, flatten: bool, prefix: &str, visit: &mut dyn FnMut(&str, Cell<'_>)) {
+pub(super) fn each_of(object: Object<'_>, prefix: &str, visit: &mut dyn FnMut(&str, Cell<'_>)) {
     object.each(|key, value| {
         let joined;
         let key = if prefix.is_empty() {
@@ -193,7 +222,7 @@ pub(super) fn each_of(object: Object<'_>, flatten: bool, prefix: &str, visit: &m
             &joined
         };
         match value {
-            Cell::Object(nested) if flatten => each_of(nested, flatten, key, visit),
+            Cell::Object(nested) => each_of(nested, key, visit),
             value => visit(key, value),
         }
     });
