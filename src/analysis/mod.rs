@@ -66,7 +66,9 @@ impl Prepared {
             (0..forest.n_traces()).filter(|&trace| self.first_of_second.is_none() || self.is_second(trace) == second)
         };
         let spans = traces().flat_map(|trace| forest.spans_of(trace));
-        let range = window::Window::covering(spans.map(|span| (forest.start_ns[span], forest.end_ns[span])));
+        let range = window::Window::covering(
+            spans.map(|span| (forest.start_ns[span], forest.end_ns[span] - forest.start_ns[span])),
+        );
         let roots = traces()
             .filter_map(|trace| {
                 let top = forest.first_top(trace)?;

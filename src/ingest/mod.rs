@@ -53,6 +53,10 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
     let mut batches = Vec::new();
     for (mut report, parts) in read {
         for (batch, part) in parts {
+            // A table reader knows more of the format than its first bytes tell.
+            if !part.format.is_empty() {
+                report.format.clone_from(&part.format);
+            }
             report.absorb(part);
             batches.push(batch);
         }
