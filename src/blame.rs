@@ -4,7 +4,7 @@
 //! root   |-------------------------------------------|
 //! A         |--------|      |-----------|
 //! B             |--------------|            (parallel with A)
-//! blame  rrrAAAABBBBBBBBBBBAAAAAAAAAAAAAAArrrrrrrrrrrr
+//! blame  rrrAAAABBBBBBBBBBBBAAAAAAAAAAAAArrrrrrrrrrrrr
 //! ```
 //!
 //! From the end of a span backwards, the time belongs to the child that ended last before it, and to the span itself where no child
