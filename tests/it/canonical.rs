@@ -207,8 +207,8 @@ fn no_spans_make_a_file_that_reads_as_no_spans() {
 #[test]
 fn spans_are_sorted_by_start_then_trace_then_span() {
     let mut records: Vec<Record> = (1..=40_u32).map(|n| record(&format!("{:016x}", n * 7 % 41), &[])).collect();
-    for (n, record) in records.iter_mut().enumerate() {
-        record.start_unix_ns -= (n as i64 * 5) % 3;
+    for (n, record) in (0_i64..).zip(&mut records) {
+        record.start_unix_ns -= (n * 5) % 3;
         record.trace_id = format!("{:032x}", 1 + n * 11 % 5);
     }
     let read = round_trip(&records);

@@ -16,8 +16,9 @@
 use super::attribute_text;
 use super::cell::Cell;
 use super::dialect::Field;
+use super::ids;
 use super::roles::{AttributeRole, Mapping};
-use super::rows::{self, Built};
+use super::rows::Built;
 use super::unit::{self, Unit};
 use crate::diagnostics::Place;
 use crate::ingest::{RawSpan, Sink};
@@ -79,7 +80,7 @@ impl<'m> CallGraph<'m> {
         let batch = &mut self.sink.batch;
         let path = field(Field::SpanId).text().unwrap_or_default();
         let path = path.trim();
-        let trace = rows::trace_id(&mut batch.traces, field(Field::TraceId));
+        let trace = ids::trace_id(&mut batch.traces, field(Field::TraceId));
         let span_id = call_id(&mut batch.span_ids, path);
         let parent = path.rsplit_once('.').map(|(parent, _)| parent);
         let parent_span_id = parent.and_then(|parent| call_id(&mut batch.span_ids, parent));

@@ -261,9 +261,10 @@ pub(super) static DIALECTS: [Dialect; 10] = [
             (Operation, &["OperationName"], None),
             (Start, &["StartTimeUnixNano"], Some(Nanos)),
             (End, &["EndTimeUnixNano"], Some(Nanos)),
-            (Duration, &["Duration"], Some(Micros)),
         ],
         renamed: &[("PodName", Resource, "k8s.pod.name")],
+        // Its microseconds say less than start and end.
+        skipped: &["Duration"],
         pod_service: true,
         ..PLAIN
     },

@@ -1,22 +1,27 @@
 //! Arrow IPC, as `Feather`, pandas, polars and `ClickHouse` write it: the file format and the stream.
 //!
-//! Batches are decoded one after the other, with only the columns that spans need.
+//! Both are read as a stream, which a file is between its magic and its footer, so that what a cut-off file still holds
+//! is not lost with its footer. Batches are decoded one after the other, with only the columns that spans need.
 
 use super::arrow;
 use super::builder::Builder;
+use super::ipc_check;
 use super::parquet::{each_row, settle_from};
 use super::roles::{self, ColumnInfo, Mapping};
 use crate::error::Error;
 use crate::ingest::Options;
 use crate::ingest::source::{Part, Source};
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_ipc::reader::StreamReader;
 use arrow_schema::{ArrowError, Schema};
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 
 /// The first bytes of the file format; a stream begins with a message.
-const FILE_MAGIC: &[u8] = b"ARROW1";
+const FILE_MAGIC: &[u8; 6] = b"ARROW1";
+/// Most bytes that writers pad the magic to.
+const MAX_HEAD: usize = 128;
+const EXPECTED: &str = "an Arrow IPC file or stream";
 
 /// Reads an Arrow file or stream.
 pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
@@ -30,25 +35,36 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
 }
 
 fn read_from(mut input: impl Read + Seek, source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
-    let damaged = |error: ArrowError| super::damaged(source, "an Arrow IPC file or stream", &error.to_string());
-    let failed = |error: std::io::Error| super::damaged(source, "an Arrow IPC file or stream", &error.to_string());
-    let mut magic = Vec::new();
-    input.by_ref().take(FILE_MAGIC.len() as u64).read_to_end(&mut magic).map_err(failed)?;
-    input.rewind().map_err(failed)?;
-    if magic == FILE_MAGIC {
-        let reader = FileReader::try_new(&mut input, None).map_err(damaged)?;
-        let (mapping, kept) = mapping(&reader.schema(), options, &source.name)?;
-        drop(reader);
-        let reader = FileReader::try_new(input, Some(kept)).map_err(damaged)?;
-        read_batches(reader, mapping, source, options)
-    } else {
-        let reader = StreamReader::try_new(&mut input, None).map_err(damaged)?;
-        let (mapping, kept) = mapping(&reader.schema(), options, &source.name)?;
-        drop(reader);
-        input.rewind().map_err(failed)?;
-        let reader = StreamReader::try_new(input, Some(kept)).map_err(damaged)?;
-        read_batches(reader, mapping, source, options)
+    let damaged = |reason: String| super::damaged(source, EXPECTED, &reason);
+    let failed = |error: std::io::Error| damaged(error.to_string());
+    let broken = |error: ArrowError| damaged(error.to_string());
+    let mut head = Vec::new();
+    input.by_ref().take(MAX_HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    if head.is_empty() {
+        return Err(damaged("it is empty".to_owned()));
     }
+    let start = stream_start(&head);
+    let extent = ipc_check::check(&mut input, start).map_err(damaged)?;
+
+    input.seek(SeekFrom::Start(start)).map_err(failed)?;
+    let schema =
+        StreamReader::try_new(input.by_ref().take(extent.end.saturating_sub(start)), None).map_err(broken)?.schema();
+    let (mut mapping, kept) = mapping(&schema, options, &source.name)?;
+    if extent.truncated {
+        mapping.notes.push(format!("the file breaks off after byte {}", extent.end));
+    }
+    input.seek(SeekFrom::Start(start)).map_err(failed)?;
+    let batches = StreamReader::try_new(input.take(extent.end.saturating_sub(start)), Some(kept)).map_err(broken)?;
+    read_batches(batches, mapping, extent.truncated, options).map_err(broken)
+}
+
+/// Where the stream begins, which in a file stands between its magic, padded with zeros, and its footer.
+fn stream_start(head: &[u8]) -> u64 {
+    if !head.starts_with(FILE_MAGIC) {
+        return 0;
+    }
+    let padded = head.chunks(8).skip(1).take_while(|word| word.iter().all(|&byte| byte == 0)).count();
+    8 * (1 + padded as u64)
 }
 
 /// The mapping of the columns kept, and their indices in the file.
@@ -72,9 +88,9 @@ fn mapping(schema: &Schema, options: &Options, path: &str) -> Result<(Mapping, V
 fn read_batches(
     batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
     mut mapping: Mapping,
-    source: &Source,
+    truncated: bool,
     options: &Options,
-) -> Result<Vec<Part>, Error> {
+) -> Result<Vec<Part>, ArrowError> {
     let mut batches = batches.peekable();
     // The first batch with rows speaks for the units of all.
     while batches.next_if(|batch| matches!(batch, Ok(batch) if batch.num_rows() == 0)).is_some() {}
@@ -84,17 +100,12 @@ fn read_batches(
     let mut builder = Builder::new(&mapping, options);
     let mut row_number = 0;
     for batch in batches {
-        match batch {
-            Ok(batch) => each_row(&batch, &mut row_number, |place, cells, row| {
-                builder.push(place, |column| cells[column].cell(row));
-            }),
-            // A stream that is still being written ends anywhere; what came before is whole.
-            Err(ArrowError::IoError(_, error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                builder.truncated();
-                break;
-            }
-            Err(error) => return Err(super::damaged(source, "an Arrow IPC file or stream", &error.to_string())),
-        }
+        each_row(&batch?, &mut row_number, |place, cells, row| {
+            builder.push(place, |column| cells[column].cell(row));
+        });
+    }
+    if truncated {
+        builder.truncated();
     }
     let built = vec![builder.finish()];
     Ok(super::finish("Arrow IPC", &mapping, built))

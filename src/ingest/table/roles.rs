@@ -219,7 +219,7 @@ fn collect_attributes(mapping: &mut Mapping, columns: &[ColumnInfo], options: &O
     let holds_field =
         |column: usize| Field::ALL.iter().any(|&field| mapping.role(field).is_some_and(|role| role.column == column));
     let mut attributes = Vec::new();
-    let mut service_map = None;
+    let (mut service_map, mut span_map) = (None, None);
     for (index, column) in columns.iter().enumerate() {
         let name = column.name.as_str();
         if let Some(&(_, scope, key)) = dialect.renamed.iter().find(|(renamed, ..)| *renamed == name) {
@@ -236,8 +236,10 @@ fn collect_attributes(mapping: &mut Mapping, columns: &[ColumnInfo], options: &O
             ATTRIBUTE_MAPS.iter().find(|(map, _)| *map == normal).map(|&(_, scope)| scope)
         };
         if let Some(scope) = map {
-            if scope == AttributeScope::Resource {
-                service_map.get_or_insert(index);
+            match scope {
+                AttributeScope::Resource => service_map = service_map.or(Some(index)),
+                AttributeScope::Span if known => span_map = span_map.or(Some(index)),
+                AttributeScope::Span => {}
             }
             attributes.push((
                 index,
@@ -254,7 +256,7 @@ fn collect_attributes(mapping: &mut Mapping, columns: &[ColumnInfo], options: &O
     });
     mapping.attributes = attributes;
     if mapping.role(Field::Service).is_none() {
-        mapping.service_map = service_map;
+        mapping.service_map = service_map.or(span_map);
     }
 }
 

@@ -6,8 +6,9 @@
 
 use super::arrow::Cells;
 use super::cell::Cell;
+use super::ids;
 use super::input::Input;
-use super::rows::{self, Built};
+use super::rows::Built;
 use super::tempo_attributes::{AttributeCells, Dedicated, RESOURCE_COLUMNS, SPAN_COLUMNS, named};
 use crate::error::Error;
 use crate::ingest::source::{Part, Source};
@@ -125,7 +126,7 @@ fn read_batch(batch: &RecordBatch, dedicated: &Dedicated, sink: &mut Sink<'_>) -
         spans: Spans::new(spans.elements()?, dedicated),
     };
     for trace in 0..batch.num_rows() {
-        let trace_code = rows::trace_id(&mut sink.batch.traces, trace_ids.cell(trace));
+        let trace_code = ids::trace_id(&mut sink.batch.traces, trace_ids.cell(trace));
         for resource in resources.range(trace) {
             let service = level.resource.service(resource);
             let service = sink.batch.names.intern(service);
@@ -203,8 +204,8 @@ impl Level<'_> {
         let code = |cells| integer(named(cells, span)).and_then(|code| u64::try_from(code).ok()).unwrap_or(0);
         let raw = RawSpan {
             trace,
-            span_id: rows::span_id(&mut batch.span_ids, named(spans.id, span)),
-            parent_span_id: rows::span_id(&mut batch.span_ids, named(spans.parent, span)),
+            span_id: ids::span_id(&mut batch.span_ids, named(spans.id, span)),
+            parent_span_id: ids::span_id(&mut batch.span_ids, named(spans.parent, span)),
             service,
             operation: batch.names.intern(&named(spans.name, span).text().unwrap_or_default()),
             kind: SpanKind::from_code(code(spans.kind)),

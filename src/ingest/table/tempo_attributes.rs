@@ -10,6 +10,7 @@ use super::cell::{Cell, List};
 use super::json_value::JsonValue;
 use crate::ingest::source::Source;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// Resource columns of well-known keys.
 pub(super) const RESOURCE_COLUMNS: [(&str, &str); 8] = [
@@ -168,7 +169,7 @@ impl<'a> Generic<'a> {
         let mut texts = self.json.iter().filter_map(|cells| cells.cell(row).text());
         if let Some(text) = texts.find(|text| !text.is_empty()) {
             return match serde_json::from_str::<JsonValue<'_>>(&text) {
-                Ok(value) => visit(key, value.cell()),
+                Ok(value) => visit(key, plain(value).cell()),
                 Err(_) => visit(key, Cell::Str(&text)),
             };
         }
@@ -185,4 +186,43 @@ fn one_or_list(list: List<'_>, is_list: bool, visit: &mut dyn FnMut(Cell<'_>)) {
         1 if !is_list => visit(list.get(0)),
         _ => visit(Cell::List(list)),
     }
+}
+
+/// A value without the type names that OTLP's JSON puts around it: `{"arrayValue":{"values":[{"intValue":"1"}]}}` is `[1]`.
+fn plain(value: JsonValue<'_>) -> JsonValue<'_> {
+    let JsonValue::Object(mut entries) = value else { return value };
+    let known = ["stringValue", "bytesValue", "intValue", "doubleValue", "boolValue", "arrayValue", "kvlistValue"];
+    if entries.len() != 1 || !known.contains(&entries[0].0.as_ref()) {
+        return JsonValue::Object(entries);
+    }
+    let Some((kind, inner)) = entries.pop() else { return JsonValue::Null };
+    match (kind.as_ref(), inner) {
+        ("intValue", JsonValue::Str(digits)) => digits.parse().map_or(JsonValue::Str(digits), JsonValue::Int),
+        ("arrayValue", array) => JsonValue::List(values(array).into_iter().map(plain).collect()),
+        ("kvlistValue", list) => JsonValue::Object(values(list).into_iter().filter_map(pair).collect()),
+        (_, scalar) => scalar,
+    }
+}
+
+/// The list `values` of an object.
+fn values(object: JsonValue<'_>) -> Vec<JsonValue<'_>> {
+    let JsonValue::Object(entries) = object else { return Vec::new() };
+    match entries.into_iter().find(|(key, _)| key == "values") {
+        Some((_, JsonValue::List(values))) => values,
+        _ => Vec::new(),
+    }
+}
+
+/// The key and value of an object that has both.
+fn pair(object: JsonValue<'_>) -> Option<(Cow<'_, str>, JsonValue<'_>)> {
+    let JsonValue::Object(entries) = object else { return None };
+    let (mut name, mut content) = (None, JsonValue::Null);
+    for (key, value) in entries {
+        match (key.as_ref(), value) {
+            ("key", JsonValue::Str(key)) => name = Some(key),
+            ("value", value) => content = plain(value),
+            _ => {}
+        }
+    }
+    Some((name?, content))
 }
