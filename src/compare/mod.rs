@@ -6,6 +6,7 @@
 
 pub mod attribute;
 pub mod decompose;
+mod edges;
 pub mod paths;
 pub mod sums;
 

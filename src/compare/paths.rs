@@ -81,8 +81,10 @@ pub struct PathCost {
     pub n_calls: u32,
     /// Calls that are on the blamed path.
     pub n_visits: u32,
-    /// Blamed on the span itself; for a client span the gap to its answer.
+    /// Blamed on the span itself; for a client span the gap after its answer.
     pub self_ns: i64,
+    /// For a client span the gap before its answer begins.
+    pub before_ns: i64,
     /// Blamed on its peer, which left no span, or on waiting before a retry.
     pub wait_ns: i64,
     /// Durations of all calls.
@@ -325,9 +327,11 @@ impl BlameSink for Kernel<'_> {
         self.cost(node).n_visits += 1;
     }
 
-    fn blame(&mut self, node: u32, _span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
+    fn blame(&mut self, node: u32, span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
+        let begins = start_ns == self.forest.start_ns[span];
         let cost = self.cost(node);
         match kind {
+            BlameKind::Gap if begins => cost.before_ns += end_ns - start_ns,
             BlameKind::Own | BlameKind::Gap => cost.self_ns += end_ns - start_ns,
             BlameKind::Peer | BlameKind::Backoff => cost.wait_ns += end_ns - start_ns,
         }
