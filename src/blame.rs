@@ -173,7 +173,7 @@ impl Walker {
                 if end < now {
                     match retry {
                         Some((node, span, failed)) if failed == child => {
-                            sink.blame(node, span, BlameKind::Backoff, end, now)
+                            sink.blame(node, span, BlameKind::Backoff, end, now);
                         }
                         _ => sink.blame(node, span, own, end, now),
                     }

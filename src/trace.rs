@@ -83,6 +83,7 @@ pub struct Request {
 
 /// One span.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a document tells facts, not states")]
 pub struct TraceSpan {
     /// Its id.
     pub span_id: String,

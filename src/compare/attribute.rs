@@ -90,19 +90,16 @@ impl Attribution {
             let at_peer = operation.peer.map_or(own, |peer| Subject::Operation(peer, operation.name));
             let blame = |edge: (u32, u32)| blames.get(&edge).copied().unwrap_or(EdgeBlame::callee(edge));
 
-            let (self_row, before_row) = match edge {
-                Some(edge) => {
-                    let subject = Subject::Edge(edge.0, edge.1);
-                    let EdgeBlame { before, after, .. } = blame(edge);
-                    (
-                        result.row(subject, after, Cause::Network, None),
-                        result.row(subject, before, Cause::Network, None),
-                    )
-                }
-                None => {
-                    let row = result.row(own, operation.service, Cause::Slower, None);
-                    (row, row)
-                }
+            let (self_row, before_row) = if let Some(edge) = edge {
+                let subject = Subject::Edge(edge.0, edge.1);
+                let EdgeBlame { before, after, .. } = blame(edge);
+                (
+                    result.row(subject, after, Cause::Network, None),
+                    result.row(subject, before, Cause::Network, None),
+                )
+            } else {
+                let row = result.row(own, operation.service, Cause::Slower, None);
+                (row, row)
             };
             let wait_row = match edge {
                 Some(_) if path.is_retry => result.row_of(at_peer, Cause::Retry, None),

@@ -58,18 +58,19 @@ struct Totals {
     wait_ns: [f64; 2],
 }
 
-/// Rises a call.
+/// Rises a call, nanoseconds.
 #[derive(Clone, Copy, Debug)]
 struct Rise {
-    before_ns: f64,
-    after_ns: f64,
-    wait_ns: f64,
+    before: f64,
+    after: f64,
+    wait: f64,
 }
 
 /// How well one way of being slow explains the edges that it concerns.
 #[derive(Clone, Copy, Debug, Default)]
 struct Worth {
-    worth: f64,
+    /// Sum of their rises, times `share`.
+    sum: f64,
     share: f64,
     n_risen: usize,
 }
@@ -110,8 +111,8 @@ pub(super) fn blame(
         .filter(|(_, totals)| totals.visits.iter().all(|&visits| visits > 0.0))
         .map(|(edge, totals)| {
             let rise = |ns: [f64; 2]| ns[1] / totals.visits[1] - ns[0] / totals.visits[0];
-            let [before_ns, after_ns, wait_ns] = [totals.before_ns, totals.after_ns, totals.wait_ns].map(rise);
-            (edge, Rise { before_ns, after_ns, wait_ns })
+            let [before, after, wait] = [totals.before_ns, totals.after_ns, totals.wait_ns].map(rise);
+            (edge, Rise { before, after, wait })
         })
         .collect();
     let worths = Worths::new(&rises);
@@ -121,20 +122,20 @@ pub(super) fn blame(
             let works_slower = {
                 let [before, after] =
                     work[callee as usize].map(|[ns, calls]| if calls > 0.0 { ns / calls } else { 0.0 });
-                after - before > SLOWER * rise.before_ns
+                after - before > SLOWER * rise.before
             };
-            let [sends, takes_in] = [worths.sends(caller), worths.takes_in(callee)].map(|worth| worth.worth);
+            let [sends, takes_in] = [worths.sends(caller), worths.takes_in(callee)].map(|worth| worth.sum);
             let is_callers = if sends > TIE * takes_in { true } else { takes_in <= TIE * sends && !works_slower };
-            let answers = worths.answers(callee).worth;
-            let hears = worths.hears(caller).worth;
+            let answers = worths.answers(callee).sum;
+            let hears = worths.hears(caller).sum;
             // Time at a peer without spans is the peer's own as well as the way to it: the caller's network must show elsewhere too.
             let waits = worths.sends(caller);
-            let is_network = waits.n_risen > 1 && waits.share > 0.5 && waits.worth > worths.takes_in(callee).worth;
+            let is_network = waits.n_risen > 1 && waits.share > 0.5 && waits.worth > worths.takes_in(callee).sum;
             let to = |is_callers: bool| if is_callers { caller } else { callee };
             let blame = EdgeBlame {
-                before: to(rise.before_ns > 0.0 && is_callers),
-                after: to(rise.after_ns > 0.0 && hears > TIE * answers),
-                wait: to(rise.wait_ns > 0.0 && is_network),
+                before: to(rise.before > 0.0 && is_callers),
+                after: to(rise.after > 0.0 && hears > TIE * answers),
+                wait: to(rise.wait > 0.0 && is_network),
             };
             (edge, blame)
         })
@@ -147,8 +148,8 @@ struct Worths([HashMap<u32, Worth, foldhash::fast::FixedState>; 4]);
 impl Worths {
     fn new(rises: &[(Edge, Rise)]) -> Self {
         // A wait for a peer without spans begins with sending the request and taking it in.
-        let before = |rise: &Rise| rise.before_ns + rise.wait_ns;
-        let after = |rise: &Rise| rise.after_ns;
+        let before = |rise: &Rise| rise.before + rise.wait;
+        let after = |rise: &Rise| rise.after;
         let caller = |edge: Edge| edge.0;
         let callee = |edge: Edge| edge.1;
         Self([
@@ -197,7 +198,7 @@ fn worths(
             let n_risen = group.iter().filter(|&&(_, rise)| rise > SHARE_OF_LARGEST * largest).count();
             let share = n_risen as f64 / group.len() as f64;
             let sum: f64 = group.iter().map(|&(_, rise)| rise.max(0.0)).sum();
-            (group[0].0, Worth { worth: sum * share, share, n_risen })
+            (group[0].0, Worth { sum: sum * share, share, n_risen })
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::normalize::{Forest, SpanFlags};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 
 /// No parent: the path of the top of a request.
@@ -142,14 +142,14 @@ pub fn cost_table(forest: &Forest) -> CostTable {
         .collect();
     let mut table = CostTable { offsets: vec![0], ..CostTable::default() };
     for part in parts {
-        table.absorb(part);
+        table.absorb(&part);
     }
     table.sort_paths(forest);
     table
 }
 
 impl CostTable {
-    fn absorb(&mut self, part: Self) {
+    fn absorb(&mut self, part: &Self) {
         let mut code = Vec::with_capacity(part.paths.len());
         for path in &part.paths.list {
             let parent = if path.parent == NO_PATH { NO_PATH } else { code[path.parent as usize] };
@@ -297,12 +297,12 @@ impl<'a> Kernel<'a> {
     /// The failing child that ended last and that no later success of the same call made good.
     fn failing_child(&self, walker: &Walker, first: usize, span: usize) -> Option<usize> {
         let forest = self.forest;
-        let mut succeeded = Vec::new();
+        let mut succeeded = HashSet::<u32, foldhash::fast::FixedState>::default();
         for &child in walker.children(span - first) {
             let below = first + child as usize;
             let operation = forest.operation[below];
             if !forest.flags[below].has(SpanFlags::FAILED) {
-                succeeded.push(operation);
+                succeeded.insert(operation);
             } else if !succeeded.contains(&operation) {
                 return Some(child as usize);
             }

@@ -116,7 +116,7 @@ fn read_one(found: &Found, options: &Options, meter: &Meter) -> (SourceReport, V
             Vec::new()
         }
     };
-    report.format = format.map_or("", Format::describe).to_owned();
+    format.map_or("", Format::describe).clone_into(&mut report.format);
     (report, parts)
 }
 

@@ -5,6 +5,7 @@
 //! field of the wrong type is skipped, its siblings are not. What comes after the spans that need it (a resource, a
 //! scope) is looked for first, by coming back to the spans.
 
+use std::fmt::Write as _;
 use super::json::{Cursor, Kind, Step};
 use super::otlp_value::{any_value, attributes};
 use super::records::Locator;
@@ -367,7 +368,7 @@ impl<'a> Fields<'a> {
             let found = cursor.kind()?;
             let byte = cursor.text()?.and_then(|text| text.parse::<u8>().ok());
             match byte {
-                Some(byte) if hex.len() < 32 => hex.push_str(&format!("{byte:02x}")),
+                Some(byte) if hex.len() < 32 => _ = write!(hex, "{byte:02x}"),
                 _ => _ = self.wrong.get_or_insert((field, found, "a byte from 0 to 255")),
             }
         }

@@ -325,7 +325,7 @@ fn text(bytes: &[u8]) -> Result<Format, String> {
             }
             n_fields += 1;
         }
-        let count = |line: &[u8]| line.iter().filter(|&&byte| byte == delimiter).count() + 1;
+        let count = |line: &[u8]| memchr::memchr_iter(delimiter, line).count() + 1;
         let names_traces = header.windows(5).any(|part| part.eq_ignore_ascii_case(b"trace"));
         n_fields >= 3 && (names_traces || lines.clone().next().is_none_or(|line| count(line) >= n_fields))
     };

@@ -1,5 +1,6 @@
 //! Ids, numbers and attribute helpers that the text and protobuf parsers share.
 
+use std::fmt::Write as _;
 use super::Sink;
 use crate::span::{AttributeScope, AttributeSelection, AttributeValue, SpanBatch, SpanId, TraceIds, schema};
 use base64::Engine as _;
@@ -159,7 +160,7 @@ pub(super) fn write_json_string(out: &mut String, text: &str) {
 /// Appends a double as JSON, which has no word for infinities and NaN: they become strings, as protobuf writes them.
 pub(super) fn write_json_double(out: &mut String, value: f64) {
     if value.is_finite() {
-        out.push_str(&format!("{value:?}"));
+        _ = write!(out, "{value:?}");
     } else {
         write_json_string(
             out,

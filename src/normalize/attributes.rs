@@ -84,7 +84,11 @@ fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
     let table = &frame.attributes;
     let n_spans = frame.spans.len();
     let mut peer = vec![NONE; n_spans];
-    fill(table, "peer.service", &mut peer, |value| peers.intern(&table.text(value)));
+    let named = |peers: &mut Dictionary, value| match &*table.text(value) {
+        "" => NONE,
+        text => peers.intern(text),
+    };
+    fill(table, "peer.service", &mut peer, |value| named(peers, value));
 
     let joined = |systems: &[&str], names: &[&str], peer: &mut Vec<u32>, peers: &mut Dictionary| {
         let mut texts = Dictionary::default();
@@ -111,7 +115,7 @@ fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
         }
     };
     joined(&["messaging.system"], &["messaging.destination.name"], &mut peer, peers);
-    fill(table, "messaging.destination.name", &mut peer, |value| peers.intern(&table.text(value)));
+    fill(table, "messaging.destination.name", &mut peer, |value| named(peers, value));
 
     let mut address = vec![NONE; n_spans];
     let mut port = vec![NONE; n_spans];
@@ -150,7 +154,7 @@ fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
             None => NONE,
         });
     }
-    fill(table, "rpc.service", &mut peer, |value| peers.intern(&table.text(value)));
+    fill(table, "rpc.service", &mut peer, |value| named(peers, value));
     by_address(true, &mut peer, peers);
     peer
 }
