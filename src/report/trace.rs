@@ -128,7 +128,11 @@ fn notes(span: &TraceSpan) -> String {
     }
     let indent = format!("{}  ", indent(span));
     let lines = wrap(&notes.join("; "), WIDTH - indent.len());
-    lines.iter().map(|line| format!("{indent}{}\n", paint(CAUTION, &fit(line, WIDTH - indent.len())))).collect()
+    let mut text = String::new();
+    for line in &lines {
+        _ = writeln!(text, "{indent}{}", paint(CAUTION, &fit(line, WIDTH - indent.len())));
+    }
+    text
 }
 
 /// Indices of the spans to show: all if they are few, else those with the most time of their own and what is above them.
