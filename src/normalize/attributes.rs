@@ -78,8 +78,8 @@ fn fill(table: &AttributeTable, key: &str, codes: &mut [u32], mut code: impl FnM
     }
 }
 
-/// Peer by the first rule that speaks: declared service, database, topic, host by name, host of the URL, RPC interface, host by
-/// number. A number says least: it changes with every deployment.
+/// Peer by the first rule that speaks: declared service, topic, host by name, database, host of the URL, RPC interface, host
+/// by number. A number says least: it changes with every deployment.
 fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
     let table = &frame.attributes;
     let n_spans = frame.spans.len();
@@ -110,7 +110,6 @@ fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
             }
         }
     };
-    joined(&DB, &DB_NAMESPACE, &mut peer, peers);
     joined(&["messaging.system"], &["messaging.destination.name"], &mut peer, peers);
     fill(table, "messaging.destination.name", &mut peer, |value| peers.intern(&table.text(value)));
 
@@ -144,6 +143,7 @@ fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
         }
     };
     by_address(false, &mut peer, peers);
+    joined(&DB, &DB_NAMESPACE, &mut peer, peers);
     for key in URL {
         fill(table, key, &mut peer, |value| match url_host(&table.text(value)) {
             Some(host) => peers.intern(host),
