@@ -222,6 +222,25 @@ fn clocks_that_disagree_are_brought_together() {
 }
 
 #[test]
+fn a_child_is_moved_into_its_parent_and_not_out_at_the_other_side() {
+    // The bank's clock is usually 10 ms ahead, but in the trace shown by 1 ms.
+    let request = |trace: i64| {
+        let ahead = if trace == 1 { 1 } else { 10 };
+        let spans = [
+            server(1, 0, "shop order", 0..20).resource("host.name", "a"),
+            client(2, 1, "shop POST", 5..15).resource("host.name", "a"),
+            server(3, 2, "bank charge", 5..15).later(ahead).resource("host.name", "b"),
+        ];
+        spans.map(|span| span.trace(trace).later(1_000 * trace))
+    };
+    let (document, repairs) = trace(&(1..=5).flat_map(request).collect::<Vec<_>>());
+    assert_eq!((repairs.skew[0].offset_ns, repairs.skew[0].n_corrected), (10 * MS, 5));
+    let shifts: Vec<i64> = document.spans.iter().map(|span| span.clock_shift_ns / MS).collect();
+    assert_eq!(shifts, [0, 0, -1]);
+    assert_eq!(document.spans[2].self_ns, 10 * MS);
+}
+
+#[test]
 fn a_span_without_a_kind_whose_only_child_is_elsewhere_is_the_calls_client_half() {
     let any = |id, parent, name, time| span(SpanKind::Unspecified, id, parent, name, time);
     let (document, repairs) = trace(&[
