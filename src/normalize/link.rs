@@ -7,6 +7,7 @@ pub const NO_PARENT: u32 = u32::MAX;
 
 /// What linking repaired, counted over all traces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "numbers of things are named so everywhere")]
 pub(super) struct LinkCounts {
     pub(super) n_duplicates: u64,
     pub(super) n_shared_ids: u64,
