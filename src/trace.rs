@@ -82,8 +82,8 @@ pub struct Request {
 }
 
 /// One span.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each a key of the document")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "a document tells facts, not states")]
 pub struct TraceSpan {
     /// Its id.
     pub span_id: String,

@@ -1,6 +1,6 @@
 //! All stages in a row: spans and windows in, one [`Analysis`] out.
 //!
-//! [`prepare`] links the spans of one or two data sets, [`window`](crate::window) chooses the windows, and [`analyze`] compares
+//! [`prepare`] links the spans of one or two data sets, [`window`] chooses the windows, and [`analyze`] compares
 //! them, ranks what changed and gathers the evidence. Reports render the document and compute nothing of their own.
 
 mod build;

@@ -3,7 +3,7 @@
 //! | effect of a path | goes to |
 //! |---|---|
 //! | slower by itself | its operation |
-//! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges: see [`super::edges`] |
+//! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges: see `compare::edges` |
 //! | longer wait for a peer that left no span | the peer |
 //! | more or fewer calls | the caller; a retry's or an answer's to the callee |
 //! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost |
@@ -93,10 +93,7 @@ impl Attribution {
             let (self_row, before_row) = if let Some(edge) = edge {
                 let subject = Subject::Edge(edge.0, edge.1);
                 let EdgeBlame { before, after, .. } = blame(edge);
-                (
-                    result.row(subject, after, Cause::Network, None),
-                    result.row(subject, before, Cause::Network, None),
-                )
+                (result.row(subject, after, Cause::Network, None), result.row(subject, before, Cause::Network, None))
             } else {
                 let row = result.row(own, operation.service, Cause::Slower, None);
                 (row, row)

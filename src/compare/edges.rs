@@ -130,7 +130,7 @@ pub(super) fn blame(
             let hears = worths.hears(caller).sum;
             // Time at a peer without spans is the peer's own as well as the way to it: the caller's network must show elsewhere too.
             let waits = worths.sends(caller);
-            let is_network = waits.n_risen > 1 && waits.share > 0.5 && waits.worth > worths.takes_in(callee).sum;
+            let is_network = waits.n_risen > 1 && waits.share > 0.5 && waits.sum > worths.takes_in(callee).sum;
             let to = |is_callers: bool| if is_callers { caller } else { callee };
             let blame = EdgeBlame {
                 before: to(rise.before > 0.0 && is_callers),

@@ -1,7 +1,7 @@
 //! Two windows of requests in, the change between them out, attributed exactly and with its uncertainty.
 //!
 //! [`paths`] sums what every trace spends on every call path. [`sums`] adds that up a window, and a block of traces for
-//! resampling. [`decompose`] splits the change of the mean, [`attribute`] says whose each part is, and [`compare`] repeats both on
+//! resampling. [`mod@decompose`] splits the change of the mean, [`attribute`] says whose each part is, and [`compare()`] repeats both on
 //! bootstrap replicates to learn how certain the parts are.
 
 pub mod attribute;

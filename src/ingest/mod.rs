@@ -1,5 +1,5 @@
 //! Exports in, [`SpanFrame`] out: finds the files, sees through compression, recognises each format by its content
-//! and reads it, in parallel, into [`SpanBatch`]es.
+//! and reads it, in parallel, into batches of columns.
 //!
 //! A parser turns bytes into spans through a [`Sink`], which checks ids and times and counts what it sets aside. It
 //! never fails on a record: it skips it and says where. Only a file that cannot be read at all is an error, and it

@@ -5,7 +5,6 @@
 //! field of the wrong type is skipped, its siblings are not. What comes after the spans that need it (a resource, a
 //! scope) is looked for first, by coming back to the spans.
 
-use std::fmt::Write as _;
 use super::json::{Cursor, Kind, Step};
 use super::otlp_value::{any_value, attributes};
 use super::records::Locator;
@@ -13,6 +12,7 @@ use super::values::{self, SharedAttributes, Value, Wanted};
 use super::{RawSpan, Sink};
 use crate::span::{AttributeScope, SpanKind, SpanStatus, schema};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Envelopes inside envelopes that are followed: `{"result":{"resourceSpans":…}}` needs two.
 const MAX_ENVELOPES: u32 = 4;

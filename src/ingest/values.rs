@@ -1,11 +1,11 @@
 //! Ids, numbers and attribute helpers that the text and protobuf parsers share.
 
-use std::fmt::Write as _;
 use super::Sink;
 use crate::span::{AttributeScope, AttributeSelection, AttributeValue, SpanBatch, SpanId, TraceIds, schema};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Service of spans whose source names none, as OpenTelemetry's SDKs call it.
 pub(super) const UNKNOWN_SERVICE: &str = "unknown_service";

@@ -190,7 +190,9 @@ impl Services {
         {
             return index;
         }
-        let index = if let Some(&index) = self.by_code.get(&code) { index } else {
+        let index = if let Some(&index) = self.by_code.get(&code) {
+            index
+        } else {
             let index = self.add(names.get(code), false);
             self.by_code.insert(code, index);
             index

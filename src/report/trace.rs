@@ -129,10 +129,8 @@ fn notes(span: &TraceSpan) -> String {
     let indent = format!("{}  ", indent(span));
     let lines = wrap(&notes.join("; "), WIDTH - indent.len());
     let mut text = String::new();
-    for line in lines {
-        text.push_str(&indent);
-        text.push_str(&paint(CAUTION, &fit(&line, WIDTH - indent.len())));
-        text.push('\n');
+    for line in &lines {
+        _ = writeln!(text, "{indent}{}", paint(CAUTION, &fit(line, WIDTH - indent.len())));
     }
     text
 }

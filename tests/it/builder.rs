@@ -53,7 +53,7 @@ pub(crate) fn internal(id: u64, parent: u64, name: &str, time: Range<i64>) -> Gi
 }
 
 impl Given {
-    pub(crate) fn trace(mut self, trace: impl ToString) -> Self {
+    pub(crate) fn trace(mut self, trace: i64) -> Self {
         self.trace = trace.to_string();
         self
     }
