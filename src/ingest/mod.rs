@@ -160,7 +160,10 @@ fn parse(
             (None, Err(Refusal::NotSpans(format!("not spans: {error}"))))
         }
         Err(Error::Format { reason, .. }) => (Some(format), Err(Refusal::Broken(reason))),
-        Err(error) => (Some(format), Err(Refusal::Broken(error.to_string()))),
+        Err(error) => {
+            let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+            (Some(format), Err(Refusal::Broken(format!("{error}{hint}"))))
+        }
     }
 }
 
