@@ -153,7 +153,7 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
             }
         }
     }
-    let firsts = firsts(comparison, mean_ns);
+    let firsts = firsts(forest, comparison, mean_ns);
     for service in &mut services {
         service.stability = firsts[service.service as usize];
         service.findings.sort_by(|left, right| right.score.total_cmp(&left.score));
@@ -203,10 +203,11 @@ pub fn missing_calls_of(comparison: &Comparison, subject: usize) -> f64 {
         .sum()
 }
 
-/// Share of replicates in which each service has the largest score, significance aside.
-fn firsts(comparison: &Comparison, mean_ns: f64) -> Vec<f64> {
+/// Share of replicates in which each service has the largest score, significance aside; ties by name, and nobody is first where nothing
+/// got worse.
+fn firsts(forest: &Forest, comparison: &Comparison, mean_ns: f64) -> Vec<f64> {
     let n_services = comparison.services.len();
-    let mut firsts = vec![0.0; n_services];
+    let mut n_firsts = vec![0_u32; n_services];
     let replicates = comparison.service_replicates.iter().zip(&comparison.service_failure_replicates);
     for (latency, failures) in replicates {
         let mut scores = vec![0.0; n_services];
@@ -219,13 +220,16 @@ fn firsts(comparison: &Comparison, mean_ns: f64) -> Vec<f64> {
                 }
             }
         }
-        let best =
-            (0..n_services).max_by(|&left, &right| scores[left].total_cmp(&scores[right]).then(right.cmp(&left)));
+        let name = |service: usize| &forest.services[service].name;
+        let best = (0..n_services)
+            .filter(|&service| scores[service] > 0.0)
+            .max_by(|&left, &right| scores[left].total_cmp(&scores[right]).then_with(|| name(right).cmp(name(left))));
         if let Some(best) = best {
-            firsts[best] += 1.0 / comparison.service_replicates.len() as f64;
+            n_firsts[best] += 1;
         }
     }
-    firsts
+    let n_replicates = comparison.service_replicates.len().max(1) as f64;
+    n_firsts.into_iter().map(|n_firsts| f64::from(n_firsts) / n_replicates).collect()
 }
 
 fn verdict(table: &CostTable, comparison: &Comparison, services: &[RankedService], floor_ns: f64) -> Verdict {
