@@ -60,9 +60,17 @@ pub(super) fn name_operations(frame: &mut SpanFrame, forest: &mut Forest, facts:
     let answer = answers(frame, forest);
     let callee = Callees::learn(frame, forest, facts, &answer);
     let mut services = Services::default();
-    // Services that report spans come first, so that a peer's name finds the service of that name.
+    // Services that report spans come first, so that a peer's name finds the service of that name. They stand in order of their names,
+    // so that no sum over services depends on the order in which spans were read.
+    let mut reports = vec![false; frame.names.len()];
     for &service in &frame.spans.service {
-        services.reporting(service, &frame.names);
+        reports[service as usize] = true;
+    }
+    let mut reporting: Vec<u32> =
+        (0_u32..).zip(reports).filter(|&(_, reports)| reports).map(|(code, _)| code).collect();
+    reporting.sort_unstable_by_key(|&code| frame.names.get(code));
+    for code in reporting {
+        services.reporting(code, &frame.names);
     }
     let mut index = Map::<Operation, u32>::default();
     let mut last = None;

@@ -65,6 +65,8 @@ pub(super) fn correct(forest: &mut Forest, host: &[u32]) -> Vec<SkewedPair> {
         pairs.iter().enumerate().map(|(index, pair)| ((pair.parent_host, pair.child_host), index)).collect();
     shift(forest, host, &index, &mut pairs);
     pairs.retain(|pair| pair.n_corrected > 0);
+    // By what is shown: the codes of hosts depend on the order in which they were read.
+    pairs.sort_unstable_by_key(|pair| (std::cmp::Reverse(pair.n_corrected), pair.n_calls, pair.offset_ns));
     pairs
 }
 
