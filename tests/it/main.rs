@@ -4,6 +4,7 @@ mod builder;
 mod canonical;
 mod cli;
 mod cli_input;
+mod compare;
 mod ingest_table;
 mod ingest_text;
 mod inspect;
