@@ -1,5 +1,6 @@
 //! Tests of the library's stages and of the program, in one binary because each would link all of polars.
 
+mod analyze;
 mod builder;
 mod canonical;
 mod cli;
@@ -9,6 +10,7 @@ mod ingest_table;
 mod ingest_text;
 mod inspect;
 mod layering;
+mod program;
 mod text;
 mod time;
 mod topology;

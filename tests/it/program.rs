@@ -1,0 +1,55 @@
+//! The program as a user runs it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use suspect::report::text::width;
+
+/// How a run ended and what it wrote.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// Exit status; `None` if a signal ended it.
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `suspect` in `folder` with no environment and an empty standard input.
+pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_suspect"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    Run {
+        status: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+impl Run {
+    /// The result of a run without complaints.
+    #[track_caller]
+    pub(crate) fn complete(self) -> String {
+        assert_eq!(self.status, Some(0), "{}", self.stderr);
+        self.stdout
+    }
+
+    /// The JSON document of a run that gave one.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert!(matches!(self.status, Some(0 | 1)), "{self:?}");
+        serde_json::from_str(&self.stdout).expect("a JSON document")
+    }
+}
+
+/// No line is wider than a terminal and nothing in it drives one.
+#[track_caller]
+pub(crate) fn assert_readable(text: &str) {
+    for line in text.lines() {
+        assert!(width(line) <= 100, "{} columns: {line}", width(line));
+        assert_eq!(line, suspect::report::text::escape(line));
+    }
+}
