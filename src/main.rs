@@ -1,3 +1,5 @@
 //! The `suspect` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    suspect::cli::main()
+}

@@ -5,15 +5,178 @@
 //! never fails on a record: it skips it and says where. Only a file that cannot be read at all is an error, and it
 //! ends that file, not the run.
 
+mod discover;
+mod jaeger;
+mod jaeger_tags;
+mod json;
+mod otlp_json;
+mod otlp_proto;
+mod otlp_value;
+mod records;
 mod sink;
+mod sniff;
 mod source;
 mod table;
+mod values;
+mod wire;
+mod zipkin;
 
 pub use sink::{RawSpan, Sink};
 
 use crate::diagnostics::SourceReport;
+use crate::error::Error;
 use crate::span::{AttributeSelection, SpanFrame};
+use discover::Found;
+use rayon::prelude::*;
+use sniff::Format;
+use source::{Part, Source};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Reads every span under `paths`: files, folders (recursively), globs and `-` for standard input, formats mixed.
+///
+/// `progress` is told bytes done and bytes in total, on disk, from any thread; the total grows when standard input has
+/// been read. Files are read in parallel, and large ones in parallel parts; the order of spans is that of paths and of
+/// records in them, whatever the number of threads. Memory holds the decompressed content of a file a thread.
+///
+/// # Errors
+/// [`Error::Io`] if none of the paths exists. A file that cannot be read is no error of the run: its report says why.
+pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Ingested, Error> {
+    let found = discover::discover(paths)?;
+    let meter = Meter {
+        done: AtomicU64::new(0),
+        total: AtomicU64::new(found.iter().map(|found| found.n_bytes).sum()),
+        progress,
+    };
+    let read: Vec<_> = found.par_iter().map(|found| read_one(found, options, &meter)).collect();
+    let mut sources = Vec::with_capacity(read.len());
+    let mut batches = Vec::new();
+    for (mut report, parts) in read {
+        for (batch, part) in parts {
+            report.absorb(part);
+            batches.push(batch);
+        }
+        sources.push(report);
+    }
+    Ok(Ingested { frame: SpanFrame::from_batches(batches), sources })
+}
+
+struct Meter<'a> {
+    done: AtomicU64,
+    total: AtomicU64,
+    progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl Meter<'_> {
+    fn add(&self, n_bytes: u64) {
+        let done = self.done.fetch_add(n_bytes, Ordering::Relaxed) + n_bytes;
+        (self.progress)(done, self.total.load(Ordering::Relaxed).max(done));
+    }
+}
+
+/// Reads one input; the report holds what concerns the input as a whole, the parts the rest.
+fn read_one(found: &Found, options: &Options, meter: &Meter) -> (SourceReport, Vec<Part>) {
+    let mut report = SourceReport { path: found.name.clone(), n_bytes: found.n_bytes, ..SourceReport::default() };
+    if let Some(problem) = &found.problem {
+        report.error = Some(problem.clone());
+        return (report, Vec::new());
+    }
+    let source = match source::open(&found.name, found.path.as_ref(), &mut report) {
+        Ok(source) => source,
+        Err(error) => {
+            report.error = Some(format!("cannot read: {error}"));
+            meter.add(found.n_bytes);
+            return (report, Vec::new());
+        }
+    };
+    meter.total.fetch_add(report.n_bytes.saturating_sub(found.n_bytes), Ordering::Relaxed);
+    let told = AtomicU64::new(0);
+    let n_content = source.bytes.len().max(1) as u64;
+    // Parsers count decompressed bytes; the meter shows bytes on disk.
+    let done = |n_bytes: usize| {
+        let share = u128::from(report.n_bytes) * n_bytes as u128 / u128::from(n_content);
+        let share = u64::try_from(share).unwrap_or(0);
+        told.fetch_add(share, Ordering::Relaxed);
+        meter.add(share);
+    };
+    let (format, parts) = parse(&source, found, options, &done);
+    meter.add(report.n_bytes.saturating_sub(told.load(Ordering::Relaxed)));
+    let parts = match parts {
+        Ok(parts) => parts,
+        Err(Refusal::NotSpans(note)) => {
+            report.notes.push(note);
+            Vec::new()
+        }
+        Err(Refusal::Broken(reason)) => {
+            report.error.get_or_insert(reason);
+            Vec::new()
+        }
+    };
+    report.format = format.map_or("", Format::describe).to_owned();
+    (report, parts)
+}
+
+/// Why a file gives no spans.
+enum Refusal {
+    /// It is something else, which is no fault in a folder.
+    NotSpans(String),
+    /// It is a fault.
+    Broken(String),
+}
+
+fn parse(
+    source: &Source,
+    found: &Found,
+    options: &Options,
+    done: &(dyn Fn(usize) + Sync),
+) -> (Option<Format>, Result<Vec<Part>, Refusal>) {
+    let bytes = &source.bytes;
+    if bytes.is_empty() && source.path.is_none() {
+        return (None, Err(Refusal::NotSpans("empty".to_owned())));
+    }
+    let format = match recognise(source) {
+        Ok(Some(format)) => format,
+        Ok(None) => return (None, Err(Refusal::NotSpans("empty".to_owned()))),
+        Err(what) if found.walked => return (None, Err(Refusal::NotSpans(format!("not spans: {what}")))),
+        Err(what) => return (None, Err(Refusal::Broken(format!("found {what}, expected {EXPECTED}")))),
+    };
+    let parts = match format {
+        Format::Json(flavour, lines) => Ok(records::read_json(bytes, flavour, lines, options, done)),
+        Format::BareProto => Ok(records::read_bare_proto(bytes, options, done)),
+        Format::Framed => Ok(records::read_framed(bytes, options, done)),
+        Format::JsonRows => table::read_json_rows(source, options),
+        Format::Parquet => table::read_parquet(source, options),
+        Format::ArrowIpc => table::read_arrow_ipc(source, options),
+        Format::Csv => table::read_csv(source, options),
+    };
+    match parts {
+        Ok(parts) => (Some(format), Ok(parts)),
+        // A table of something else is no fault in a folder.
+        Err(error @ Error::Column { .. }) if found.walked => {
+            (None, Err(Refusal::NotSpans(format!("not spans: {error}"))))
+        }
+        Err(Error::Format { reason, .. }) => (Some(format), Err(Refusal::Broken(reason))),
+        Err(error) => (Some(format), Err(Refusal::Broken(error.to_string()))),
+    }
+}
+
+/// The format of a source, `None` if it is empty, else what was found instead.
+fn recognise(source: &Source) -> Result<Option<Format>, String> {
+    if !source.bytes.is_empty() {
+        return sniff::recognise(&source.bytes).map(Some);
+    }
+    // A table that stays on disk.
+    let mut head = Vec::new();
+    if let Some(path) = &source.path {
+        use std::io::Read as _;
+        let file = std::fs::File::open(path).map_err(|error| format!("an unreadable file ({error})"))?;
+        file.take(16).read_to_end(&mut head).map_err(|error| format!("an unreadable file ({error})"))?;
+    }
+    if head.is_empty() { Ok(None) } else { sniff::recognise(&head).map(Some) }
+}
+
+/// Formats read, for the message about one that is not.
+const EXPECTED: &str = "spans as OTLP JSON or protobuf, Jaeger JSON, Zipkin JSON, Parquet, Arrow IPC, CSV or JSON rows";
 
 /// What to read and how.
 #[derive(Clone, Debug)]
@@ -46,43 +209,3 @@ pub struct Ingested {
 
 /// Paths as the user gives them: files, folders, globs, `-`.
 pub type PathArgument = PathBuf;
-
-/// STAND-IN for the driver, for tests of the table readers alone: dispatches on the extension.
-pub fn read(
-    paths: &[PathBuf],
-    options: &Options,
-    _progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Ingested, crate::error::Error> {
-    use crate::error::Error;
-    let mut batches = Vec::new();
-    let mut sources = Vec::new();
-    for path in paths {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let columnar = matches!(extension, "parquet" | "arrow");
-        let io = |source| Error::Io { action: "read", path: path.clone(), source };
-        let source = source::Source {
-            name: path.display().to_string(),
-            path: columnar.then(|| path.clone()),
-            bytes: if columnar { Vec::new() } else { std::fs::read(path).map_err(io)? },
-        };
-        let parts = match extension {
-            "csv" | "tsv" => table::read_csv(&source, options),
-            "json" | "jsonl" => table::read_json_rows(&source, options),
-            "arrow" | "arrows" => table::read_arrow_ipc(&source, options),
-            _ => table::read_parquet(&source, options),
-        };
-        let mut report = SourceReport { path: source.name.clone(), ..SourceReport::default() };
-        match parts {
-            Ok(parts) => {
-                for (batch, part) in parts {
-                    report.format.clone_from(&part.format);
-                    report.absorb(part);
-                    batches.push(batch);
-                }
-            }
-            Err(error) => report.error = Some(error.to_string()),
-        }
-        sources.push(report);
-    }
-    Ok(Ingested { frame: SpanFrame::from_batches(batches), sources })
-}

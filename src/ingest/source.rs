@@ -1,5 +1,7 @@
+use super::sniff;
 use crate::diagnostics::SourceReport;
 use crate::span::SpanBatch;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// One input after decompression.
@@ -15,3 +17,71 @@ pub(crate) struct Source {
 
 /// Spans of one source or of a part of it, in record order, and how reading them went.
 pub(crate) type Part = (SpanBatch, SourceReport);
+
+/// Largest window that a zstd frame may ask for, as `zstd --long=31` writes it: 2 GiB.
+const MAX_ZSTD_WINDOW_LOG: u32 = 31;
+
+/// Reads `path`, or standard input without one, and sees through gzip and zstd.
+///
+/// Size and compression go into the report, as does a compressed stream that ends early or breaks; what came before is
+/// in the source.
+pub(super) fn open(name: &str, path: Option<&PathBuf>, report: &mut SourceReport) -> io::Result<Source> {
+    let mut source = Source { name: name.to_owned(), path: path.cloned(), bytes: Vec::new() };
+    let Some(path) = path else {
+        let mut raw = Vec::new();
+        report.n_bytes = io::stdin().lock().read_to_end(&mut raw)? as u64;
+        decompress(raw, &mut source, report);
+        return Ok(source);
+    };
+    let mut file = std::fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    let mut raw = Vec::with_capacity(8);
+    file.by_ref().take(8).read_to_end(&mut raw)?;
+    if metadata.is_file() && is_table(&raw) {
+        report.n_bytes = metadata.len();
+        return Ok(source);
+    }
+    raw.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0).saturating_sub(raw.len()));
+    file.read_to_end(&mut raw)?;
+    report.n_bytes = raw.len() as u64;
+    if !metadata.is_file() {
+        source.path = None;
+    }
+    decompress(raw, &mut source, report);
+    Ok(source)
+}
+
+/// Whether a file that begins so is read from disk by column.
+fn is_table(head: &[u8]) -> bool {
+    head.starts_with(sniff::PARQUET) || head.starts_with(sniff::ARROW_FILE) || head.starts_with(sniff::ARROW_STREAM)
+}
+
+fn decompress(raw: Vec<u8>, source: &mut Source, report: &mut SourceReport) {
+    // A skippable frame may come first, as in the files of pzstd.
+    let skippable = matches!(raw.get(..4), Some([0x50..=0x5F, 0x2A, 0x4D, 0x18]));
+    let result = if raw.starts_with(&sniff::GZIP) {
+        "gzip".clone_into(&mut report.compression);
+        flate2::read::MultiGzDecoder::new(raw.as_slice()).read_to_end(&mut source.bytes)
+    } else if raw.starts_with(&sniff::ZSTD) || skippable {
+        "zstd".clone_into(&mut report.compression);
+        read_zstd(&raw, &mut source.bytes)
+    } else {
+        source.bytes = raw;
+        return;
+    };
+    source.path = None;
+    let Err(error) = result else { return };
+    let read = format!("{} stream {{}} after {} bytes of content", report.compression, source.bytes.len());
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        report.truncated = true;
+        report.notes.push(read.replace("{}", "ends early"));
+    } else {
+        report.error = Some(format!("{}: {error}", read.replace("{}", "breaks")));
+    }
+}
+
+fn read_zstd(raw: &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
+    decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
+    decoder.read_to_end(out)
+}

@@ -73,12 +73,18 @@ impl SpanFrame {
     pub fn from_batches(batches: impl IntoIterator<Item = SpanBatch>) -> Self {
         let mut frame = Self::default();
         for batch in batches {
-            frame.absorb(batch);
+            frame.absorb(batch, false);
         }
         frame
     }
 
-    fn absorb(&mut self, batch: SpanBatch) {
+    /// Appends the spans of another data set; a trace id that both have names two traces.
+    pub fn append_apart(&mut self, other: Self) {
+        let Self { spans, names, traces, span_ids, attributes } = other;
+        self.absorb(SpanBatch { spans, names, traces, span_ids, attributes }, true);
+    }
+
+    fn absorb(&mut self, batch: SpanBatch, apart: bool) {
         let first_row = u32::try_from(self.spans.len()).unwrap_or(u32::MAX);
         let SpanBatch { spans, names, traces, span_ids, attributes } = batch;
         if self.spans.is_empty() {
@@ -86,7 +92,7 @@ impl SpanFrame {
             return;
         }
         let names = self.names.absorb(&names);
-        let traces = self.traces.absorb(&traces);
+        let traces = if apart { self.traces.append_apart(&traces) } else { self.traces.absorb(&traces) };
         self.span_ids.absorb(span_ids);
         self.attributes.absorb(attributes, first_row);
         self.spans.trace.extend(spans.trace.iter().map(|&code| traces[code as usize]));

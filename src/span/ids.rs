@@ -117,6 +117,18 @@ impl TraceIds {
         self.keys.is_empty()
     }
 
+    /// Adds every trace of `other` as a trace of its own, even where the id is known already; returns their indices.
+    pub fn append_apart(&mut self, other: &Self) -> Vec<u32> {
+        let first = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        for (trace, key) in (first..).zip(&other.keys) {
+            self.index.entry(key.0).or_insert(trace);
+        }
+        self.keys.extend_from_slice(&other.keys);
+        self.widths.extend_from_slice(&other.widths);
+        self.texts.extend(other.texts.iter().map(|(&trace, text)| (first + trace, text.clone())));
+        (first..first + u32::try_from(other.keys.len()).unwrap_or(u32::MAX)).collect()
+    }
+
     /// Adds every trace of `other`; entry `i` of the result is the index here of `other`'s trace `i`.
     pub fn absorb(&mut self, other: &Self) -> Vec<u32> {
         let mut codes = Vec::with_capacity(other.len());

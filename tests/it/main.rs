@@ -1,4 +1,12 @@
-//! Integration tests, one module a stage.
+//! Tests of the library's stages and of the program, in one binary because each would link all of polars.
 
 mod canonical;
+mod cli;
+mod cli_input;
 mod ingest_table;
+mod ingest_text;
+mod inspect;
+mod layering;
+mod text;
+mod time;
+mod window;

@@ -81,6 +81,7 @@ fn attributes_may_be_nested_objects_of_any_table() {
 
 #[test]
 fn json_without_objects_is_an_error() {
-    assert!(refusal("any.jsonl", "[1, 2]").contains("expected JSON objects"));
-    assert!(refusal("any.jsonl", "{}\n").contains("holds no object with keys"));
+    for content in ["[1, 2]", "{}\n", "[]", "{"] {
+        assert!(refusal("any.jsonl", content).contains("expected"), "{content}");
+    }
 }

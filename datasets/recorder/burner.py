@@ -1,0 +1,4 @@
+"""Uses all the CPU it is given: a noisy neighbour, or ballast."""
+
+while True:
+    pass

@@ -1,0 +1,463 @@
+//! Fills the document from the stages' results.
+
+use super::document::{
+    Analysis, Contribution, Decomposition, DecompositionRow, Degradation, Edge, Entry, ErrorPart, Errors, Finding,
+    Operation, Pair, RankedService, RowCause, SCHEMA_VERSION, Suspect, Window, Windows,
+};
+use super::evidence::Evidence;
+use super::{Prepared, diagnostics, wording};
+use crate::compare::Estimate;
+use crate::compare::attribute::{Subject, tops};
+use crate::compare::paths::{NO_PATH, Scope};
+use crate::normalize::SpanFlags;
+use crate::rank::{self, Channel, Ranking, Verdict};
+use crate::stats::quantile;
+use crate::time::format_rfc3339;
+use crate::topology::GraphDocument;
+use crate::window;
+
+const NS_PER_MS: f64 = 1e6;
+/// Suspects listed: beyond lies what nobody reads.
+const MAX_SUSPECTS: usize = 50;
+/// A suspect has at least this share of its service's contribution.
+const MIN_SHARE: f64 = 0.05;
+
+pub(super) fn document(
+    prepared: &Prepared,
+    windows: &window::Windows,
+    ranking: &Ranking,
+    evidence: Evidence<'_>,
+    graph: GraphDocument,
+) -> Analysis {
+    let suspects = suspects(ranking, evidence);
+    let mut analysis = Analysis {
+        schema_version: SCHEMA_VERSION,
+        verdict: ranking.verdict,
+        summary: String::new(),
+        confidence: 0.0,
+        windows: windows_document(windows, evidence),
+        degradation: degradation(ranking, evidence),
+        decomposition: decomposition(evidence),
+        entries: entries(evidence),
+        services: services(ranking, &suspects, evidence),
+        suspects,
+        errors: errors(evidence),
+        graph,
+        diagnostics: diagnostics(prepared, evidence.selection),
+    };
+    analysis.confidence = analysis.services.first().map_or(0.0, |service| service.stability);
+    analysis.diagnostics.warnings = wording::warnings(&analysis);
+    analysis.summary = wording::summary(&analysis);
+    analysis
+}
+
+fn windows_document(windows: &window::Windows, evidence: Evidence<'_>) -> Windows {
+    let one = |window: &window::Window, traces: &[u32]| Window {
+        start: format_rfc3339(window.start_unix_ns),
+        end: format_rfc3339(window.end_unix_ns),
+        start_unix_ns: window.start_unix_ns,
+        end_unix_ns: window.end_unix_ns,
+        n_traces: traces.len() as u64,
+        n_spans: traces.iter().map(|&trace| evidence.forest.spans_of(trace as usize).len() as u64).sum(),
+        n_requests: traces.iter().map(|&trace| evidence.forest.weight[trace as usize]).sum(),
+    };
+    Windows {
+        baseline: one(&windows.baseline, &evidence.selection.baseline),
+        regression: one(&windows.regression, &evidence.selection.regression),
+        choice: windows.choice,
+        description: windows.choice.describe(),
+        warnings: windows.warnings.iter().map(window::WindowWarning::describe).collect(),
+    }
+}
+
+/// `part` as percent of `whole`; 0 where there is no whole.
+fn percent(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { 100.0 * part / whole }
+}
+
+fn interval_ms(estimate: Estimate) -> [f64; 2] {
+    estimate.interval().map(|bound| bound / NS_PER_MS)
+}
+
+/// A request: its duration, weight and whether it failed.
+struct Request {
+    entry: u32,
+    duration_ns: i64,
+    weight: f64,
+    has_failed: bool,
+}
+
+/// The requests of one window: roots, or the tops of fragments where that is all there is.
+fn requests(evidence: Evidence<'_>, traces: &[u32]) -> Vec<Request> {
+    let forest = evidence.forest;
+    let mut requests = Vec::with_capacity(traces.len());
+    for &trace in traces {
+        let is_request = |span: &usize| match evidence.comparison.scope {
+            Scope::Request => forest.is_root(*span),
+            Scope::Background => forest.is_top(*span),
+        };
+        requests.extend(forest.spans_of(trace as usize).filter(is_request).map(|span| Request {
+            entry: forest.operation[span],
+            duration_ns: forest.end_ns[span] - forest.start_ns[span],
+            weight: forest.weight[trace as usize],
+            has_failed: forest.flags[span].has(SpanFlags::FAILED),
+        }));
+    }
+    requests
+}
+
+fn both_requests(evidence: Evidence<'_>) -> [Vec<Request>; 2] {
+    [&evidence.selection.baseline, &evidence.selection.regression].map(|traces| requests(evidence, traces))
+}
+
+fn pair([baseline, regression]: [f64; 2]) -> Pair {
+    Pair { baseline, regression }
+}
+
+fn sorted_ms<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<f64> {
+    let mut durations: Vec<f64> = requests.map(|request| request.duration_ns as f64 / NS_PER_MS).collect();
+    durations.sort_unstable_by(f64::total_cmp);
+    durations
+}
+
+fn ratio(over: f64, under: f64) -> f64 {
+    if under > 0.0 { over / under } else { 0.0 }
+}
+
+fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {
+    let comparison = evidence.comparison;
+    let requests = both_requests(evidence);
+    let durations = requests.each_ref().map(|requests| sorted_ms(requests.iter()));
+    let at = |q: f64| pair(durations.each_ref().map(|durations| quantile(durations, q).unwrap_or(0.0)));
+    let error_ratio = requests.each_ref().map(|requests| {
+        let failed = requests.iter().map(|request| if request.has_failed { request.weight } else { 0.0 }).sum();
+        ratio(failed, requests.iter().map(|request| request.weight).sum())
+    });
+    let effects = &comparison.effects;
+    Degradation {
+        of: match comparison.scope {
+            Scope::Request => "requests".to_owned(),
+            Scope::Background => "fragments".to_owned(),
+        },
+        mean_ms: pair([effects.baseline_mean_ns, effects.regression_mean_ns].map(|mean| mean / NS_PER_MS)),
+        p50_ms: at(0.5),
+        p95_ms: at(0.95),
+        p99_ms: at(0.99),
+        change_ms: comparison.change_ns.value / NS_PER_MS,
+        change_percent: percent(comparison.change_ns.value, effects.baseline_mean_ns),
+        interval_ms: interval_ms(comparison.change_ns),
+        adjusted_change_ms: comparison.adjusted_ns.value / NS_PER_MS,
+        floor_ms: ranking.floor_ns / NS_PER_MS,
+        error_ratio: pair(error_ratio),
+        error_ratio_change: comparison.failure_change.value,
+        error_ratio_interval: comparison.failure_change.interval(),
+    }
+}
+
+/// A subject in the document's words: service blamed, operation or edge.
+fn names(evidence: Evidence<'_>, subject: u32) -> (String, Option<String>, Option<Edge>) {
+    let service = |index: u32| evidence.forest.services[index as usize].name.clone();
+    let attribution = &evidence.comparison.attribution;
+    let blamed = service(attribution.blamed[subject as usize]);
+    match attribution.subjects[subject as usize] {
+        Subject::Operation(_, name) => (blamed, Some(evidence.forest.name(name).to_owned()), None),
+        Subject::Edge(caller, callee) => {
+            (blamed, None, Some(Edge { caller: service(caller), callee: service(callee) }))
+        }
+    }
+}
+
+fn operation(evidence: Evidence<'_>, operation: u32) -> Operation {
+    let operation = evidence.forest.operations[operation as usize];
+    Operation {
+        service: evidence.forest.services[operation.service as usize].name.clone(),
+        operation: evidence.forest.operation_name(operation).to_owned(),
+    }
+}
+
+fn decomposition(evidence: Evidence<'_>) -> Decomposition {
+    let comparison = evidence.comparison;
+    let change_ns = comparison.change_ns.value;
+    let row = |estimate: Estimate, cause: RowCause| DecompositionRow {
+        cause,
+        service: None,
+        operation: None,
+        edge: None,
+        callee: None,
+        contribution_ms: estimate.value / NS_PER_MS,
+        contribution_percent: percent(estimate.value, change_ns),
+        interval_ms: interval_ms(estimate),
+    };
+    let mut rows: Vec<DecompositionRow> = comparison
+        .attribution
+        .rows
+        .iter()
+        .zip(&comparison.rows)
+        .filter(|(_, estimate)| estimate.value != 0.0)
+        .map(|(key, &estimate)| {
+            let (service, subject_operation, edge) = names(evidence, key.subject);
+            DecompositionRow {
+                service: Some(service),
+                operation: subject_operation,
+                edge,
+                callee: key.callee.map(|callee| operation(evidence, callee)),
+                ..row(estimate, RowCause::Of(key.cause))
+            }
+        })
+        .collect();
+    if comparison.mix_ns.value != 0.0 {
+        rows.push(row(comparison.mix_ns, RowCause::TrafficMix));
+    }
+    rows.sort_by(|left, right| {
+        let key = |row: &DecompositionRow| {
+            (row.service.clone(), row.operation.clone(), row.edge.clone(), row.cause, row.callee.clone())
+        };
+        right.contribution_ms.abs().total_cmp(&left.contribution_ms.abs()).then_with(|| key(left).cmp(&key(right)))
+    });
+    let effects = &comparison.effects;
+    let change_ms = (effects.regression_mean_ns - effects.baseline_mean_ns) / NS_PER_MS;
+    Decomposition {
+        baseline_mean_ms: effects.baseline_mean_ns / NS_PER_MS,
+        regression_mean_ms: effects.regression_mean_ns / NS_PER_MS,
+        change_ms,
+        residual_ms: change_ms - rows.iter().map(|row| row.contribution_ms).sum::<f64>(),
+        rows,
+    }
+}
+
+fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
+    let windows = both_requests(evidence);
+    let mut names: Vec<(Operation, u32)> = windows
+        .iter()
+        .flatten()
+        .map(|request| request.entry)
+        .map(|entry| (operation(evidence, entry), entry))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let totals = windows.each_ref().map(|requests| requests.iter().map(|request| request.weight).sum::<f64>());
+    let mut entries: Vec<Entry> = names
+        .into_iter()
+        .map(|(name, entry)| {
+            let own = windows.each_ref().map(|requests| requests.iter().filter(move |request| request.entry == entry));
+            let sum = |value: fn(&Request) -> f64| {
+                own.clone().map(|requests| requests.map(|request| request.weight * value(request)).sum::<f64>())
+            };
+            let n_requests = sum(|_| 1.0);
+            let [before, after] = sum(|request| request.duration_ns as f64 / NS_PER_MS);
+            let [failed_before, failed_after] = sum(|request| f64::from(u8::from(request.has_failed)));
+            let mean_ms = pair([ratio(before, n_requests[0]), ratio(after, n_requests[1])]);
+            let is_in_both = n_requests.iter().all(|&n_requests| n_requests > 0.0);
+            Entry {
+                service: name.service,
+                operation: name.operation,
+                n_requests: pair(n_requests),
+                share: pair([ratio(n_requests[0], totals[0]), ratio(n_requests[1], totals[1])]),
+                mean_ms,
+                p95_ms: pair(own.map(|requests| quantile(&sorted_ms(requests), 0.95).unwrap_or(0.0))),
+                change_ms: if is_in_both { mean_ms.regression - mean_ms.baseline } else { 0.0 },
+                error_ratio: pair([ratio(failed_before, n_requests[0]), ratio(failed_after, n_requests[1])]),
+            }
+        })
+        .collect();
+    let weight = |entry: &Entry| (entry.change_ms * f64::midpoint(entry.share.baseline, entry.share.regression)).abs();
+    entries.sort_by(|left, right| weight(right).total_cmp(&weight(left)));
+    entries
+}
+
+fn contribution(evidence: Evidence<'_>, latency: Estimate, failures: Estimate) -> Contribution {
+    let comparison = evidence.comparison;
+    Contribution {
+        ms: latency.value / NS_PER_MS,
+        percent: percent(latency.value, comparison.adjusted_ns.value),
+        interval_ms: interval_ms(latency),
+        error_ratio: failures.value,
+        error_ratio_interval: failures.interval(),
+    }
+}
+
+fn findings(service: &rank::RankedService) -> Vec<Finding> {
+    let finding = |finding: &rank::Finding| {
+        let scale = if finding.channel == Channel::Errors { 1.0 } else { NS_PER_MS };
+        Finding {
+            channel: finding.channel,
+            change: finding.change.value / scale,
+            interval: finding.change.interval().map(|bound| bound / scale),
+            q: finding.q,
+            is_significant: finding.is_significant,
+            score: finding.score,
+        }
+    };
+    service.findings.iter().map(finding).collect()
+}
+
+fn services(ranking: &Ranking, suspects: &[Suspect], evidence: Evidence<'_>) -> Vec<RankedService> {
+    if !matches!(ranking.verdict, Verdict::Regression | Verdict::Inconclusive) {
+        return Vec::new();
+    }
+    let comparison = evidence.comparison;
+    (1..)
+        .zip(&ranking.services)
+        .map(|(rank, ranked)| {
+            let index = ranked.service as usize;
+            let service = &evidence.forest.services[index];
+            let contribution = contribution(evidence, comparison.services[index], comparison.service_failures[index]);
+            let own = suspects.iter().filter(|suspect| suspect.service == service.name);
+            RankedService {
+                rank,
+                service: service.name.clone(),
+                is_inferred: service.is_inferred,
+                score: ranked.score,
+                is_significant: ranked.findings.iter().any(|finding| finding.is_significant),
+                stability: ranked.stability,
+                contribution,
+                contribution_ms: contribution.ms,
+                kind: own.clone().next().map_or_else(
+                    || wording::channel(ranked.findings.first().map(|finding| finding.channel)).to_owned(),
+                    |suspect| suspect.kind.clone(),
+                ),
+                findings: findings(ranked),
+                operations: own.map(wording::subject).collect(),
+            }
+        })
+        .collect()
+}
+
+fn suspects(ranking: &Ranking, evidence: Evidence<'_>) -> Vec<Suspect> {
+    if ranking.verdict != Verdict::Regression {
+        return Vec::new();
+    }
+    let comparison = evidence.comparison;
+    let mut scored: Vec<(f64, u32, Channel)> = Vec::new();
+    for service in &ranking.services {
+        for finding in service.findings.iter().filter(|finding| finding.is_significant) {
+            let value = |subject: usize| match finding.channel {
+                Channel::Latency => comparison.subjects[subject].value,
+                Channel::Errors => comparison.failures[subject].value,
+                Channel::MissingCalls => rank::missing_calls_of(comparison, subject),
+            };
+            let blamed = &comparison.attribution.blamed;
+            let own: Vec<usize> = (0..blamed.len()).filter(|&subject| blamed[subject] == service.service).collect();
+            let total: f64 = own.iter().map(|&subject| value(subject).max(0.0)).sum();
+            for subject in own {
+                let share = ratio(value(subject).max(0.0), total);
+                if share >= MIN_SHARE {
+                    scored.push((finding.score * share, u32::try_from(subject).unwrap_or(u32::MAX), finding.channel));
+                }
+            }
+        }
+    }
+    // A subject found in several channels is one suspect, told by the channel that weighs most.
+    scored.sort_by(|left, right| left.1.cmp(&right.1).then(right.0.total_cmp(&left.0)));
+    scored.dedup_by(|next, kept| {
+        let same = next.1 == kept.1;
+        kept.0 += if same { next.0 } else { 0.0 };
+        same
+    });
+    let mut suspects: Vec<Suspect> =
+        scored.into_iter().map(|(score, subject, channel)| suspect(evidence, score, subject, channel)).collect();
+    suspects.sort_by(|left, right| {
+        let key = |suspect: &Suspect| (suspect.service.clone(), suspect.operation.clone(), suspect.edge.clone());
+        right.score.total_cmp(&left.score).then_with(|| key(left).cmp(&key(right)))
+    });
+    suspects.truncate(MAX_SUSPECTS);
+    for (rank, suspect) in (1..).zip(&mut suspects) {
+        suspect.rank = rank;
+    }
+    suspects
+}
+
+fn suspect(evidence: Evidence<'_>, score: f64, subject: u32, channel: Channel) -> Suspect {
+    let comparison = evidence.comparison;
+    let (service, subject_operation, edge) = names(evidence, subject);
+    let parts = evidence.parts(subject);
+    let by_failures = channel == Channel::Errors;
+    let (per_call_ms, calls_per_request) = evidence.per_call(&parts);
+    let (exemplars, baseline_trace_ids) = evidence.exemplars(subject, &parts, by_failures);
+    let contribution =
+        contribution(evidence, comparison.subjects[subject as usize], comparison.failures[subject as usize]);
+    let main =
+        if channel == Channel::MissingCalls { evidence.missing_call(subject) } else { evidence.main_cause(subject) };
+    let cause = main.map(|(cause, change_ns, callee)| wording::Main {
+        cause,
+        change_ms: change_ns / NS_PER_MS,
+        callee: callee.map(|callee| operation(evidence, callee)),
+    });
+    let mut suspect = Suspect {
+        rank: 0,
+        service,
+        operation: subject_operation,
+        edge,
+        score,
+        contribution,
+        contribution_ms: contribution.ms,
+        kind: wording::kind(channel, cause.as_ref()).to_owned(),
+        reason: String::new(),
+        per_call_ms,
+        calls_per_request,
+        paths: evidence.propagation(&parts, by_failures.then_some(subject)),
+        exemplars,
+        baseline_trace_ids,
+    };
+    suspect.reason = wording::reason(&suspect, channel, cause.as_ref());
+    suspect
+}
+
+fn errors(evidence: Evidence<'_>) -> Errors {
+    let (table, comparison) = (evidence.table, evidence.comparison);
+    let requests =
+        [&comparison.baseline, &comparison.regression].map(|sums| tops(&table.paths, sums, comparison.scope));
+    let parts = |counts: Vec<(Operation, [f64; 2])>| {
+        let mut counts = counts;
+        counts.sort_by(|left, right| left.0.cmp(&right.0));
+        counts.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1[0] += next.1[0];
+                kept.1[1] += next.1[1];
+            }
+            same
+        });
+        let mut parts: Vec<ErrorPart> = counts
+            .into_iter()
+            .map(|(operation, [before, after])| {
+                let per_request = pair([ratio(before, requests[0]), ratio(after, requests[1])]);
+                let change = per_request.regression - per_request.baseline;
+                ErrorPart { service: operation.service, operation: operation.operation, per_request, change }
+            })
+            .filter(|part| part.per_request != Pair::default())
+            .collect();
+        parts.sort_by(|left, right| right.change.abs().total_cmp(&left.change.abs()));
+        parts
+    };
+    // 0 for a trace of the baseline, 1 for one of the regression.
+    let mut window = vec![None; evidence.forest.n_traces()];
+    for (side, traces) in [&evidence.selection.baseline, &evidence.selection.regression].into_iter().enumerate() {
+        for &trace in traces {
+            window[trace as usize] = Some(side);
+        }
+    }
+    let passing = |list: &[(u32, u32)]| {
+        let counts = list.iter().filter_map(|&(trace, path)| {
+            let mut count = [0.0; 2];
+            count[window[trace as usize]?] = evidence.forest.weight[trace as usize];
+            Some((operation(evidence, table.paths.list[path as usize].operation), count))
+        });
+        parts(counts.collect())
+    };
+    let mut originates = Vec::new();
+    for (index, path) in table.paths.list.iter().enumerate() {
+        let is_counted = path.scope == comparison.scope || path.parent == NO_PATH;
+        for (side, &subject) in comparison.attribution.failure_subjects[index].iter().enumerate().filter(|_| is_counted)
+        {
+            let count = [comparison.baseline.n_failures[side][index], comparison.regression.n_failures[side][index]];
+            let (service, name, _) = names(evidence, subject);
+            originates.push((Operation { service, operation: name.unwrap_or_default() }, count));
+        }
+    }
+    Errors {
+        originates: parts(originates),
+        propagates: passing(&table.propagated),
+        swallowed: passing(&table.swallowed),
+    }
+}

@@ -1,0 +1,364 @@
+//! The result of an analysis as a document: what every report shows and what `--format json` prints.
+//!
+//! Times are milliseconds (`_ms`) unless the name says nanoseconds; contributions are milliseconds per request, changes
+//! of error ratios are shares of requests. Intervals are 95 %. Lists are sorted, keys stand in the order of the types.
+
+use crate::compare::attribute::Cause;
+use crate::diagnostics::{SetAside, SourceReport};
+use crate::normalize::Repairs;
+use crate::rank::{Channel, Verdict};
+use crate::window::WindowChoice;
+use serde::{Deserialize, Serialize};
+
+/// Version of the document; raised when a key changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What changed between two windows, and what is to blame.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Analysis {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The answer in a word.
+    pub verdict: Verdict,
+    /// The answer in a sentence.
+    pub summary: String,
+    /// Share of bootstrap replicates that agree on the first service; 0 where there is none.
+    pub confidence: f64,
+    /// The windows compared.
+    pub windows: Windows,
+    /// How much worse requests got.
+    pub degradation: Degradation,
+    /// Where the change of the mean latency went, exactly.
+    pub decomposition: Decomposition,
+    /// Entry operations, those that changed most first.
+    pub entries: Vec<Entry>,
+    /// Services, ranked; empty unless there is or may be a regression.
+    pub services: Vec<RankedService>,
+    /// Operations and edges, ranked; empty unless there is a regression.
+    pub suspects: Vec<Suspect>,
+    /// Where failures began, what passed them on, what survived them.
+    pub errors: Errors,
+    /// Services and operations and the calls between them, in both windows.
+    pub graph: crate::topology::GraphDocument,
+    /// What was read, set aside, repaired and doubted.
+    pub diagnostics: Diagnostics,
+}
+
+/// The windows compared.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Windows {
+    /// When all was well.
+    pub baseline: Window,
+    /// What is to be explained.
+    pub regression: Window,
+    /// Who chose them.
+    pub choice: WindowChoice,
+    /// The choice in a sentence.
+    pub description: String,
+    /// What makes them doubtful.
+    pub warnings: Vec<String>,
+}
+
+/// One window and what is in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Window {
+    /// Start, RFC 3339.
+    pub start: String,
+    /// End, not in the window, RFC 3339.
+    pub end: String,
+    /// Start, nanoseconds since the Unix epoch.
+    pub start_unix_ns: i64,
+    /// End, nanoseconds since the Unix epoch.
+    pub end_unix_ns: i64,
+    /// Traces that start in it.
+    pub n_traces: u64,
+    /// Their spans.
+    pub n_spans: u64,
+    /// Requests they stand for, by their sampling weights.
+    pub n_requests: f64,
+}
+
+/// A value in both windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    /// In the baseline.
+    pub baseline: f64,
+    /// In the regression.
+    pub regression: f64,
+}
+
+/// How much worse requests got.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Degradation {
+    /// `requests`, or `fragments` if the data hold no root and latencies are those of fragments.
+    pub of: String,
+    /// Mean latency.
+    pub mean_ms: Pair,
+    /// Median latency.
+    pub p50_ms: Pair,
+    /// 95th percentile of latency.
+    pub p95_ms: Pair,
+    /// 99th percentile of latency.
+    pub p99_ms: Pair,
+    /// Change of the mean.
+    pub change_ms: f64,
+    /// The same as percent of the baseline mean.
+    pub change_percent: f64,
+    /// Interval of the change.
+    pub interval_ms: [f64; 2],
+    /// Change of the mean apart from the traffic mix.
+    pub adjusted_change_ms: f64,
+    /// Smallest change worth reporting.
+    pub floor_ms: f64,
+    /// Share of requests that fail.
+    pub error_ratio: Pair,
+    /// Its change.
+    pub error_ratio_change: f64,
+    /// Interval of its change.
+    pub error_ratio_interval: [f64; 2],
+}
+
+/// Where the change of the mean latency went: the rows and the residual sum to the change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decomposition {
+    /// Mean latency before.
+    pub baseline_mean_ms: f64,
+    /// Mean latency after.
+    pub regression_mean_ms: f64,
+    /// Its change.
+    pub change_ms: f64,
+    /// Rows, the largest first.
+    pub rows: Vec<DecompositionRow>,
+    /// What the rows leave unexplained: rounding.
+    pub residual_ms: f64,
+}
+
+/// Why a row of the decomposition is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowCause {
+    /// Other requests were made: nobody's fault.
+    TrafficMix,
+    /// See [`Cause`].
+    #[serde(untagged)]
+    Of(Cause),
+}
+
+/// One row of the decomposition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DecompositionRow {
+    /// How it changed the latency.
+    pub cause: RowCause,
+    /// Service blamed; absent for the traffic mix.
+    pub service: Option<String>,
+    /// Operation blamed, if it is one.
+    pub operation: Option<String>,
+    /// Edge blamed, if it is one.
+    pub edge: Option<Edge>,
+    /// For `calls`, what is called.
+    pub callee: Option<Operation>,
+    /// Milliseconds per request.
+    pub contribution_ms: f64,
+    /// As percent of the change.
+    pub contribution_percent: f64,
+    /// Interval of the contribution.
+    pub interval_ms: [f64; 2],
+}
+
+/// Service and operation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Operation {
+    /// Service.
+    pub service: String,
+    /// Operation.
+    pub operation: String,
+}
+
+/// The way between two services.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Edge {
+    /// Who asks.
+    pub caller: String,
+    /// Who answers.
+    pub callee: String,
+}
+
+/// An entry operation: where requests begin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// Service.
+    pub service: String,
+    /// Operation.
+    pub operation: String,
+    /// Requests in each window, by sampling weight.
+    pub n_requests: Pair,
+    /// Share of all requests.
+    pub share: Pair,
+    /// Mean latency.
+    pub mean_ms: Pair,
+    /// 95th percentile of latency.
+    pub p95_ms: Pair,
+    /// Change of its mean latency.
+    pub change_ms: f64,
+    /// Share of its requests that fail.
+    pub error_ratio: Pair,
+}
+
+/// A contribution to the change.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// Milliseconds per request.
+    pub ms: f64,
+    /// As percent of the change apart from the traffic mix.
+    pub percent: f64,
+    /// Interval of `ms`.
+    pub interval_ms: [f64; 2],
+    /// Change of the share of requests that fail because of it.
+    pub error_ratio: f64,
+    /// Interval of `error_ratio`.
+    pub error_ratio_interval: [f64; 2],
+}
+
+/// What a service did in one channel.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// Channel.
+    pub channel: Channel,
+    /// Milliseconds per request, or share of requests.
+    pub change: f64,
+    /// Interval of the change.
+    pub interval: [f64; 2],
+    /// False discovery rate at which it would be reported.
+    pub q: f64,
+    /// Whether it is large and certain enough to report.
+    pub is_significant: bool,
+    /// Its part of the score.
+    pub score: f64,
+}
+
+/// A service's place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RankedService {
+    /// Place, from 1.
+    pub rank: u32,
+    /// Service.
+    pub service: String,
+    /// Whether it is known from its callers' spans only.
+    pub is_inferred: bool,
+    /// Sum over channels of severity times share.
+    pub score: f64,
+    /// Whether anything of it is large and certain enough to report.
+    pub is_significant: bool,
+    /// Share of bootstrap replicates in which it comes first.
+    pub stability: f64,
+    /// What it adds.
+    pub contribution: Contribution,
+    /// The same as `contribution.ms`.
+    pub contribution_ms: f64,
+    /// What happened to it, in a word or two, such as `slower`.
+    pub kind: String,
+    /// Channels in which it got worse.
+    pub findings: Vec<Finding>,
+    /// Its operations and edges with the largest part, by their place in `suspects` or by name.
+    pub operations: Vec<String>,
+}
+
+/// An operation's or edge's place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Suspect {
+    /// Place, from 1.
+    pub rank: u32,
+    /// Service blamed.
+    pub service: String,
+    /// Operation blamed, if it is one.
+    pub operation: Option<String>,
+    /// Edge blamed, if it is one.
+    pub edge: Option<Edge>,
+    /// Its share of its service's score.
+    pub score: f64,
+    /// What it adds.
+    pub contribution: Contribution,
+    /// The same as `contribution.ms`.
+    pub contribution_ms: f64,
+    /// What happened to it, in a word or two.
+    pub kind: String,
+    /// Why it is suspected, in a sentence.
+    pub reason: String,
+    /// Mean time blamed on it per call.
+    pub per_call_ms: Pair,
+    /// Calls per request.
+    pub calls_per_request: Pair,
+    /// The ways from an entry operation to it that carry most of its contribution.
+    pub paths: Vec<PropagationPath>,
+    /// Traces of the regression that show it.
+    pub exemplars: Vec<Exemplar>,
+    /// Traces of the baseline through the same entries, to set beside them.
+    pub baseline_trace_ids: Vec<String>,
+}
+
+/// A way from an entry operation to a suspect.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PropagationPath {
+    /// Operations from the entry down to the suspect.
+    pub hops: Vec<Operation>,
+    /// What the suspect adds on this way, milliseconds per request.
+    pub contribution_ms: f64,
+    /// The same for a request to this entry operation.
+    pub contribution_ms_per_entry_request: f64,
+}
+
+/// A trace that shows a suspect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exemplar {
+    /// Trace id as the source has it.
+    pub trace_id: String,
+    /// How long its first request took.
+    pub duration_ms: f64,
+    /// How much of it is the suspect's.
+    pub suspect_ms: f64,
+}
+
+/// Failures by their part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Errors {
+    /// Where failing requests began to fail.
+    pub originates: Vec<ErrorPart>,
+    /// What passed failures on.
+    pub propagates: Vec<ErrorPart>,
+    /// What failed in requests that succeeded.
+    pub swallowed: Vec<ErrorPart>,
+}
+
+/// An operation's part in failures.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorPart {
+    /// Service.
+    pub service: String,
+    /// Operation.
+    pub operation: String,
+    /// Failures per request.
+    pub per_request: Pair,
+    /// Its change.
+    pub change: f64,
+}
+
+/// What was read, set aside, repaired and doubted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Diagnostics {
+    /// Spans read: those analysed and those set aside.
+    pub n_spans_read: u64,
+    /// Spans of traces in either window.
+    pub n_spans_analysed: u64,
+    /// Spans that took no part, by reason.
+    pub set_aside: SetAside,
+    /// Records that could not be read as spans.
+    pub n_skipped_records: u64,
+    /// Traces read.
+    pub n_traces: u64,
+    /// What normalisation repaired.
+    pub repairs: Repairs,
+    /// What limits the answer, in sentences.
+    pub warnings: Vec<String>,
+    /// A report a file.
+    pub sources: Vec<SourceReport>,
+}

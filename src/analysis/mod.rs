@@ -1,0 +1,154 @@
+//! All stages in a row: spans and windows in, one [`Analysis`] out.
+//!
+//! [`prepare`] links the spans of one or two data sets, [`window`](crate::window) chooses the windows, and [`analyze`] compares
+//! them, ranks what changed and gathers the evidence. Reports render the document and compute nothing of their own.
+
+mod build;
+mod document;
+mod evidence;
+mod wording;
+
+pub use document::{
+    Analysis, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics, Edge, Entry, ErrorPart, Errors,
+    Exemplar, Finding, Operation, Pair, PropagationPath, RankedService, RowCause, SCHEMA_VERSION, Suspect, Window,
+    Windows,
+};
+
+use crate::compare::{self, Selection, paths};
+use crate::diagnostics::{SetAsideReason, SourceReport};
+use crate::error::Error;
+use crate::ingest::Ingested;
+use crate::normalize::{self, Forest, Repairs};
+use crate::rank;
+use crate::span::SpanFrame;
+use crate::window::{self, Root};
+
+/// Linked spans of one data set, or of two that must not be mixed.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Spans as read.
+    pub frame: SpanFrame,
+    /// The same, linked.
+    pub forest: Forest,
+    /// What linking repaired.
+    pub repairs: Repairs,
+    /// How reading went.
+    pub sources: Vec<SourceReport>,
+    /// For two data sets, the first trace of the second in the frame; traces of both may have the same id.
+    pub first_of_second: Option<u32>,
+}
+
+/// Links the spans of `regression` and, if it is a data set of its own, of `baseline`.
+#[must_use]
+pub fn prepare(baseline: Option<Ingested>, regression: Ingested) -> Prepared {
+    let (mut frame, mut sources, mut first_of_second) = (regression.frame, regression.sources, None);
+    if let Some(mut baseline) = baseline {
+        first_of_second = u32::try_from(baseline.frame.traces.len()).ok();
+        baseline.frame.append_apart(frame);
+        frame = baseline.frame;
+        baseline.sources.append(&mut sources);
+        sources = baseline.sources;
+    }
+    let (forest, repairs) = normalize::forest(&mut frame);
+    Prepared { frame, forest, repairs, sources, first_of_second }
+}
+
+impl Prepared {
+    /// Whether trace `trace` of the forest belongs to the second data set.
+    fn is_second(&self, trace: usize) -> bool {
+        self.first_of_second.is_some_and(|first| self.forest.trace[trace] >= first)
+    }
+
+    /// Roots and time range of the data that the regression is looked for in, or of the baseline's own data.
+    fn data(&self, second: bool) -> (window::Window, Vec<Root>) {
+        let forest = &self.forest;
+        let traces = || {
+            (0..forest.n_traces()).filter(|&trace| self.first_of_second.is_none() || self.is_second(trace) == second)
+        };
+        let spans = traces().flat_map(|trace| forest.spans_of(trace));
+        let range = window::Window::covering(spans.map(|span| (forest.start_ns[span], forest.end_ns[span])));
+        let roots = traces()
+            .filter_map(|trace| {
+                let top = forest.first_top(trace)?;
+                Some(Root {
+                    start_unix_ns: forest.root_start_ns[trace],
+                    duration_ns: forest.end_ns[top] - forest.start_ns[top],
+                    is_error: forest.flags[top].has(normalize::SpanFlags::FAILED),
+                })
+            })
+            .collect();
+        (range.unwrap_or(window::Window { start_unix_ns: 0, end_unix_ns: 0 }), roots)
+    }
+
+    /// Chooses the windows, and with them the traces.
+    ///
+    /// # Errors
+    /// [`Error::Window`] if the windows cannot be used, [`Error::NoSpans`] if there is nothing to choose from.
+    pub fn select(&self, options: &window::Options) -> Result<(window::Windows, Selection), Error> {
+        if self.forest.n_traces() == 0 {
+            let names: Vec<String> = self.sources.iter().map(|source| format!("`{}`", source.path)).collect();
+            return Err(Error::NoSpans(if names.is_empty() { "the input".to_owned() } else { names.join(", ") }));
+        }
+        let (range, roots) = self.data(true);
+        let data = window::Data { range, roots: &roots };
+        let windows = if self.first_of_second.is_some() {
+            let (range, roots) = self.data(false);
+            window::split_data_sets(options, window::Data { range, roots: &roots }, data)?
+        } else {
+            window::split(options, data)?
+        };
+        let traces = |window: &window::Window, second: bool| {
+            (0_u32..)
+                .zip(&self.forest.root_start_ns)
+                .filter(|&(trace, &start)| {
+                    window.contains(start)
+                        && (self.first_of_second.is_none() || self.is_second(trace as usize) == second)
+                })
+                .map(|(trace, _)| trace)
+                .collect()
+        };
+        let selection =
+            Selection { baseline: traces(&windows.baseline, false), regression: traces(&windows.regression, true) };
+        Ok((windows, selection))
+    }
+}
+
+/// Compares the windows and ranks what changed.
+///
+/// # Errors
+/// Only if polars fails on the dependency graph's tables.
+pub fn analyze(prepared: &Prepared, windows: &window::Windows, selection: &Selection) -> Result<Analysis, Error> {
+    let table = paths::cost_table(&prepared.forest);
+    let comparison = compare::compare(&prepared.forest, &table, selection);
+    let ranking = rank::rank(&prepared.forest, &table, &comparison);
+    let graph = crate::topology::topology(&prepared.forest, &selection.baseline, &selection.regression)?.document();
+    let evidence = evidence::Evidence {
+        frame: &prepared.frame,
+        forest: &prepared.forest,
+        table: &table,
+        selection,
+        comparison: &comparison,
+    };
+    Ok(build::document(prepared, windows, &ranking, evidence, graph))
+}
+
+/// Counts of spans read, analysed and set aside; the first is the sum of the others.
+fn diagnostics(prepared: &Prepared, selection: &Selection) -> Diagnostics {
+    let forest = &prepared.forest;
+    let mut result = Diagnostics {
+        repairs: prepared.repairs.clone(),
+        sources: prepared.sources.clone(),
+        n_traces: forest.n_traces() as u64,
+        ..Diagnostics::default()
+    };
+    for source in &prepared.sources {
+        result.n_spans_read += source.n_spans;
+        result.set_aside.absorb(&source.set_aside);
+        result.n_skipped_records += source.n_skipped_records;
+    }
+    let traces = selection.baseline.iter().chain(&selection.regression);
+    result.n_spans_analysed = traces.map(|&trace| forest.spans_of(trace as usize).len() as u64).sum();
+    result.set_aside.add(SetAsideReason::Duplicate, prepared.repairs.n_duplicates);
+    result.set_aside.add(SetAsideReason::OutsideWindows, forest.n_spans() as u64 - result.n_spans_analysed);
+    result
+}

@@ -1,0 +1,220 @@
+//! What the numbers mean, in sentences.
+
+use super::document::{Analysis, Operation, Suspect};
+use crate::compare::attribute::Cause;
+use crate::rank::{Channel, MIN_REQUESTS, Verdict};
+
+/// A suspect's main effect.
+pub(super) struct Main {
+    pub(super) cause: Cause,
+    pub(super) change_ms: f64,
+    pub(super) callee: Option<Operation>,
+}
+
+/// Milliseconds with three digits that count.
+fn ms(value: f64) -> String {
+    let digits = match value.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value:.digits$} ms")
+}
+
+fn signed_ms(value: f64) -> String {
+    format!("{}{}", if value > 0.0 { "+" } else { "" }, ms(value))
+}
+
+fn points(ratio: f64) -> String {
+    format!("{:+.1} points", ratio * 100.0)
+}
+
+pub(super) fn subject(suspect: &Suspect) -> String {
+    match (&suspect.operation, &suspect.edge) {
+        (Some(operation), _) => operation.clone(),
+        (None, Some(edge)) => format!("{} -> {}", edge.caller, edge.callee),
+        (None, None) => String::new(),
+    }
+}
+
+pub(super) fn channel(channel: Option<Channel>) -> &'static str {
+    match channel {
+        Some(Channel::Latency) => "slower",
+        Some(Channel::Errors) => "errors",
+        Some(Channel::MissingCalls) => "missing calls",
+        None => "",
+    }
+}
+
+pub(super) fn kind(channel: Channel, main: Option<&Main>) -> &'static str {
+    match (channel, main.map(|main| main.cause)) {
+        (Channel::Errors, _) => "errors",
+        (Channel::MissingCalls, _) => "missing calls",
+        (Channel::Latency, None | Some(Cause::Slower | Cause::Peer)) => "slower",
+        (Channel::Latency, Some(Cause::Network)) => "network",
+        (Channel::Latency, Some(Cause::Calls)) => "more calls",
+        (Channel::Latency, Some(Cause::Retry)) => "retries",
+        (Channel::Latency, Some(Cause::CriticalPath)) => "critical path",
+        (Channel::Latency, Some(Cause::LostParallelism)) => "lost parallelism",
+    }
+}
+
+pub(super) fn reason(suspect: &Suspect, channel: Channel, main: Option<&Main>) -> String {
+    let name = subject(suspect);
+    let (before, after) = (ms(suspect.per_call_ms.baseline), ms(suspect.per_call_ms.regression));
+    if channel == Channel::Errors {
+        return format!("{} of requests fail beginning with {name}", points(suspect.contribution.error_ratio));
+    }
+    let Some(main) = main else {
+        return format!("{name} adds {} a request", signed_ms(suspect.contribution.ms));
+    };
+    let callee =
+        main.callee.as_ref().map_or_else(String::new, |callee| format!("{}: {}", callee.service, callee.operation));
+    match main.cause {
+        Cause::Slower => format!("{name} itself takes {after} a call instead of {before}"),
+        Cause::Peer => format!("{name} waits {after} a call for its answer instead of {before}"),
+        Cause::Network => format!("a call of {name} spends {after} on its way instead of {before}"),
+        Cause::Calls if main.change_ms < 0.0 => {
+            format!("{name} calls {callee} less often, {} a request", signed_ms(main.change_ms))
+        }
+        Cause::Calls => format!("{name} calls {callee} more often, {} a request", signed_ms(main.change_ms)),
+        Cause::Retry => format!("calls to {name} fail and are repeated, {} a request", signed_ms(main.change_ms)),
+        Cause::CriticalPath => {
+            format!("its caller waits for {name} where it did not before, {} a request", signed_ms(main.change_ms))
+        }
+        Cause::LostParallelism => {
+            format!("{name} does one after the other what it did side by side, {} a request", signed_ms(main.change_ms))
+        }
+    }
+}
+
+/// The answer in a sentence that a tired person understands.
+pub(super) fn summary(analysis: &Analysis) -> String {
+    let degradation = &analysis.degradation;
+    let mean = degradation.mean_ms;
+    let change = format!(
+        "the mean latency of {} went from {} to {} ({}, {:+.0} %)",
+        degradation.of,
+        ms(mean.baseline),
+        ms(mean.regression),
+        signed_ms(degradation.change_ms),
+        degradation.change_percent
+    );
+    let errors = format!(
+        "their error share from {:.1} % to {:.1} %",
+        degradation.error_ratio.baseline * 100.0,
+        degradation.error_ratio.regression * 100.0
+    );
+    match analysis.verdict {
+        Verdict::Regression => {
+            let culprit = match (analysis.services.first(), analysis.suspects.first()) {
+                (Some(service), Some(suspect)) => culprit(&service.service, suspect, analysis),
+                _ => "something got worse".to_owned(),
+            };
+            format!("{culprit}; {change}, {errors}.")
+        }
+        Verdict::TrafficMix => format!(
+            "No service got worse: {change} because other requests were made, {errors}; with the same requests it would have changed by {}.",
+            signed_ms(degradation.adjusted_change_ms)
+        ),
+        Verdict::NoSignificantChange => format!("Nothing got worse that can be told from chance: {change}, {errors}."),
+        Verdict::Inconclusive => {
+            format!(
+                "The data cannot tell: {change} (95 % interval {} to {}), {errors}, and no part of that can be told from chance.",
+                signed_ms(degradation.interval_ms[0]),
+                signed_ms(degradation.interval_ms[1])
+            )
+        }
+    }
+}
+
+fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
+    let name = subject(suspect);
+    let contribution = &suspect.contribution;
+    match suspect.kind.as_str() {
+        "errors" => {
+            format!("{service} fails: {} of all requests fail because of {name}", points(contribution.error_ratio))
+        }
+        "missing calls" => format!("{service} does less than before: {}", suspect.reason),
+        kind => {
+            let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
+            let total = ms(ranked.map_or(contribution.ms, |ranked| ranked.contribution.ms));
+            match kind {
+                "network" => format!(
+                    "calls to and from {service} spend {total} more of every request on their way (network, queue or connection pool), most of all {name}"
+                ),
+                "more calls" => format!(
+                    "{service} makes more calls than before, which adds {total} to every request, most of all {name}"
+                ),
+                "retries" => format!(
+                    "failing calls to {service} are repeated, which adds {total} to every request, most of all {name}"
+                ),
+                _ => format!("{service} adds {total} to every request on average, most of all in {name}"),
+            }
+        }
+    }
+}
+
+/// What limits the answer.
+pub(super) fn warnings(analysis: &Analysis) -> Vec<String> {
+    let diagnostics = &analysis.diagnostics;
+    let repairs = &diagnostics.repairs;
+    let n_spans = diagnostics.n_spans_analysed.max(1) as f64;
+    let share = |count: u64| format!("{:.1} %", count as f64 / n_spans * 100.0);
+    let mut warnings = Vec::new();
+    let mut warn = |condition: bool, text: String| {
+        if condition {
+            warnings.push(text);
+        }
+    };
+    let few = [&analysis.windows.baseline, &analysis.windows.regression]
+        .iter()
+        .any(|window| window.n_requests < MIN_REQUESTS);
+    warn(few, format!("a window holds fewer than {MIN_REQUESTS} requests: only large changes can be told from chance"));
+    warn(
+        repairs.n_orphans > 0,
+        format!(
+            "{} spans ({}) name a parent that is not in the data: they count for their own operations, not for end-to-end latency",
+            repairs.n_orphans,
+            share(repairs.n_orphans)
+        ),
+    );
+    warn(
+        analysis.degradation.of == "fragments",
+        "no root span in one of the windows: latencies are those of fragments, not of whole requests".to_owned(),
+    );
+    warn(repairs.n_cycles > 0, format!("{} cycles of parents were cut", repairs.n_cycles));
+    warn(
+        repairs.n_conflicting_ids > 0,
+        format!("{} spans have an id that another span of their trace also has", repairs.n_conflicting_ids),
+    );
+    let largest = repairs.skew.iter().map(|pair| pair.offset_ns.abs()).max().unwrap_or(0);
+    let sum = |count: fn(&crate::normalize::SkewedPair) -> u64| repairs.skew.iter().map(count).sum::<u64>();
+    warn(
+        !repairs.skew.is_empty(),
+        format!(
+            "clocks differ between {} pairs of hosts, by up to {}: {} of {} calls between them fell outside their caller and were moved",
+            repairs.skew.len(),
+            ms(largest as f64 / 1e6),
+            sum(|pair| pair.n_corrected),
+            sum(|pair| pair.n_calls)
+        ),
+    );
+    warn(
+        repairs.n_inferred_kinds > 0,
+        format!("{} spans have no kind: it was inferred from service boundaries", repairs.n_inferred_kinds),
+    );
+    warn(
+        !repairs.folded_services.is_empty(),
+        format!("operation names hold ids and were folded into templates in {}", repairs.folded_services.join(", ")),
+    );
+    warn(
+        repairs.n_weighted_traces > 0 && repairs.n_unweighted_traces > 0,
+        format!(
+            "{} traces carry a sampling weight and {} do not: those count once, which may be wrong",
+            repairs.n_weighted_traces, repairs.n_unweighted_traces
+        ),
+    );
+    warnings
+}

@@ -1,0 +1,72 @@
+//! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
+
+use super::{Context, Exit, Format, InputArgs, OutputArgs, epilogue};
+use crate::error::Error;
+use crate::span::AttributeSelection;
+use crate::{analysis, normalize, report, window};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  suspect analyze traces/                                            find the change, too
+  suspect analyze traces/ --regression 14:05..14:20                  against all before 14:05
+  suspect analyze traces/ --baseline ..+10m --regression -10m..      its first and last minutes
+  suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
+  suspect analyze new/ --baseline-data old/ --format json -o report.json
+
+A window is START..END, with the start in it and the end not. A trace belongs to the window in which
+its root starts. Each bound is one of:
+  2024-05-01T14:05:00+02:00   RFC 3339; UTC if it names no zone
+  14:05, 14:05:30.250         a clock time in UTC on the day of the data
+  1714572300                  epoch seconds; also ms, us and ns, by magnitude
+  +10m, -30m, +1h30m          after the data's start, before the data's end (d, h, m, s, ms, us, ns)
+  nothing                     the data's start or end";
+
+/// Finds what got slower or began to fail, and ranks the operations that caused it.
+///
+/// Compares two stretches of time, or two sets of data. With only one window given, the other is the data before or
+/// after it; with none, the data are split where root spans become slower or fail more often, and the report says so.
+#[derive(Debug, clap::Args)]
+#[command(after_help = epilogue(EXAMPLES))]
+pub struct Args {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub input: InputArgs,
+    /// When all was well [default: the data before the regression]
+    #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
+    pub baseline: Option<String>,
+    /// What is to be explained [default: the data after the baseline]
+    #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
+    pub regression: Option<String>,
+    /// Data from when all was well, to compare the positional paths with
+    ///
+    /// Takes all paths up to the next option or `--`, so give the positional paths first or after `--`.
+    #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Windows")]
+    pub baseline_data: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub output: OutputArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    let options = args.input.options(AttributeSelection::Keys(normalize::required_attributes()));
+    let (regression, mut exit) = context.read_some(&args.input.paths, &options)?;
+    let mut baseline = None;
+    if !args.baseline_data.is_empty() {
+        let (ingested, baseline_exit) = context.read_some(&args.baseline_data, &options)?;
+        baseline = Some(ingested);
+        exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
+    }
+    let prepared = analysis::prepare(baseline, regression);
+    let windows = window::Options { baseline: args.baseline.clone(), regression: args.regression.clone() };
+    let (windows, selection) = prepared.select(&windows)?;
+    context.warn_windows(&windows.warnings);
+    let analysis = analysis::analyze(&prepared, &windows, &selection)?;
+    let text = match args.output.format {
+        Format::Terminal => report::analysis::text(&analysis),
+        Format::Json => report::json(&analysis),
+    };
+    context.write(&text, &args.output)?;
+    Ok(exit)
+}

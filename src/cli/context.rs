@@ -1,0 +1,149 @@
+use super::{Color, Exit, Format, OutputArgs, messages, output, progress::Progress};
+use crate::diagnostics::SourceReport;
+use crate::error::Error;
+use crate::ingest::{self, Ingested};
+use crate::window::WindowWarning;
+use anstream::{AutoStream, ColorChoice};
+use std::io::{ErrorKind, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// What every command has at hand: the terminal's manners.
+#[derive(Debug)]
+pub struct Context {
+    color: ColorChoice,
+    quiet: bool,
+}
+
+impl Context {
+    /// A context for colour and silence as asked.
+    pub(super) fn new(color: Color, quiet: bool) -> Self {
+        let color = match color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        Self { color, quiet }
+    }
+
+    /// Reads the input, with a progress bar if it takes long, and shows what could not be read as warnings.
+    ///
+    /// [`Exit::Partial`] says that there were such things. Without any span the caller has nothing to work on:
+    /// see [`Context::read_some`].
+    pub fn read(&self, paths: &[PathBuf], options: &ingest::Options) -> Result<(Ingested, Exit), Error> {
+        let progress = Progress::new("reading", !self.quiet);
+        let result = ingest::read(paths, options, &|done, total| progress.update(done, total));
+        progress.finish();
+        let ingested = result?;
+        self.warn(&messages::sources(&ingested.sources));
+        let exit = if ingested.sources.iter().all(is_complete) { Exit::Complete } else { Exit::Partial };
+        Ok((ingested, exit))
+    }
+
+    /// [`Context::read`], with [`Error::NoSpans`] if there is no span.
+    pub fn read_some(&self, paths: &[PathBuf], options: &ingest::Options) -> Result<(Ingested, Exit), Error> {
+        let (ingested, exit) = self.read(paths, options)?;
+        if ingested.frame.spans.is_empty() {
+            return Err(no_spans(paths));
+        }
+        Ok((ingested, exit))
+    }
+
+    /// Shows doubts about the windows on standard error.
+    pub fn warn_windows(&self, warnings: &[WindowWarning]) {
+        let lines: String = warnings.iter().map(|warning| messages::warning(&warning.describe())).collect();
+        self.warn(&lines);
+    }
+
+    /// Writes a result to `--output`, whole or not at all, or to standard output.
+    ///
+    /// Terminal text loses its styles where they are not wanted; JSON goes out byte for byte.
+    pub fn write(&self, text: &str, args: &OutputArgs) -> Result<(), Error> {
+        if args.format == Format::Json {
+            return write_plain(text, args.output.as_deref());
+        }
+        match named_file(args.output.as_deref()) {
+            Some(path) if self.color == ColorChoice::Always => output::write_file(path, text.as_bytes()),
+            Some(path) => output::write_file(path, anstream::adapter::strip_str(text).to_string().as_bytes()),
+            None => print(text, self.color_of(&std::io::stdout())),
+        }
+    }
+
+    /// Shows warnings unless told to be quiet.
+    fn warn(&self, text: &str) {
+        if !self.quiet {
+            self.talk(text);
+        }
+    }
+
+    /// Writes to standard error; there is nobody to tell if that fails.
+    pub(super) fn talk(&self, text: &str) {
+        let mut stderr = AutoStream::new(std::io::stderr().lock(), self.color_of(&std::io::stderr()));
+        let _ = stderr.write_all(text.as_bytes());
+    }
+
+    fn color_of(&self, stream: &impl anstream::stream::RawStream) -> ColorChoice {
+        match self.color {
+            ColorChoice::Auto => AutoStream::choice(stream),
+            chosen => chosen,
+        }
+    }
+}
+
+/// Writes a result for programs, byte for byte, to the file, whole or not at all, or to standard output.
+pub(super) fn write_plain(text: &str, file: Option<&Path>) -> Result<(), Error> {
+    match named_file(file) {
+        Some(path) => output::write_file(path, text.as_bytes()),
+        None => print(text, ColorChoice::AlwaysAnsi),
+    }
+}
+
+/// The file to write to; `-` is standard output.
+fn named_file(file: Option<&Path>) -> Option<&Path> {
+    file.filter(|path| path.as_os_str() != "-")
+}
+
+/// Writes to standard output, with styles or without.
+pub(super) fn print(text: &str, color: ColorChoice) -> Result<(), Error> {
+    let mut stdout = AutoStream::new(std::io::stdout().lock(), color);
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // The reader has seen enough, as in `suspect ... | head`.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(source) => Err(Error::Io { action: "write", path: "standard output".into(), source }),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The error of an input without spans.
+pub(super) fn no_spans(paths: &[PathBuf]) -> Error {
+    let names: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    Error::NoSpans(names.join(", "))
+}
+
+fn is_complete(source: &SourceReport) -> bool {
+    source.error.is_none() && source.n_skipped_records == 0 && !source.truncated
+}
+
+/// Keeps rayon and polars to this many threads.
+///
+/// polars reads its limit from the environment alone, and to change that from inside a process is unsafe: the process
+/// starts itself again with the variable set. Where that is not possible polars keeps its own default.
+pub(super) fn limit_threads(threads: NonZeroUsize) {
+    const POLARS: &str = "POLARS_MAX_THREADS";
+    let wanted = threads.to_string();
+    #[cfg(unix)]
+    if std::env::var(POLARS).as_deref() != Ok(wanted.as_str())
+        && let Ok(program) = std::env::current_exe()
+    {
+        use std::os::unix::process::CommandExt;
+        let mut arguments = std::env::args_os();
+        let mut command = std::process::Command::new(program);
+        if let Some(name) = arguments.next() {
+            command.arg0(name);
+        }
+        // Returns only if it failed.
+        let _ = command.args(arguments).env(POLARS, &wanted).exec();
+    }
+    // Fails only if a pool exists already; nothing before this starts one.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+}

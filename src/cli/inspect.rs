@@ -1,0 +1,45 @@
+//! `suspect inspect`: what the input holds, before anything is analysed.
+
+use super::{Context, Exit, Format, InputArgs, OutputArgs, context, epilogue};
+use crate::error::Error;
+use crate::span::AttributeSelection;
+use crate::{inspect, report};
+
+const EXAMPLES: &str = "\
+Examples:
+  suspect inspect traces/
+  suspect inspect 'exports/*.json.gz' --format json -o inspection.json
+  zcat spans.json.gz | suspect inspect -";
+
+/// Shows what the input holds and which windows are worth trying.
+///
+/// Formats, services, time range, error share and data quality. Reads everything and analyses nothing. Start here, and take the windows for `suspect analyze` from its last lines.
+#[derive(Debug, clap::Args)]
+#[command(after_help = epilogue(EXAMPLES))]
+pub struct Args {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub input: InputArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub output: OutputArgs,
+}
+
+/// Runs the command. An input without spans is shown too, and then is an error.
+pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    let options = args.input.options(AttributeSelection::Keys(Vec::new()));
+    let (ingested, exit) = context.read(&args.input.paths, &options)?;
+    let inspection = inspect::summarize(&ingested)?;
+    let text = match args.output.format {
+        Format::Terminal => report::inspect::render(&inspection),
+        Format::Json => report::json(&inspection),
+    };
+    context.write(&text, &args.output)?;
+    if inspection.n_spans == 0 {
+        return Err(Error::NotFound {
+            message: context::no_spans(&args.input.paths).to_string(),
+            hint: "the formats and problems of each file are listed above".to_owned(),
+        });
+    }
+    Ok(exit)
+}

@@ -1,0 +1,149 @@
+//! The command line: reads arguments and files, calls the stages, writes results.
+//!
+//! Only this layer touches the terminal, the environment and output files. Results go to standard output (or to
+//! `--output`), talk goes to standard error, and the exit status says which of three endings it was: see [`Exit`].
+//!
+//! A command is a module with its arguments and a `run(&Args, &Context) -> Result<Exit, Error>`.
+
+pub mod analyze;
+mod context;
+pub mod convert;
+mod generate;
+pub mod graph;
+mod input;
+pub mod inspect;
+mod messages;
+mod output;
+mod progress;
+pub mod trace;
+
+pub use context::Context;
+pub use input::InputArgs;
+pub use output::{Format, OutputArgs};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+/// How a run that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All went well: status 0.
+    Complete,
+    /// There is a result, but some file or record could not be read: status 1.
+    Partial,
+}
+
+/// Exit status of a run without a result: usage or input error. The same as clap's.
+const FAILED: u8 = 2;
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  all went well
+  1  there is a result, but some file or record could not be read (see the warnings)
+  2  no result: the arguments or the input cannot be used";
+
+const EXAMPLES: &str = "\
+Examples:
+  suspect inspect traces/                              what is there, and windows worth trying
+  suspect analyze traces/                              find when it began and what caused it
+  suspect analyze traces/ --regression 14:05..14:20    explain these minutes by those before
+  suspect analyze new.json --baseline-data old.json    compare two sets of data
+  suspect convert traces/ -o spans.parquet             one file, fast to read again";
+
+/// Examples and exit status, for the end of a help text.
+fn epilogue(examples: &str) -> String {
+    format!("{examples}\n\n{EXIT_STATUS}")
+}
+
+/// Finds the root cause of latency and error regressions in exported tracing spans.
+///
+/// Reads spans as OpenTelemetry, Jaeger, Zipkin, Tempo and others export them, compares a time when all was well with
+/// a time when it was not, and ranks the operations that brought the change, with the evidence for each.
+#[derive(Debug, Parser)]
+#[command(
+    name = "suspect",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    after_help = epilogue(EXAMPLES)
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Arguments of every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+struct GlobalArgs {
+    /// Use at most N threads; the result is the same with any number [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// When to use colour; `auto` obeys `NO_COLOR`
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    /// Say nothing but errors: no progress, no warnings
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Even in files and pipes.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Analyze(analyze::Args),
+    Inspect(inspect::Args),
+    Convert(convert::Args),
+    Trace(trace::Args),
+    Graph(graph::Args),
+    Completions(generate::CompletionsArgs),
+    Man(generate::ManArgs),
+}
+
+/// Runs the command that the process's arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => {
+            // A reader that closed the pipe has read enough of it.
+            let _ = message.print();
+            return ExitCode::from(if message.use_stderr() { FAILED } else { 0 });
+        }
+    };
+    let context = Context::new(cli.global.color, cli.global.quiet);
+    if let Some(threads) = cli.global.threads {
+        context::limit_threads(threads);
+    }
+    let result = match &cli.command {
+        Command::Analyze(args) => analyze::run(args, &context),
+        Command::Inspect(args) => inspect::run(args, &context),
+        Command::Convert(args) => convert::run(args, &context),
+        Command::Trace(args) => trace::run(args, &context),
+        Command::Graph(args) => graph::run(args, &context),
+        Command::Completions(args) => generate::completions(args),
+        Command::Man(args) => generate::man(args),
+    };
+    match result {
+        Ok(Exit::Complete) => ExitCode::SUCCESS,
+        Ok(Exit::Partial) => ExitCode::from(1),
+        Err(error) => {
+            context.talk(&messages::error(&error));
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// A run that ends sooner needs no bar.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A progress bar on standard error that appears when work takes long and somebody is watching.
+pub(super) struct Progress {
+    verb: &'static str,
+    started: Instant,
+    watched: bool,
+    bar: OnceLock<ProgressBar>,
+}
+
+impl Progress {
+    /// Progress of what the verb says, such as `reading`; never shown unless `wanted`.
+    pub(super) fn new(verb: &'static str, wanted: bool) -> Self {
+        let watched = wanted && std::io::stderr().is_terminal();
+        Self { verb, started: Instant::now(), watched, bar: OnceLock::new() }
+    }
+
+    /// So many bytes are done in all; `total` of 0 means unknown. May be called from any thread, often.
+    pub(super) fn update(&self, done: u64, total: u64) {
+        if !self.watched || self.started.elapsed() < PATIENCE {
+            return;
+        }
+        let bar = self.bar.get_or_init(|| self.show(total > 0));
+        if total > 0 {
+            bar.set_length(total);
+        }
+        bar.set_position(done);
+    }
+
+    fn show(&self, known: bool) -> ProgressBar {
+        let template = if known {
+            "{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left"
+        } else {
+            "{spinner} {msg} {bytes}, {bytes_per_sec}"
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style);
+        bar.set_message(self.verb);
+        bar
+    }
+
+    /// Removes the bar.
+    pub(super) fn finish(&self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Which service and which operation or edge each effect belongs to.
+//!
+//! | effect of a path | goes to |
+//! |---|---|
+//! | slower by itself | its operation |
+//! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges |
+//! | longer wait for a peer that left no span | the peer |
+//! | more or fewer calls | the caller; a retry's or an answer's to the callee |
+//! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost |
+
+use super::decompose::Effects;
+use super::paths::{NO_PATH, Paths, Scope};
+use super::sums::Sums;
+use crate::normalize::{Forest, Operation};
+use crate::span::SpanKind;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+/// What a contribution is pinned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// An operation: service, code of the name. For an inferred service the name is its callers' client span's.
+    Operation(u32, u32),
+    /// The way between two services: caller, callee.
+    Edge(u32, u32),
+}
+
+/// How a subject changed the latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Each call takes longer in the operation itself.
+    Slower,
+    /// Each call takes longer on its way: network, connection pool, queue, proxy.
+    Network,
+    /// Each call to a peer without spans takes longer.
+    Peer,
+    /// Calls are made more or less often, or by new or gone code.
+    Calls,
+    /// Failed tries are repeated.
+    Retry,
+    /// It is more or less often what the caller waits for.
+    CriticalPath,
+    /// Calls that ran side by side now run one after the other.
+    LostParallelism,
+}
+
+/// A row of the decomposition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey {
+    /// Subject, an index of [`Attribution::subjects`].
+    pub subject: u32,
+    /// How.
+    pub cause: Cause,
+    /// For [`Cause::Calls`] the operation called, otherwise none.
+    pub callee: Option<u32>,
+}
+
+/// Where each path's effects go.
+#[derive(Debug, Default)]
+pub struct Attribution {
+    /// Everything that effects or failures are pinned on.
+    pub subjects: Vec<Subject>,
+    /// Service blamed for each subject.
+    pub blamed: Vec<u32>,
+    /// Rows of the decomposition.
+    pub rows: Vec<RowKey>,
+    /// For each path the rows of its self, wait, calls and critical-path effects.
+    pub targets: Vec<[u32; 4]>,
+    /// For each path the subject of failures of its own and of its peer's.
+    pub failure_subjects: Vec<[u32; 2]>,
+    index: HashMap<Subject, u32, foldhash::fast::FixedState>,
+    row_index: HashMap<RowKey, u32, foldhash::fast::FixedState>,
+}
+
+/// A callee that takes up to this much longer than before did not become the critical path by itself.
+const UNCHANGED: f64 = 1.1;
+
+impl Attribution {
+    /// Decides for every path.
+    #[must_use]
+    pub fn new(forest: &Forest, paths: &Paths, baseline: &Sums, regression: &Sums) -> Self {
+        let mut result = Self::default();
+        let ends = edge_ends(forest, paths, baseline, regression);
+        for (index, path) in paths.list.iter().enumerate() {
+            let operation = forest.operations[path.operation as usize];
+            let own = Subject::Operation(operation.service, operation.name);
+            let edge = operation.peer.map(|peer| (operation.service, peer));
+            let at_peer = operation.peer.map_or(own, |peer| Subject::Operation(peer, operation.name));
+            // The service to which an edge's rise was given; the callee where nothing tells.
+            let end = |edge: (u32, u32)| ends.get(&edge).copied().unwrap_or(edge.1);
+
+            let self_row = match edge {
+                Some(edge) => result.row(Subject::Edge(edge.0, edge.1), end(edge), Cause::Network, None),
+                None => result.row(own, operation.service, Cause::Slower, None),
+            };
+            let wait_row = match edge {
+                Some(_) if path.is_retry => result.row_of(at_peer, Cause::Retry, None),
+                Some(edge) if end(edge) == edge.0 => {
+                    result.row(Subject::Edge(edge.0, edge.1), edge.0, Cause::Network, None)
+                }
+                _ => result.row_of(at_peer, Cause::Peer, None),
+            };
+            let parent = (path.parent != NO_PATH).then(|| paths.list[path.parent as usize]);
+            let parent_operation = parent.map_or(operation, |parent| forest.operations[parent.operation as usize]);
+            let caller = Subject::Operation(parent_operation.service, parent_operation.name);
+            let is_answer = is_outbound(parent_operation) && operation.service != parent_operation.service;
+            let calls_row = if path.is_retry {
+                result.row_of(at_peer, Cause::Retry, None)
+            } else if is_answer {
+                result.row_of(own, Cause::Calls, Some(path.operation))
+            } else {
+                result.row_of(caller, Cause::Calls, Some(path.operation))
+            };
+            let critical_row = if takes_no_longer(index, baseline, regression) && !is_answer {
+                result.row_of(caller, Cause::LostParallelism, None)
+            } else {
+                result.row_of(at_peer, Cause::CriticalPath, None)
+            };
+            result.targets.push([self_row, wait_row, calls_row, critical_row]);
+            let failure_subjects = [result.subject(own, operation.service), result.subject_of(at_peer)];
+            result.failure_subjects.push(failure_subjects);
+        }
+        result
+    }
+
+    fn subject(&mut self, subject: Subject, blamed: u32) -> u32 {
+        let fresh = u32::try_from(self.subjects.len()).unwrap_or(u32::MAX);
+        let index = *self.index.entry(subject).or_insert(fresh);
+        if index == fresh {
+            self.subjects.push(subject);
+            self.blamed.push(blamed);
+        }
+        index
+    }
+
+    /// A subject that its own service is blamed for.
+    fn subject_of(&mut self, subject: Subject) -> u32 {
+        let (Subject::Operation(service, _) | Subject::Edge(_, service)) = subject;
+        self.subject(subject, service)
+    }
+
+    fn row(&mut self, subject: Subject, blamed: u32, cause: Cause, callee: Option<u32>) -> u32 {
+        let key = RowKey { subject: self.subject(subject, blamed), cause, callee };
+        let fresh = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let index = *self.row_index.entry(key).or_insert(fresh);
+        if index == fresh {
+            self.rows.push(key);
+        }
+        index
+    }
+
+    fn row_of(&mut self, subject: Subject, cause: Cause, callee: Option<u32>) -> u32 {
+        let (Subject::Operation(service, _) | Subject::Edge(_, service)) = subject;
+        self.row(subject, service, cause, callee)
+    }
+
+    /// Effects of all paths summed a row.
+    #[must_use]
+    pub fn rows_ns(&self, effects: &Effects) -> Vec<f64> {
+        let mut rows = vec![0.0; self.rows.len()];
+        for (path, targets) in self.targets.iter().enumerate() {
+            let values =
+                [effects.self_ns[path], effects.wait_ns[path], effects.calls_ns[path], effects.critical_ns[path]];
+            for (&row, value) in targets.iter().zip(values) {
+                rows[row as usize] += value;
+            }
+        }
+        rows
+    }
+
+    /// Change of the failing share of `scope`'s requests, a subject where they began to fail.
+    #[must_use]
+    pub fn failure_changes(&self, paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) -> Vec<f64> {
+        let mut changes = vec![0.0; self.subjects.len()];
+        let n_tops = [baseline, regression].map(|sums| tops(paths, sums, scope));
+        if n_tops.iter().any(|&n_tops| n_tops <= 0.0) {
+            return changes;
+        }
+        for (index, _) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
+            for (side, &subject) in self.failure_subjects[index].iter().enumerate() {
+                let share = |sums: &Sums, n_tops: f64| sums.n_failures[side][index] / n_tops;
+                changes[subject as usize] += share(regression, n_tops[1]) - share(baseline, n_tops[0]);
+            }
+        }
+        changes
+    }
+}
+
+/// Weighted number of requests of a scope.
+#[must_use]
+pub fn tops(paths: &Paths, sums: &Sums, scope: Scope) -> f64 {
+    let is_top = |path: &super::paths::Path| path.parent == NO_PATH && path.scope == scope;
+    paths.list.iter().zip(&sums.n_visits).filter(|(path, _)| is_top(path)).map(|(_, visits)| visits).sum()
+}
+
+/// Whether an operation asks another service.
+#[must_use]
+pub fn is_outbound(operation: Operation) -> bool {
+    matches!(operation.kind, SpanKind::Client | SpanKind::Producer)
+}
+
+fn takes_no_longer(path: usize, baseline: &Sums, regression: &Sums) -> bool {
+    let mean = |sums: &Sums| sums.call_ns[path] / sums.n_calls[path];
+    let (before, after) = (mean(baseline), mean(regression));
+    before.is_finite() && after.is_finite() && after <= before * UNCHANGED && before <= after * UNCHANGED
+}
+
+/// One way between two services, over all paths that take it.
+#[derive(Clone, Copy, Debug, Default)]
+struct EdgeTotals {
+    visits: [f64; 2],
+    gap_ns: [f64; 2],
+}
+
+/// For each edge whose gap rose, the service that explains it.
+///
+/// A host whose network is slow delays every edge it is on. So each end of an edge is worth the sum of the rises a call of its edges
+/// times the share of its edges that rose by more than 30 % of its largest rise; the worthier end gets the edge, the callee on a tie.
+/// (A plain vertex cover would blame hubs.)
+fn edge_ends(
+    forest: &Forest,
+    paths: &Paths,
+    baseline: &Sums,
+    regression: &Sums,
+) -> HashMap<(u32, u32), u32, foldhash::fast::FixedState> {
+    const SHARE_OF_LARGEST: f64 = 0.3;
+    let mut edges = std::collections::BTreeMap::<(u32, u32), EdgeTotals>::new();
+    for (index, path) in paths.list.iter().enumerate() {
+        let operation = forest.operations[path.operation as usize];
+        if let Some(peer) = operation.peer
+            && peer != operation.service
+        {
+            let edge = edges.entry((operation.service, peer)).or_default();
+            for (window, sums) in [baseline, regression].into_iter().enumerate() {
+                edge.visits[window] += sums.n_visits[index];
+                edge.gap_ns[window] += sums.self_ns[index] + sums.wait_ns[index];
+            }
+        }
+    }
+    let rises: Vec<((u32, u32), f64)> = edges
+        .into_iter()
+        .filter(|(_, edge)| edge.visits.iter().all(|&visits| visits > 0.0))
+        .map(|(ends, edge)| (ends, edge.gap_ns[1] / edge.visits[1] - edge.gap_ns[0] / edge.visits[0]))
+        .collect();
+    let worth = |service: u32| {
+        let own = || {
+            let is_own = move |ends: (u32, u32)| ends.0 == service || ends.1 == service;
+            rises.iter().filter(move |&&(ends, _)| is_own(ends)).map(|&(_, rise)| rise)
+        };
+        let largest = own().fold(0.0, f64::max);
+        let n_risen = own().filter(|&rise| rise > SHARE_OF_LARGEST * largest).count();
+        let share = n_risen as f64 / own().count().max(1) as f64;
+        Worth { worth: own().map(|rise| rise.max(0.0)).sum::<f64>() * share, share, n_risen }
+    };
+    let mut worths = HashMap::<u32, Worth, foldhash::fast::FixedState>::default();
+    rises
+        .iter()
+        .filter(|&&(_, rise)| rise > 0.0)
+        .map(|&((caller, callee), _)| {
+            let [asks, answers] =
+                [caller, callee].map(|service| *worths.entry(service).or_insert_with(|| worth(service)));
+            // Time at a peer without spans is the peer's own as well as the way to it: the caller's network needs to show elsewhere.
+            let is_plausible = !forest.services[callee as usize].is_inferred || (asks.n_risen > 1 && asks.share > 0.5);
+            ((caller, callee), if asks.worth > answers.worth && is_plausible { caller } else { callee })
+        })
+        .collect()
+}
+
+/// How well a slow network at one service would explain the edges that rose.
+#[derive(Clone, Copy)]
+struct Worth {
+    worth: f64,
+    /// Share of its edges that rose about as much as the one that rose most.
+    share: f64,
+    n_risen: usize,
+}

@@ -1,0 +1,162 @@
+//! The change in mean latency, split exactly over call paths and causes.
+//!
+//! With a window's sums: `kappa` calls of path `c` per visit of its parent `P`, `q` the share of those on the blamed path, `s` the time
+//! blamed on a visit itself, and `I` the time blamed on a visit and all below it, the mean latency is
+//!
+//! ```text
+//! M = sum over tops r of share_r I_r,     I_p = s_p + sum over children c of kappa_c q_c I_c
+//! ```
+//!
+//! and its change, with a bar for the mean of both windows and D for regression minus baseline,
+//!
+//! ```text
+//! D M =  sum_r  D share_r (I_r_bar - M_bar)                              traffic mix
+//!     +  sum_p  W_p D s_p                                                slower per visit
+//!     +  sum_c  W_P D kappa_c (q_bar I_c_bar + D q_c D I_c / 12)         more, fewer, new calls
+//!     +  sum_c  W_P D q_c (kappa_bar I_c_bar + D kappa_c D I_c / 12)     now on the critical path
+//! W_top = share_bar,   W_c = W_P (kappa_bar q_bar + D kappa_c D q_c / 12)
+//! ```
+//!
+//! Each product is split by its Shapley value, so neither the order of factors nor a remainder is left. Where a path has no
+//! visits in one window it takes the other window's values, so that its whole effect is structural.
+
+use super::paths::{NO_PATH, Paths, Scope};
+use super::sums::Sums;
+
+/// What each path did to the mean, nanoseconds per request; vectors are indexed by path.
+#[derive(Clone, Debug, Default)]
+pub struct Effects {
+    /// Slower by itself, or a longer gap before its answer.
+    pub self_ns: Vec<f64>,
+    /// Longer waits for a peer without spans, or before a retry.
+    pub wait_ns: Vec<f64>,
+    /// More, fewer or new calls.
+    pub calls_ns: Vec<f64>,
+    /// More or less often waited for.
+    pub critical_ns: Vec<f64>,
+    /// Larger or smaller share of all requests; tops only.
+    pub mix_ns: Vec<f64>,
+    /// Mean of the baseline.
+    pub baseline_mean_ns: f64,
+    /// Mean of the regression.
+    pub regression_mean_ns: f64,
+}
+
+impl Effects {
+    /// What the effects leave unexplained of the change of the mean: rounding only, nanoseconds.
+    #[must_use]
+    pub fn residual_ns(&self) -> f64 {
+        let columns = [&self.self_ns, &self.wait_ns, &self.calls_ns, &self.critical_ns, &self.mix_ns];
+        let explained: f64 = columns.into_iter().flatten().sum();
+        self.regression_mean_ns - self.baseline_mean_ns - explained
+    }
+}
+
+/// Per-visit values of one path in one window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rates {
+    kappa: f64,
+    q: f64,
+    self_ns: f64,
+    wait_ns: f64,
+    inclusive_ns: f64,
+}
+
+/// One window's rates, `None` where it has no visits to take them from.
+struct Window {
+    /// Requests of the scope.
+    n_tops: f64,
+    mean_ns: f64,
+    inclusive_ns: Vec<f64>,
+}
+
+impl Window {
+    fn new(paths: &Paths, sums: &Sums, scope: Scope) -> Self {
+        let mut inclusive_ns: Vec<f64> = sums.self_ns.iter().zip(&sums.wait_ns).map(|(own, wait)| own + wait).collect();
+        let (mut n_tops, mut total_ns) = (0.0, 0.0);
+        for (index, path) in paths.list.iter().enumerate().rev() {
+            if path.parent != NO_PATH {
+                inclusive_ns[path.parent as usize] += inclusive_ns[index];
+            } else if path.scope == scope {
+                n_tops += sums.n_visits[index];
+                total_ns += inclusive_ns[index];
+            }
+        }
+        Self { n_tops, mean_ns: if n_tops > 0.0 { total_ns / n_tops } else { 0.0 }, inclusive_ns }
+    }
+}
+
+/// Splits the change of the mean latency of `scope`'s requests between two windows.
+///
+/// If either window has no such request, all effects and both means are zero.
+#[must_use]
+pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) -> Effects {
+    let n_paths = paths.len();
+    let zeros = || vec![0.0; n_paths];
+    let mut effects = Effects {
+        self_ns: zeros(),
+        wait_ns: zeros(),
+        calls_ns: zeros(),
+        critical_ns: zeros(),
+        mix_ns: zeros(),
+        ..Effects::default()
+    };
+    let windows = [Window::new(paths, baseline, scope), Window::new(paths, regression, scope)];
+    if windows.iter().any(|window| window.n_tops <= 0.0) {
+        return effects;
+    }
+    let sums = [baseline, regression];
+    effects.baseline_mean_ns = windows[0].mean_ns;
+    effects.regression_mean_ns = windows[1].mean_ns;
+    let mean_bar = f64::midpoint(windows[0].mean_ns, windows[1].mean_ns);
+    // How many blamed visits of each path stand behind one request, both windows together.
+    let mut visits = zeros();
+    for (index, path) in paths.list.iter().enumerate() {
+        if path.scope != scope {
+            continue;
+        }
+        let [before, after] = rates(index, path.parent, &windows, sums);
+        let inclusive =
+            (f64::midpoint(before.inclusive_ns, after.inclusive_ns), after.inclusive_ns - before.inclusive_ns);
+        if path.parent == NO_PATH {
+            let share = [0, 1].map(|window: usize| sums[window].n_visits[index] / windows[window].n_tops);
+            effects.mix_ns[index] = (share[1] - share[0]) * (inclusive.0 - mean_bar);
+            visits[index] = f64::midpoint(share[0], share[1]);
+        } else {
+            let kappa = (f64::midpoint(before.kappa, after.kappa), after.kappa - before.kappa);
+            let q = (f64::midpoint(before.q, after.q), after.q - before.q);
+            let parent_visits = visits[path.parent as usize];
+            effects.calls_ns[index] = parent_visits * kappa.1 * (q.0 * inclusive.0 + q.1 * inclusive.1 / 12.0);
+            effects.critical_ns[index] = parent_visits * q.1 * (kappa.0 * inclusive.0 + kappa.1 * inclusive.1 / 12.0);
+            visits[index] = parent_visits * (kappa.0 * q.0 + kappa.1 * q.1 / 12.0);
+        }
+        effects.self_ns[index] = visits[index] * (after.self_ns - before.self_ns);
+        effects.wait_ns[index] = visits[index] * (after.wait_ns - before.wait_ns);
+    }
+    effects
+}
+
+/// Rates of a path in both windows, each taking the other's where it has nothing to divide by.
+fn rates(index: usize, parent: u32, windows: &[Window; 2], sums: [&Sums; 2]) -> [Rates; 2] {
+    let ratio = |over: f64, under: f64| (under > 0.0).then(|| over / under);
+    let both = |value: &dyn Fn(usize) -> Option<f64>| {
+        let [before, after] = [value(0), value(1)];
+        [before.or(after).unwrap_or(0.0), after.or(before).unwrap_or(0.0)]
+    };
+    let per_visit = |total: &dyn Fn(usize) -> f64| both(&|window| ratio(total(window), sums[window].n_visits[index]));
+    let kappa = both(&|window| {
+        let parent_visits = if parent == NO_PATH { 0.0 } else { sums[window].n_visits[parent as usize] };
+        ratio(sums[window].n_calls[index], parent_visits)
+    });
+    let q = both(&|window| ratio(sums[window].n_visits[index], sums[window].n_calls[index]));
+    let self_ns = per_visit(&|window| sums[window].self_ns[index]);
+    let wait_ns = per_visit(&|window| sums[window].wait_ns[index]);
+    let inclusive_ns = per_visit(&|window| windows[window].inclusive_ns[index]);
+    [0, 1].map(|window: usize| Rates {
+        kappa: kappa[window],
+        q: q[window],
+        self_ns: self_ns[window],
+        wait_ns: wait_ns[window],
+        inclusive_ns: inclusive_ns[window],
+    })
+}

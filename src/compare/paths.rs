@@ -1,0 +1,335 @@
+//! Call paths and what each trace spends on them: the per-trace kernel of the comparison.
+
+use crate::blame::{BlameKind, BlameSink, Walker};
+use crate::normalize::{Forest, SpanFlags};
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+/// No parent: the path of the top of a request.
+pub const NO_PATH: u32 = u32::MAX;
+
+/// What kind of request a path belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// A request from its root: its duration is latency that somebody outside felt.
+    Request,
+    /// A fragment whose parent is missing, or detached work: it counts for its own operations only.
+    Background,
+}
+
+/// A call path: an operation, reached from a parent path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// Path of the caller, or [`NO_PATH`]; smaller than the path's own index.
+    pub parent: u32,
+    /// Index in [`Forest::operations`].
+    pub operation: u32,
+    /// Whether it repeats a failed try.
+    pub is_retry: bool,
+    /// Kind of request.
+    pub scope: Scope,
+}
+
+/// All call paths seen; parents come before children.
+#[derive(Clone, Debug, Default)]
+pub struct Paths {
+    /// The paths by index.
+    pub list: Vec<Path>,
+    index: HashMap<Path, u32, foldhash::fast::FixedState>,
+}
+
+impl Paths {
+    fn intern(&mut self, path: Path) -> u32 {
+        let fresh = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        let index = *self.index.entry(path).or_insert(fresh);
+        if index == fresh {
+            self.list.push(path);
+        }
+        index
+    }
+
+    /// Number of paths.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is no path.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The path and all above it, from the top of the request down.
+    #[must_use]
+    pub fn from_top(&self, path: u32) -> Vec<u32> {
+        let mut chain: Vec<u32> = std::iter::successors(Some(path), |&path| {
+            Some(self.list[path as usize].parent).filter(|&parent| parent != NO_PATH)
+        })
+        .collect();
+        chain.reverse();
+        chain
+    }
+}
+
+/// What one trace spends on one path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathCost {
+    /// Path index.
+    pub path: u32,
+    /// Calls of it from visits of its parent.
+    pub n_calls: u32,
+    /// Calls that are on the blamed path.
+    pub n_visits: u32,
+    /// Blamed on the span itself; for a client span the gap to its answer.
+    pub self_ns: i64,
+    /// Blamed on its peer, which left no span, or on waiting before a retry.
+    pub wait_ns: i64,
+    /// Durations of all calls.
+    pub call_ns: i64,
+}
+
+/// Where a failing request began to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Path of the last failing span.
+    pub path: u32,
+    /// Whether that is a client span whose peer left no span, so that the peer is to blame.
+    pub is_peer: bool,
+}
+
+/// What every trace spends on every path.
+#[derive(Debug, Default)]
+pub struct CostTable {
+    /// All paths of all traces.
+    pub paths: Paths,
+    /// Rows of trace `t` are `costs[offsets[t]..offsets[t + 1]]`.
+    pub offsets: Vec<usize>,
+    /// The rows; a trace has a path at most once.
+    pub costs: Vec<PathCost>,
+    /// Origins of failing requests, with their trace, in trace order.
+    pub failures: Vec<(u32, Failure)>,
+    /// Failures that a later success made good or that the request survived: (trace, path).
+    pub swallowed: Vec<(u32, u32)>,
+    /// Failing spans that passed a failure on: (trace, path).
+    pub propagated: Vec<(u32, u32)>,
+}
+
+impl CostTable {
+    /// Rows of trace `trace`.
+    #[must_use]
+    pub fn costs_of(&self, trace: usize) -> &[PathCost] {
+        &self.costs[self.offsets[trace]..self.offsets[trace + 1]]
+    }
+}
+
+/// Walks every trace of `forest`, in parallel; the result does not depend on the number of threads.
+#[must_use]
+pub fn cost_table(forest: &Forest) -> CostTable {
+    let traces: Vec<usize> = (0..forest.n_traces()).collect();
+    let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
+    let parts: Vec<CostTable> = traces
+        .par_chunks(chunk)
+        .map(|traces| {
+            let mut part = Kernel::new(forest);
+            for &trace in traces {
+                part.trace(trace);
+            }
+            part.table
+        })
+        .collect();
+    let mut table = CostTable { offsets: vec![0], ..CostTable::default() };
+    for part in parts {
+        table.absorb(part);
+    }
+    table.sort_paths(forest);
+    table
+}
+
+impl CostTable {
+    fn absorb(&mut self, part: Self) {
+        let mut code = Vec::with_capacity(part.paths.len());
+        for path in &part.paths.list {
+            let parent = if path.parent == NO_PATH { NO_PATH } else { code[path.parent as usize] };
+            code.push(self.paths.intern(Path { parent, ..*path }));
+        }
+        let first = self.costs.len();
+        self.offsets.extend(part.offsets[1..].iter().map(|offset| offset + first));
+        self.costs.extend(part.costs.iter().map(|cost| PathCost { path: code[cost.path as usize], ..*cost }));
+        let failure =
+            |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
+        self.failures.extend(part.failures.iter().map(failure));
+        let with_code = |&(trace, path): &(u32, u32)| (trace, code[path as usize]);
+        self.swallowed.extend(part.swallowed.iter().map(with_code));
+        self.propagated.extend(part.propagated.iter().map(with_code));
+    }
+
+    /// Renumbers the paths by depth and name, so that no sum depends on the order in which they were met.
+    fn sort_paths(&mut self, forest: &Forest) {
+        let n_paths = self.paths.len();
+        let mut depth = vec![0_u32; n_paths];
+        for path in 0..n_paths {
+            let parent = self.paths.list[path].parent;
+            depth[path] = if parent == NO_PATH { 0 } else { depth[parent as usize] + 1 };
+        }
+        let mut order: Vec<u32> = (0..u32::try_from(n_paths).unwrap_or(u32::MAX)).collect();
+        order.sort_by_key(|&path| depth[path as usize]);
+        // Within a depth by the parent's new number, then by the operation's own fields.
+        let mut code = vec![NO_PATH; n_paths];
+        let mut next = 0;
+        let mut sorted = Paths::default();
+        for level in order.chunk_by_mut(|&left, &right| depth[left as usize] == depth[right as usize]) {
+            let new_parent = |path: &Path| if path.parent == NO_PATH { NO_PATH } else { code[path.parent as usize] };
+            level.sort_by_cached_key(|&path| {
+                let path = self.paths.list[path as usize];
+                let operation = forest.operations[path.operation as usize];
+                (new_parent(&path), path.scope, forest.sort_key(operation), path.is_retry)
+            });
+            let renamed: Vec<Path> = level
+                .iter()
+                .map(|&path| {
+                    let path = self.paths.list[path as usize];
+                    Path { parent: new_parent(&path), ..path }
+                })
+                .collect();
+            for (&path, renamed) in level.iter().zip(renamed) {
+                code[path as usize] = next;
+                next += 1;
+                sorted.intern(renamed);
+            }
+        }
+        self.paths = sorted;
+        for cost in &mut self.costs {
+            cost.path = code[cost.path as usize];
+        }
+        for (_, failure) in &mut self.failures {
+            failure.path = code[failure.path as usize];
+        }
+        for (_, path) in self.swallowed.iter_mut().chain(&mut self.propagated) {
+            *path = code[*path as usize];
+        }
+        for trace in 0..self.offsets.len() - 1 {
+            self.costs[self.offsets[trace]..self.offsets[trace + 1]].sort_unstable_by_key(|cost| cost.path);
+        }
+    }
+}
+
+/// Walks the traces of one task.
+struct Kernel<'a> {
+    forest: &'a Forest,
+    walker: Walker,
+    table: CostTable,
+    scope: Scope,
+    /// Row of each path met in the current trace.
+    rows: HashMap<u32, usize, foldhash::fast::FixedState>,
+}
+
+impl<'a> Kernel<'a> {
+    fn new(forest: &'a Forest) -> Self {
+        let table = CostTable { offsets: vec![0], ..CostTable::default() };
+        Self { forest, walker: Walker::default(), table, scope: Scope::Request, rows: HashMap::default() }
+    }
+
+    fn trace(&mut self, trace: usize) {
+        let spans = self.forest.spans_of(trace);
+        let mut walker = std::mem::take(&mut self.walker);
+        walker.load(self.forest, trace);
+        self.rows.clear();
+        for top in spans.clone().filter(|&span| self.forest.is_top(span)) {
+            self.scope = if self.forest.is_root(top) { Scope::Request } else { Scope::Background };
+            walker.walk(self.forest, spans.start, top, self);
+            self.failure(&walker, trace, spans.start, top);
+        }
+        self.walker = walker;
+        self.table.offsets.push(self.table.costs.len());
+    }
+
+    fn path(&mut self, parent: Option<u32>, span: usize, is_retry: bool) -> u32 {
+        let operation = self.forest.operation[span];
+        self.table.paths.intern(Path { parent: parent.unwrap_or(NO_PATH), operation, is_retry, scope: self.scope })
+    }
+
+    fn cost(&mut self, path: u32) -> &mut PathCost {
+        let costs = &mut self.table.costs;
+        let row = *self.rows.entry(path).or_insert_with(|| {
+            costs.push(PathCost { path, ..PathCost::default() });
+            costs.len() - 1
+        });
+        &mut costs[row]
+    }
+
+    /// Descends from a failing top through failing children to where the failure began.
+    fn failure(&mut self, walker: &Walker, trace: usize, first: usize, top: usize) {
+        let forest = self.forest;
+        let failed = |span: usize| forest.flags[span].has(SpanFlags::FAILED);
+        let trace = u32::try_from(trace).unwrap_or(u32::MAX);
+        let mut path = self.path(None, top, false);
+        let mut span = top;
+        if failed(top) {
+            while let Some(child) = self.failing_child(walker, first, span) {
+                self.table.propagated.push((trace, path));
+                span = first + child;
+                path = self.path(Some(path), span, walker.is_retry(child));
+            }
+            let peer = forest.operations[forest.operation[span] as usize].peer;
+            let answer = walker.children(span - first).first().map(|&child| first + child as usize);
+            // A callee that runs on after its caller gave up caused the timeout.
+            let is_peer = peer.is_some() && answer.is_none_or(|answer| forest.end_ns[answer] > forest.end_ns[span]);
+            self.table.failures.push((trace, Failure { path, is_peer }));
+            return;
+        }
+        let mut stack = vec![(span, path)];
+        while let Some((span, path)) = stack.pop() {
+            for &child in walker.children(span - first) {
+                let below = first + child as usize;
+                let child_path = self.path(Some(path), below, walker.is_retry(child as usize));
+                if failed(below) {
+                    self.table.swallowed.push((trace, child_path));
+                } else {
+                    stack.push((below, child_path));
+                }
+            }
+        }
+    }
+
+    /// The failing child that ended last and that no later success of the same call made good.
+    fn failing_child(&self, walker: &Walker, first: usize, span: usize) -> Option<usize> {
+        let forest = self.forest;
+        let mut succeeded = Vec::new();
+        for &child in walker.children(span - first) {
+            let below = first + child as usize;
+            let operation = forest.operation[below];
+            if !forest.flags[below].has(SpanFlags::FAILED) {
+                succeeded.push(operation);
+            } else if !succeeded.contains(&operation) {
+                return Some(child as usize);
+            }
+        }
+        None
+    }
+}
+
+impl BlameSink for Kernel<'_> {
+    type Node = u32;
+
+    fn call(&mut self, parent: Option<u32>, span: usize, is_retry: bool) -> u32 {
+        let path = self.path(parent, span, is_retry);
+        let duration = self.forest.end_ns[span] - self.forest.start_ns[span];
+        let cost = self.cost(path);
+        cost.n_calls += 1;
+        cost.call_ns += duration;
+        path
+    }
+
+    fn visit(&mut self, node: u32, _span: usize) {
+        self.cost(node).n_visits += 1;
+    }
+
+    fn blame(&mut self, node: u32, _span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
+        let cost = self.cost(node);
+        match kind {
+            BlameKind::Own | BlameKind::Gap => cost.self_ns += end_ns - start_ns,
+            BlameKind::Peer | BlameKind::Backoff => cost.wait_ns += end_ns - start_ns,
+        }
+    }
+}

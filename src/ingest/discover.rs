@@ -1,0 +1,125 @@
+use crate::error::Error;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An input to read, or a path that leads to none.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// How the user names it.
+    pub(super) name: String,
+    /// Where it is; `None` for standard input.
+    pub(super) path: Option<PathBuf>,
+    /// Whether it was met in a folder, not named.
+    pub(super) walked: bool,
+    /// Size on disk, 0 if not known.
+    pub(super) n_bytes: u64,
+    /// Why it cannot be read, if that is known already.
+    pub(super) problem: Option<String>,
+}
+
+/// Expands files, folders, globs and `-` to the inputs they stand for.
+///
+/// Order is that of the arguments; a folder or glob is sorted by path, hidden entries are passed over. An input that is
+/// reached twice counts where it is reached first.
+///
+/// # Errors
+/// [`Error::Io`] with the first path if none of them exists.
+pub(super) fn discover(paths: &[PathBuf]) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    let mut first_missing = None;
+    for path in paths {
+        if path.as_os_str() == "-" {
+            found.push(Found { name: "-".into(), path: None, walked: false, n_bytes: 0, problem: None });
+        } else if path.exists() {
+            walk(path, &mut found);
+        } else if !glob(path, &mut found) {
+            let source = std::fs::metadata(path).err().unwrap_or_else(|| io::ErrorKind::NotFound.into());
+            found.push(Found::problem(path, format!("cannot read: {source}")));
+            first_missing.get_or_insert((path, source));
+        }
+    }
+    if let Some((path, source)) = first_missing
+        && found.iter().all(|found| found.problem.is_some())
+    {
+        return Err(Error::Io { action: "read", path: path.clone(), source });
+    }
+    let mut seen = BTreeSet::new();
+    found.retain(|found| {
+        let real = found.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
+        seen.insert(real)
+    });
+    Ok(found)
+}
+
+impl Found {
+    fn file(path: &Path, walked: bool) -> Self {
+        let n_bytes = path.metadata().map_or(0, |metadata| metadata.len());
+        Self { name: path.display().to_string(), path: Some(path.into()), walked, n_bytes, problem: None }
+    }
+
+    fn problem(path: &Path, problem: String) -> Self {
+        Self {
+            name: path.display().to_string(),
+            path: Some(path.into()),
+            walked: false,
+            n_bytes: 0,
+            problem: Some(problem),
+        }
+    }
+}
+
+fn walk(path: &Path, found: &mut Vec<Found>) {
+    if !path.is_dir() {
+        return found.push(Found::file(path, false));
+    }
+    let entries = walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
+    for entry in entries.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => found.push(Found::file(entry.path(), true)),
+            Ok(_) => {}
+            // A link back to a folder above leads to nothing new.
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => {
+                let at = error.path().unwrap_or(path).to_owned();
+                let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                found.push(Found::problem(&at, format!("cannot list: {reason}")));
+            }
+        }
+    }
+}
+
+fn is_hidden(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// Adds the files and folders that match the pattern; whether there is any.
+fn glob(pattern: &Path, found: &mut Vec<Found>) -> bool {
+    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '[', '{'])) else { return false };
+    let glob = globset::GlobBuilder::new(text.trim_start_matches("./")).literal_separator(true).build();
+    let Ok(matcher) = glob.map(|glob| glob.compile_matcher()) else { return false };
+    // The part without wildcards is where the walk begins.
+    let is_plain = |part: &std::path::Component| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
+    let fixed: PathBuf = pattern.components().take_while(is_plain).collect();
+    let base = if fixed.as_os_str().is_empty() { Path::new(".") } else { &fixed };
+    // Without `**` a match is exactly as deep as the pattern.
+    let depth =
+        if text.contains("**") { usize::MAX } else { pattern.components().count() - fixed.components().count() };
+    let before = found.len();
+    let entries = walkdir::WalkDir::new(base).follow_links(true).max_depth(depth).sort_by_file_name().into_iter();
+    let mut inside: Option<PathBuf> = None;
+    for entry in entries.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())).flatten() {
+        let path = entry.path().strip_prefix(".").unwrap_or(entry.path());
+        if inside.as_ref().is_some_and(|folder| path.starts_with(folder)) || !matcher.is_match(path) {
+            continue;
+        }
+        if entry.file_type().is_dir() {
+            inside = Some(path.to_owned());
+            walk(path, found);
+        } else {
+            // As the shell would expand it: every match is named by the user.
+            found.push(Found::file(path, false));
+        }
+    }
+    found.len() > before
+}

@@ -1,0 +1,331 @@
+//! Jaeger's JSON: answers of its API and exports of its UI, and the spans that it stores in Elasticsearch.
+//!
+//! An API answer is `{"data":[{"traceID":…,"spans":[…],"processes":{…}}]}`; traces without the envelope are read as
+//! well. A stored span carries its `process`, may keep its tags in an object, and comes bare, in `{"_source":…}` or in
+//! the `hits` of a search. Kind and status travel as tags.
+
+use super::jaeger_tags::{Facts, Logs, Tags};
+use super::json::{Cursor, Kind, Step};
+use super::records::Locator;
+use super::values::{self, SharedAttributes, Wanted};
+use super::{RawSpan, Sink};
+use crate::span::{AttributeScope, SpanStatus};
+use hashbrown::HashMap;
+use std::borrow::Cow;
+
+/// Jaeger counts microseconds.
+const NS_PER_US: i128 = 1000;
+
+/// Envelopes inside envelopes that are followed: `hits` holds `hits` that hold `_source`.
+const MAX_ENVELOPES: u32 = 6;
+
+/// Reads the API answer, trace or stored span, an object, that comes next.
+pub(super) fn read_document(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) -> Step<()> {
+    let wanted = Wanted::new(sink.attributes);
+    Reader { sink, locator, wanted }.envelope(cursor, 0)
+}
+
+struct Reader<'s, 'o> {
+    sink: &'s mut Sink<'o>,
+    locator: Locator,
+    wanted: Wanted,
+}
+
+/// The process that spans refer to.
+#[derive(Clone, Default)]
+struct Process {
+    service: u32,
+    attributes: SharedAttributes,
+}
+
+type Processes<'a> = HashMap<Cow<'a, str>, Process, foldhash::fast::FixedState>;
+
+impl Reader<'_, '_> {
+    fn envelope(&mut self, cursor: &mut Cursor, depth: u32) -> Step<()> {
+        let start = *cursor;
+        let Some(mut members) = cursor.object()? else { return Ok(()) };
+        let mut strange = None;
+        let mut found = false;
+        while let Some(key) = cursor.key(&mut members)? {
+            match &*key {
+                "data" | "hits" | "_source" if depth < MAX_ENVELOPES => {
+                    found = true;
+                    self.envelopes(cursor, depth + 1)?;
+                }
+                "spans" => {
+                    *cursor = start;
+                    return self.trace(cursor);
+                }
+                "spanID" | "operationName" => {
+                    *cursor = start;
+                    return self.span(cursor, None);
+                }
+                _ => {
+                    strange.get_or_insert(key);
+                    cursor.skip()?;
+                }
+            }
+        }
+        if let (false, Some(key)) = (found, strange) {
+            let place = self.locator.place(start.position());
+            self.sink.skip(place, format!("found an object with `{key}`, expected a trace with `spans` or a span"));
+        }
+        Ok(())
+    }
+
+    fn envelopes(&mut self, cursor: &mut Cursor, depth: u32) -> Step<()> {
+        match cursor.kind()? {
+            Kind::Object => self.envelope(cursor, depth),
+            Kind::Array => self.each(cursor, &mut |reader, cursor| reader.envelope(cursor, depth)),
+            _ => cursor.skip(),
+        }
+    }
+
+    /// Reads each object of the array that comes next; other elements are skipped and counted.
+    fn each<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        read: &mut dyn FnMut(&mut Self, &mut Cursor<'a>) -> Step<()>,
+    ) -> Step<()> {
+        let Some(mut elements) = cursor.array()? else { return Ok(()) };
+        while cursor.element(&mut elements)? {
+            match cursor.kind()? {
+                Kind::Object => read(self, cursor)?,
+                kind => {
+                    let place = self.locator.place(cursor.position());
+                    self.sink.skip(place, format!("found {}, expected an object", kind.describe()));
+                    cursor.skip()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn trace(&mut self, cursor: &mut Cursor) -> Step<()> {
+        let Some(mut members) = cursor.object()? else { return Ok(()) };
+        let (mut spans, mut processes) = (Vec::new(), Processes::default());
+        while let Some(key) = cursor.key(&mut members)? {
+            match &*key {
+                "spans" => {
+                    // Processes come after the spans that need them.
+                    spans.push(*cursor);
+                    cursor.skip()?;
+                }
+                "processes" => {
+                    let Some(mut members) = cursor.object()? else { continue };
+                    while let Some(id) = cursor.key(&mut members)? {
+                        let process = self.process(cursor)?;
+                        processes.insert(id, process);
+                    }
+                }
+                _ => cursor.skip()?,
+            }
+        }
+        spans.into_iter().try_for_each(|mut place| {
+            let kind = place.kind()?;
+            if !matches!(kind, Kind::Array | Kind::Null) {
+                let at = self.locator.place(place.position());
+                self.sink.skip(at, format!("trace's `spans`: found {}, expected an array", kind.describe()));
+            }
+            self.each(&mut place, &mut |reader, cursor| reader.span(cursor, Some(&processes)))
+        })
+    }
+
+    fn process(&mut self, cursor: &mut Cursor) -> Step<Process> {
+        let mut process = Process {
+            service: self.sink.batch.names.intern(values::UNKNOWN_SERVICE),
+            attributes: SharedAttributes::default(),
+        };
+        let Some(mut members) = cursor.object()? else { return Ok(process) };
+        while let Some(key) = cursor.key(&mut members)? {
+            match &*key {
+                "serviceName" => {
+                    if let Some(name) = cursor.text()?.filter(|name| !name.is_empty()) {
+                        process.service = self.sink.batch.names.intern(&name);
+                    }
+                }
+                "tags" | "tag" if self.wanted.any => {
+                    let tags = Tags::new(*cursor);
+                    cursor.skip()?;
+                    tags.each(&mut |key, tag| {
+                        if self.sink.attributes.wants(key)
+                            && let Some(value) = tag.value()?
+                        {
+                            let value = value.intern(&mut self.sink.batch);
+                            process.attributes.add(&mut self.sink.batch, AttributeScope::Resource, key, value);
+                        }
+                        Ok(())
+                    })?;
+                }
+                _ => cursor.skip()?,
+            }
+        }
+        Ok(process)
+    }
+
+    fn span(&mut self, cursor: &mut Cursor, processes: Option<&Processes>) -> Step<()> {
+        let start = cursor.position();
+        let fields = Fields::read(cursor)?;
+        if let Some((field, found, expected)) = fields.wrong {
+            let reason = format!("span's `{field}`: found {}, expected {expected}", found.describe());
+            self.sink.skip(self.locator.place(start), reason);
+            return Ok(());
+        }
+        let own = fields.process.map(|mut place| self.process(&mut place)).transpose()?;
+        let shared = fields.process_id.as_ref().and_then(|id| processes?.get(id));
+        let process = own.as_ref().or(shared);
+        let mut facts = Facts::default();
+        for tags in &fields.tags {
+            tags.each(&mut |key, tag| facts.note(key, tag.text()?.as_deref()))?;
+        }
+        let batch = &mut self.sink.batch;
+        let parent = fields.parent()?;
+        let raw = RawSpan {
+            trace: fields.trace_id.as_ref().and_then(|text| values::trace_id(&mut batch.traces, text)),
+            span_id: fields.span_id.as_ref().and_then(|text| values::span_id(batch, text)),
+            parent_span_id: parent.and_then(|text| values::span_id(batch, &text)),
+            service: match process {
+                Some(process) => process.service,
+                None => batch.names.intern(values::UNKNOWN_SERVICE),
+            },
+            operation: batch.names.intern(&fields.operation),
+            kind: facts.kind,
+            status: if facts.error { SpanStatus::Error } else { facts.status_code },
+            start_unix_ns: fields.start_ns.filter(|&start| start != 0),
+            duration_ns: fields.duration_ns,
+        };
+        let Some(row) = self.sink.push(raw) else { return Ok(()) };
+        if !self.wanted.any {
+            return Ok(());
+        }
+        if let Some(process) = process {
+            process.attributes.give_to(&mut self.sink.batch, row);
+        }
+        for tags in &fields.tags {
+            tags.each(&mut |key, tag| {
+                let Some(key) = Facts::attribute(key, tag.text()?.as_deref()) else { return Ok(()) };
+                if self.sink.attributes.wants(key)
+                    && let Some(value) = tag.value()?
+                {
+                    let value = value.intern(&mut self.sink.batch);
+                    self.sink.batch.attribute(row, AttributeScope::Span, key, value);
+                }
+                Ok(())
+            })?;
+        }
+        if let (true, Some(place)) = (self.wanted.exceptions, fields.logs) {
+            let exception = Logs::new(place).exception()?;
+            values::give_text(self.sink, row, values::EXCEPTION_TYPE, &exception.kind);
+            values::give_text(self.sink, row, values::EXCEPTION_MESSAGE, &exception.message);
+        }
+        Ok(())
+    }
+}
+
+/// A span's members; what is costly stays where it is, as a cursor.
+#[derive(Default)]
+struct Fields<'a> {
+    trace_id: Option<Cow<'a, str>>,
+    span_id: Option<Cow<'a, str>>,
+    parent_span_id: Option<Cow<'a, str>>,
+    operation: Cow<'a, str>,
+    process_id: Option<Cow<'a, str>>,
+    start_ns: Option<i128>,
+    duration_ns: Option<i128>,
+    references: Option<Cursor<'a>>,
+    tags: Vec<Tags<'a>>,
+    logs: Option<Cursor<'a>>,
+    process: Option<Cursor<'a>>,
+    /// Field, type found and type expected of the first member that cannot be what it should be.
+    wrong: Option<(&'static str, Kind, &'static str)>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Step<Self> {
+        let mut fields = Self::default();
+        let Some(mut members) = cursor.object()? else { return Ok(fields) };
+        while let Some(key) = cursor.key(&mut members)? {
+            match &*key {
+                "traceID" => fields.trace_id = fields.scalar(cursor, "traceID", "hex digits in a string", true)?,
+                "spanID" => fields.span_id = fields.scalar(cursor, "spanID", "hex digits in a string", true)?,
+                "parentSpanID" => {
+                    fields.parent_span_id = fields.scalar(cursor, "parentSpanID", "hex digits in a string", true)?;
+                }
+                "operationName" => {
+                    fields.operation = fields.scalar(cursor, "operationName", "a string", false)?.unwrap_or_default();
+                }
+                "processID" => fields.process_id = cursor.text()?,
+                "startTime" => fields.start_ns = fields.microseconds(cursor, "startTime")?,
+                "duration" => fields.duration_ns = fields.microseconds(cursor, "duration")?,
+                "tags" | "tag" => {
+                    fields.tags.push(Tags::new(*cursor));
+                    cursor.skip()?;
+                }
+                "references" | "logs" | "process" => {
+                    let place = match &*key {
+                        "references" => &mut fields.references,
+                        "logs" => &mut fields.logs,
+                        _ => &mut fields.process,
+                    };
+                    *place = (cursor.kind()? != Kind::Null).then_some(*cursor);
+                    cursor.skip()?;
+                }
+                _ => cursor.skip()?,
+            }
+        }
+        Ok(fields)
+    }
+
+    fn scalar(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        field: &'static str,
+        expected: &'static str,
+        is_id: bool,
+    ) -> Step<Option<Cow<'a, str>>> {
+        let found = cursor.kind()?;
+        if matches!(found, Kind::Object | Kind::Array | Kind::Bool) || (is_id && found == Kind::Number) {
+            self.wrong.get_or_insert((field, found, expected));
+        }
+        cursor.text()
+    }
+
+    fn microseconds(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<i128>> {
+        let text = self.scalar(cursor, field, "microseconds", false)?;
+        Ok(text.and_then(|text| values::scaled(&text, NS_PER_US)))
+    }
+
+    /// Id of the parent: the first `CHILD_OF` reference within the trace, else the first `FOLLOWS_FROM`, else the
+    /// deprecated member.
+    fn parent(&self) -> Step<Option<Cow<'a, str>>> {
+        let mut follows = None;
+        if let Some(mut cursor) = self.references
+            && let Some(mut elements) = cursor.array()?
+        {
+            while cursor.element(&mut elements)? {
+                let Some(mut members) = cursor.object()? else { continue };
+                let (mut kind, mut trace, mut span) = (None, None, None);
+                while let Some(key) = cursor.key(&mut members)? {
+                    match &*key {
+                        "refType" => kind = cursor.text()?,
+                        "traceID" => trace = cursor.text()?,
+                        "spanID" => span = cursor.text()?,
+                        _ => cursor.skip()?,
+                    }
+                }
+                let here = trace.is_none_or(|trace| same_id(&trace, self.trace_id.as_deref().unwrap_or_default()));
+                match (here, kind.as_deref()) {
+                    (true, Some("CHILD_OF") | None) if span.is_some() => return Ok(span),
+                    (true, Some("FOLLOWS_FROM")) => follows = follows.or(span),
+                    _ => {}
+                }
+            }
+        }
+        Ok(follows.or_else(|| self.parent_span_id.clone()))
+    }
+}
+
+/// Whether two ids are equal but for leading zeros and case.
+fn same_id(left: &str, right: &str) -> bool {
+    left.trim_start_matches('0').eq_ignore_ascii_case(right.trim_start_matches('0'))
+}

@@ -1,0 +1,221 @@
+//! OTLP's `KeyValue` and `AnyValue` in JSON.
+
+use super::json::{Cursor, Kind, Step};
+use super::values::{self, MAX_VALUE_DEPTH, Value};
+use std::borrow::Cow;
+
+/// Calls `take` with each key of the attribute list that comes next and a cursor before its value, which it passes over.
+///
+/// A plain object of keys and values is read as well.
+pub(super) fn attributes<'a>(
+    cursor: &mut Cursor<'a>,
+    take: &mut dyn FnMut(&str, &mut Cursor<'a>) -> Step<()>,
+) -> Step<()> {
+    if cursor.kind()? == Kind::Object {
+        let Some(mut members) = cursor.object()? else { return Ok(()) };
+        while let Some(key) = cursor.key(&mut members)? {
+            take(&key, cursor)?;
+        }
+        return Ok(());
+    }
+    let Some(mut elements) = cursor.array()? else { return Ok(()) };
+    while cursor.element(&mut elements)? {
+        key_value(cursor, take)?;
+    }
+    Ok(())
+}
+
+fn key_value<'a>(cursor: &mut Cursor<'a>, take: &mut dyn FnMut(&str, &mut Cursor<'a>) -> Step<()>) -> Step<()> {
+    let Some(mut members) = cursor.object()? else { return Ok(()) };
+    let (mut name, mut waiting) = (None, None);
+    while let Some(member) = cursor.key(&mut members)? {
+        match (&*member, &name) {
+            ("key", _) => name = cursor.text()?,
+            ("value", Some(name)) => take(name, cursor)?,
+            ("value", None) => {
+                waiting = Some(*cursor);
+                cursor.skip()?;
+            }
+            _ => cursor.skip()?,
+        }
+    }
+    match (name, waiting) {
+        (Some(name), Some(mut place)) => take(&name, &mut place),
+        _ => Ok(()),
+    }
+}
+
+/// The `AnyValue` that comes next, or the plain value that stands in its place; `None` if it is empty.
+pub(super) fn any_value<'a>(cursor: &mut Cursor<'a>) -> Step<Option<Value<'a>>> {
+    value_at_depth(cursor, 0)
+}
+
+fn value_at_depth<'a>(cursor: &mut Cursor<'a>, depth: u32) -> Step<Option<Value<'a>>> {
+    if depth > MAX_VALUE_DEPTH {
+        return cursor.skip().map(|()| None);
+    }
+    match cursor.kind()? {
+        Kind::String => return Ok(Some(Value::String(cursor.string()?))),
+        Kind::Number => return Ok(Some(Value::number(cursor.word()?))),
+        Kind::Bool => return Ok(Some(Value::Bool(cursor.word()? == "true"))),
+        Kind::Null => return cursor.skip().map(|()| None),
+        Kind::Array => return json_text(cursor, |cursor, out| write_list(cursor, out, depth)),
+        Kind::Object => {}
+    }
+    let Some(mut members) = cursor.object()? else { return Ok(None) };
+    let mut value = None;
+    while let Some(key) = cursor.key(&mut members)? {
+        let read = match &*key {
+            "arrayValue" | "array_value" | "ArrayValue" => {
+                json_text(cursor, |cursor, out| write_values(cursor, out, false, depth))?
+            }
+            "kvlistValue" | "kvlist_value" | "KvlistValue" => {
+                json_text(cursor, |cursor, out| write_values(cursor, out, true, depth))?
+            }
+            // Go's own JSON of the protobuf structs.
+            "Value" | "value" => value_at_depth(cursor, depth + 1)?,
+            _ => scalar(&key, cursor)?,
+        };
+        value = value.or(read);
+    }
+    Ok(value)
+}
+
+/// Value of the `AnyValue` member `key`, which comes next; `None` if it is no scalar.
+fn scalar<'a>(key: &str, cursor: &mut Cursor<'a>) -> Step<Option<Value<'a>>> {
+    Ok(match key {
+        "stringValue" | "string_value" | "StringValue" | "bytesValue" | "bytes_value" | "BytesValue" => {
+            cursor.text()?.map(Value::String)
+        }
+        "boolValue" | "bool_value" | "BoolValue" => cursor.text()?.map(|text| Value::Bool(text == "true")),
+        "intValue" | "int_value" | "IntValue" => cursor.text()?.map(integer),
+        "doubleValue" | "double_value" | "DoubleValue" => cursor.text()?.map(double),
+        _ => {
+            cursor.skip()?;
+            None
+        }
+    })
+}
+
+fn integer(text: Cow<str>) -> Value {
+    match values::scaled(&text, 1).map(i64::try_from) {
+        Some(Ok(value)) => Value::Int(value),
+        _ => Value::String(text),
+    }
+}
+
+fn double(text: Cow<str>) -> Value {
+    text.trim().parse().map_or_else(|_| Value::String(text.clone()), Value::Double)
+}
+
+fn json_text<'a>(
+    cursor: &mut Cursor<'a>,
+    write: impl FnOnce(&mut Cursor<'a>, &mut String) -> Step<()>,
+) -> Step<Option<Value<'a>>> {
+    let mut out = String::new();
+    write(cursor, &mut out)?;
+    Ok(Some(Value::Json(out)))
+}
+
+/// Writes the `{"values":[…]}` that comes next, of an array or of a key-value list; a bare list will do.
+fn write_values(cursor: &mut Cursor, out: &mut String, keyed: bool, depth: u32) -> Step<()> {
+    let list = |cursor: &mut Cursor, out: &mut String| {
+        if keyed { write_object(cursor, out, depth) } else { write_list(cursor, out, depth) }
+    };
+    if cursor.kind()? == Kind::Array {
+        return list(cursor, out);
+    }
+    let Some(mut members) = cursor.object()? else { return write_null(out) };
+    let mut written = false;
+    while let Some(key) = cursor.key(&mut members)? {
+        if key == "values" && !written && cursor.kind()? == Kind::Array {
+            list(cursor, out)?;
+            written = true;
+        } else {
+            cursor.skip()?;
+        }
+    }
+    if !written {
+        out.push_str(if keyed { "{}" } else { "[]" });
+    }
+    Ok(())
+}
+
+fn write_null(out: &mut String) -> Step<()> {
+    out.push_str("null");
+    Ok(())
+}
+
+fn write_list(cursor: &mut Cursor, out: &mut String, depth: u32) -> Step<()> {
+    let mut elements = cursor.array()?.unwrap_or_default();
+    out.push('[');
+    let mut first = true;
+    while cursor.element(&mut elements)? {
+        separate(out, &mut first);
+        write_value(cursor, out, depth + 1)?;
+    }
+    out.push(']');
+    Ok(())
+}
+
+fn write_object(cursor: &mut Cursor, out: &mut String, depth: u32) -> Step<()> {
+    out.push('{');
+    let mut first = true;
+    attributes(cursor, &mut |key, cursor| {
+        separate(out, &mut first);
+        values::write_json_string(out, key);
+        out.push(':');
+        write_value(cursor, out, depth + 1)
+    })?;
+    out.push('}');
+    Ok(())
+}
+
+fn separate(out: &mut String, first: &mut bool) {
+    if !std::mem::take(first) {
+        out.push(',');
+    }
+}
+
+/// Writes the `AnyValue` that comes next as plain JSON.
+fn write_value(cursor: &mut Cursor, out: &mut String, depth: u32) -> Step<()> {
+    if depth > MAX_VALUE_DEPTH {
+        cursor.skip()?;
+        return write_null(out);
+    }
+    match cursor.kind()? {
+        Kind::Array => return write_list(cursor, out, depth),
+        Kind::Object => {}
+        _ => {
+            let plain = value_at_depth(cursor, depth)?;
+            return write_or_null(plain, out);
+        }
+    }
+    let Some(mut members) = cursor.object()? else { return Ok(()) };
+    let mut written = false;
+    while let Some(key) = cursor.key(&mut members)? {
+        match &*key {
+            _ if written => cursor.skip()?,
+            "arrayValue" | "array_value" | "ArrayValue" => write_values(cursor, out, false, depth)?,
+            "kvlistValue" | "kvlist_value" | "KvlistValue" => write_values(cursor, out, true, depth)?,
+            "Value" | "value" => write_value(cursor, out, depth + 1)?,
+            _ => {
+                if let Some(value) = scalar(&key, cursor)? {
+                    value.write_json(out);
+                    written = true;
+                }
+                continue;
+            }
+        }
+        written = true;
+    }
+    if written { Ok(()) } else { write_null(out) }
+}
+
+fn write_or_null(value: Option<Value>, out: &mut String) -> Step<()> {
+    match value {
+        Some(value) => value.write_json(out),
+        None => out.push_str("null"),
+    }
+    Ok(())
+}

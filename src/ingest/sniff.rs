@@ -1,0 +1,330 @@
+//! Recognises a format by content, never by name.
+
+use super::json::{Cursor, Kind, Step};
+use super::otlp_proto::{INSTRUMENTATION_LIBRARY_SPANS, RESOURCE_SPANS};
+use super::wire::{Field, Fields};
+
+/// First bytes of a zstd frame.
+pub(super) const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+/// First bytes of a gzip member.
+pub(super) const GZIP: [u8; 2] = [0x1F, 0x8B];
+/// First bytes of a Parquet file.
+pub(super) const PARQUET: &[u8] = b"PAR1";
+/// First bytes of an Arrow IPC file.
+pub(super) const ARROW_FILE: &[u8] = b"ARROW1";
+/// First bytes of an Arrow IPC stream: the marker before its schema message.
+pub(super) const ARROW_STREAM: &[u8] = &[0xFF, 0xFF, 0xFF, 0xFF];
+
+/// A format of span exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// JSON documents, and whether each has a line of its own.
+    Json(JsonFlavour, bool),
+    /// Flat JSON objects, one a span.
+    JsonRows,
+    /// OTLP protobuf without framing.
+    BareProto,
+    /// OTLP messages after their lengths.
+    Framed,
+    Parquet,
+    ArrowIpc,
+    Csv,
+}
+
+/// What the documents of a JSON file hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JsonFlavour {
+    Otlp,
+    Jaeger,
+    Zipkin,
+}
+
+impl Format {
+    /// The format's name for reports.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Json(JsonFlavour::Otlp, false) => "OTLP JSON",
+            Self::Json(JsonFlavour::Otlp, true) => "OTLP JSON lines",
+            Self::Json(JsonFlavour::Jaeger, false) => "Jaeger JSON",
+            Self::Json(JsonFlavour::Jaeger, true) => "Jaeger JSON lines",
+            Self::Json(JsonFlavour::Zipkin, false) => "Zipkin JSON",
+            Self::Json(JsonFlavour::Zipkin, true) => "Zipkin JSON lines",
+            Self::JsonRows => "JSON rows",
+            Self::BareProto => "OTLP protobuf",
+            Self::Framed => "OTLP protobuf, length-prefixed",
+            Self::Parquet => "Parquet",
+            Self::ArrowIpc => "Arrow IPC",
+            Self::Csv => "CSV",
+        }
+    }
+}
+
+/// The format of decompressed content, or what was found instead.
+pub(super) fn recognise(bytes: &[u8]) -> Result<Format, String> {
+    if bytes.starts_with(PARQUET) {
+        return Ok(Format::Parquet);
+    }
+    if bytes.starts_with(ARROW_FILE) || (bytes.starts_with(ARROW_STREAM) && bytes.len() > 8) {
+        return Ok(Format::ArrowIpc);
+    }
+    if is_bare_proto(bytes) {
+        return Ok(Format::BareProto);
+    }
+    if is_framed(bytes) {
+        return Ok(Format::Framed);
+    }
+    match first_text_byte(bytes) {
+        None => Err("blanks only".to_owned()),
+        Some(b'{' | b'[') => json(bytes),
+        Some(_) => text(bytes),
+    }
+}
+
+fn first_text_byte(bytes: &[u8]) -> Option<u8> {
+    bytes.iter().copied().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x1E))
+}
+
+/// Whether the bytes are `TracesData` as far as the first `ResourceSpans` goes.
+pub(super) fn is_bare_proto(bytes: &[u8]) -> bool {
+    let mut fields = Fields::open_ended(bytes, 0);
+    let first = match fields.next() {
+        Ok(Some((RESOURCE_SPANS, Field::Bytes(first, at)))) if !first.is_empty() => (first, at),
+        _ => return false,
+    };
+    let mut members = if fields.cut_off { Fields::open_ended(first.0, first.1) } else { Fields::new(first.0, first.1) };
+    let mut n_members = 0;
+    loop {
+        match members.next() {
+            Ok(Some((1..=3 | INSTRUMENTATION_LIBRARY_SPANS, Field::Bytes(..)))) => n_members += 1,
+            Ok(None) => break,
+            Err(_) if fields.cut_off && n_members > 0 => break,
+            _ => return false,
+        }
+    }
+    // Text that begins with a blank line can look like one short message, but not like two.
+    n_members > 0 && !matches!(fields.next(), Ok(Some((2.., _))) | Err(_))
+}
+
+/// Whether the bytes are messages after their lengths; empty messages may come first.
+fn is_framed(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        if length == 0 && !after.is_empty() {
+            rest = after;
+            continue;
+        }
+        let message = &after[..length.min(after.len())];
+        // A last message that is cut off is still short of the largest that the collector sends.
+        let plausible = length <= after.len() || length < 1 << 28;
+        return plausible
+            && (message.starts_with(&ZSTD)
+                || is_bare_proto(message)
+                || (message.starts_with(b"{") && length <= after.len()));
+    }
+    false
+}
+
+/// Whether each JSON document has a line of its own.
+fn is_lines(bytes: &[u8]) -> bool {
+    let mut cursor = Cursor::new(bytes, 0);
+    cursor.at_end();
+    let start = cursor.position();
+    if cursor.skip().is_ok() {
+        let value = &bytes[start..cursor.position()];
+        return memchr::memchr(b'\n', value).is_none() && !cursor.at_end();
+    }
+    // The first line is broken, or the whole is one document that is.
+    bytes.split(|&byte| byte == b'\n').skip(1).take(MAX_LINES).any(|line| {
+        let mut cursor = Cursor::new(line, 0);
+        line.starts_with(b"{")
+            && cursor.skip().is_ok()
+            && line[cursor.position()..].trim_ascii().is_empty()
+            && classify(&mut Cursor::new(line, 0), 0).is_some()
+    })
+}
+
+/// Lines and elements that are looked at before giving up.
+const MAX_LINES: usize = 64;
+
+fn json(bytes: &[u8]) -> Result<Format, String> {
+    let lines = is_lines(bytes);
+    let found = if lines {
+        let mut lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        lines.by_ref().take(MAX_LINES).find_map(|line| classify(&mut Cursor::new(line, 0), 0))
+    } else {
+        let mut cursor = Cursor::new(bytes, 0);
+        let mut found = None;
+        for _ in 0..MAX_LINES {
+            if cursor.at_end() || found.is_some() {
+                break;
+            }
+            let start = cursor;
+            found = classify(&mut cursor, 0);
+            cursor = start;
+            if cursor.skip().is_err() {
+                break;
+            }
+        }
+        found
+    };
+    match found {
+        Some(Content::Documents(flavour)) => Ok(Format::Json(flavour, lines)),
+        Some(Content::Rows) => Ok(Format::JsonRows),
+        Some(Content::Other(what)) => Err(what.to_owned()),
+        None => Err(match first_key(bytes) {
+            Some(key) => format!("JSON with `{key}`"),
+            None => "JSON without objects".to_owned(),
+        }),
+    }
+}
+
+fn first_key(bytes: &[u8]) -> Option<String> {
+    let mut cursor = Cursor::new(bytes, 0);
+    cursor.at_end();
+    let mut elements = cursor.array().ok().flatten();
+    if let Some(elements) = &mut elements
+        && !cursor.element(elements).ok()?
+    {
+        return None;
+    }
+    let mut cursor = if elements.is_some() { cursor } else { Cursor::new(bytes, 0) };
+    cursor.at_end();
+    let mut members = cursor.object().ok()??;
+    cursor.key(&mut members).ok()?.map(|key| key.chars().take(64).collect())
+}
+
+enum Content {
+    Documents(JsonFlavour),
+    Rows,
+    Other(&'static str),
+}
+
+/// What the value that comes next holds; the cursor is left anywhere.
+fn classify(cursor: &mut Cursor, depth: u32) -> Option<Content> {
+    if depth > 5 {
+        return None;
+    }
+    match cursor.kind().ok()? {
+        Kind::Array => {
+            let mut elements = cursor.array().ok()??;
+            for _ in 0..MAX_LINES {
+                if !cursor.element(&mut elements).ok()? {
+                    return None;
+                }
+                let mut inside = *cursor;
+                if let Some(found) = classify(&mut inside, depth + 1) {
+                    return Some(found);
+                }
+                cursor.skip().ok()?;
+            }
+            None
+        }
+        Kind::Object => {
+            let mut keys = Keys::default();
+            let found = keys.read(cursor, depth);
+            found.ok().flatten().or_else(|| keys.content())
+        }
+        _ => None,
+    }
+}
+
+/// Which telling keys an object has.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key seen or not")]
+struct Keys {
+    data: bool,
+    errors: bool,
+    jaeger_trace_id: bool,
+    jaeger_span: bool,
+    spans: bool,
+    nested: bool,
+    zipkin_trace_id: bool,
+    id: bool,
+    trace_id: bool,
+    span_id: bool,
+}
+
+impl Keys {
+    fn read(&mut self, cursor: &mut Cursor, depth: u32) -> Step<Option<Content>> {
+        let Some(mut members) = cursor.object()? else { return Ok(None) };
+        while let Some(key) = cursor.key(&mut members)? {
+            match &*key {
+                "resourceSpans"
+                | "resource_spans"
+                | "batches"
+                | "scopeSpans"
+                | "scope_spans"
+                | "instrumentationLibrarySpans"
+                | "instrumentation_library_spans" => {
+                    return Ok(Some(Content::Documents(JsonFlavour::Otlp)));
+                }
+                "resourceLogs" | "resource_logs" => return Ok(Some(Content::Other("OTLP logs"))),
+                "resourceMetrics" | "resource_metrics" => return Ok(Some(Content::Other("OTLP metrics"))),
+                "trace" | "traces" | "result" | "data" | "hits" | "_source" => {
+                    self.data |= key == "data";
+                    let mut inside = *cursor;
+                    if matches!(cursor.kind()?, Kind::Object | Kind::Array)
+                        && let Some(found) = classify(&mut inside, depth + 1)
+                    {
+                        return Ok(Some(found));
+                    }
+                }
+                "spans" => self.spans = cursor.kind()? == Kind::Array,
+                "references" | "process" | "tags" | "tag" | "logs" => {
+                    self.nested |= matches!(cursor.kind()?, Kind::Array | Kind::Object);
+                }
+                "operationName" => self.jaeger_span = true,
+                "id" => self.id = true,
+                "errors" => self.errors = true,
+                _ => {}
+            }
+            self.jaeger_trace_id |= key == "traceID";
+            self.zipkin_trace_id |= key == "traceId";
+            let plain: String = key.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
+            self.trace_id |= plain.to_ascii_lowercase().ends_with("traceid");
+            self.span_id |=
+                plain.to_ascii_lowercase().ends_with("spanid") && !plain.to_ascii_lowercase().contains("parent");
+            cursor.skip()?;
+        }
+        Ok(None)
+    }
+
+    fn content(&self) -> Option<Content> {
+        if self.jaeger_trace_id && (self.spans || (self.jaeger_span && self.nested)) {
+            return Some(Content::Documents(JsonFlavour::Jaeger));
+        }
+        if self.zipkin_trace_id && self.id && !self.span_id {
+            return Some(Content::Documents(JsonFlavour::Zipkin));
+        }
+        if self.trace_id && self.span_id {
+            return Some(Content::Rows);
+        }
+        // An answer of Jaeger's API without traces.
+        (self.data && self.errors).then_some(Content::Documents(JsonFlavour::Jaeger))
+    }
+}
+
+/// CSV if the first line is a header and the next has as many fields.
+fn text(bytes: &[u8]) -> Result<Format, String> {
+    let mut lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let head = &bytes[..bytes.len().min(4096)];
+    if head.contains(&0) || (std::str::from_utf8(head).is_err_and(|error| error.error_len().is_some())) {
+        return Err("binary data".to_owned());
+    }
+    let header = lines.next().unwrap_or_default();
+    let is_header = |delimiter: u8| {
+        let fields = header.split(|&byte| byte == delimiter);
+        let mut n_fields = 0;
+        for field in fields {
+            let field = field.trim_ascii();
+            if field.is_empty() || field.len() > 100 {
+                return false;
+            }
+            n_fields += 1;
+        }
+        let count = |line: &[u8]| line.iter().filter(|&&byte| byte == delimiter).count() + 1;
+        n_fields >= 3 && lines.clone().next().is_none_or(|line| count(line) >= n_fields)
+    };
+    if [b',', b'\t', b';', b'|'].into_iter().any(is_header) { Ok(Format::Csv) } else { Err("text".to_owned()) }
+}

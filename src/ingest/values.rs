@@ -1,0 +1,218 @@
+//! Ids, numbers and attribute helpers that the text and protobuf parsers share.
+
+use super::Sink;
+use crate::span::{AttributeScope, AttributeSelection, AttributeValue, SpanBatch, SpanId, TraceIds, schema};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use std::borrow::Cow;
+
+/// Service of spans whose source names none, as OpenTelemetry's SDKs call it.
+pub(super) const UNKNOWN_SERVICE: &str = "unknown_service";
+
+/// Largest depth of lists in lists that an attribute's JSON text shows; what is deeper is written as `null`.
+pub(super) const MAX_VALUE_DEPTH: u32 = 32;
+
+/// Trace id in hex, base64 (16 bytes: 24 characters, the last two `=`) or any other text.
+pub(super) fn trace_id(traces: &mut TraceIds, text: &str) -> Option<u32> {
+    match base64_bytes::<16>(text, 24, "==") {
+        Some(bytes) => traces.intern_bytes(&bytes),
+        None => traces.intern(text),
+    }
+}
+
+/// Span id in hex, base64 (8 bytes: 12 characters, the last `=`) or any other text.
+pub(super) fn span_id(batch: &mut SpanBatch, text: &str) -> Option<SpanId> {
+    match base64_bytes::<8>(text, 12, "=") {
+        Some(bytes) => SpanId::new(u64::from_be_bytes(bytes)),
+        None => batch.span_ids.intern(text),
+    }
+}
+
+/// Span id as bytes: 8 of them, or fewer to be left-padded; more are kept as hex text.
+pub(super) fn span_id_bytes(batch: &mut SpanBatch, bytes: &[u8]) -> Option<SpanId> {
+    if bytes.len() <= 8 {
+        return SpanId::new(bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)));
+    }
+    let mut text = String::with_capacity(2 * bytes.len());
+    for &byte in bytes {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+    }
+    batch.span_ids.intern(&text)
+}
+
+fn base64_bytes<const N: usize>(text: &str, length: usize, padding: &str) -> Option<[u8; N]> {
+    if text.len() != length || !text.ends_with(padding) {
+        return None;
+    }
+    // `decode_slice` wants room for the estimate, which is the padded length.
+    let mut room = [0; 24];
+    let n_bytes = STANDARD.decode_slice(text, &mut room).or_else(|_| URL_SAFE.decode_slice(text, &mut room)).ok()?;
+    room[..n_bytes].try_into().ok()
+}
+
+/// Bytes as the text of an attribute.
+pub(super) fn base64_text(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// A decimal number times `scale`, exact for plain decimals, by way of `f64` with an exponent; `None` for other text.
+pub(super) fn scaled(text: &str, scale: i128) -> Option<i128> {
+    let text = text.trim();
+    if let Ok(value) = text.parse::<i128>() {
+        return value.checked_mul(scale);
+    }
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let exact = digits.split_once('.').and_then(|(whole, fraction)| {
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !all_digits(whole) || !all_digits(fraction) {
+            return None;
+        }
+        // Digits beyond 1e-18 of the unit are far below a nanosecond.
+        let fraction = &fraction[..fraction.len().min(18)];
+        let unit = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+        let part = fraction.parse::<i128>().ok()?.checked_mul(scale)?;
+        whole.parse::<i128>().ok()?.checked_mul(scale)?.checked_add((part + unit / 2) / unit)
+    });
+    if let Some(value) = exact {
+        return Some(if negative { -value } else { value });
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the bound is checked")]
+    text.parse::<f64>()
+        .ok()
+        .map(|value| value * scale as f64)
+        .filter(|value| value.abs() < 1e37)
+        .map(|value| value as i128)
+}
+
+/// Which of the things beyond plain attributes the selection asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Any attribute at all; if not, attributes are passed over unread.
+    pub(super) any: bool,
+    pub(super) scope: bool,
+    pub(super) exceptions: bool,
+}
+
+impl Wanted {
+    pub(super) fn new(selection: &AttributeSelection) -> Self {
+        let any = match selection {
+            AttributeSelection::All => true,
+            AttributeSelection::Keys(keys) => !keys.is_empty(),
+        };
+        Self {
+            any,
+            scope: selection.wants(schema::SCOPE_NAME) || selection.wants(schema::SCOPE_VERSION),
+            exceptions: selection.wants(EXCEPTION_TYPE) || selection.wants(EXCEPTION_MESSAGE),
+        }
+    }
+}
+
+/// Attribute of exception events and failed spans.
+pub(super) const EXCEPTION_TYPE: &str = "exception.type";
+/// Attribute of exception events and failed spans.
+pub(super) const EXCEPTION_MESSAGE: &str = "exception.message";
+
+/// Attributes shared by many spans: decoded once, given to each span's row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SharedAttributes(Vec<(u32, AttributeValue)>);
+
+impl SharedAttributes {
+    pub(super) fn add(&mut self, batch: &mut SpanBatch, scope: AttributeScope, key: &str, value: AttributeValue) {
+        self.0.push((batch.attributes.column_index(scope, key), value));
+    }
+
+    pub(super) fn give_to(&self, batch: &mut SpanBatch, row: u32) {
+        for &(column, value) in &self.0 {
+            batch.attributes.push(column, row, value);
+        }
+    }
+}
+
+/// Gives a span a string attribute if the selection wants it and the value is not empty.
+pub(super) fn give_text(sink: &mut Sink, row: u32, key: &str, value: &str) {
+    if !value.is_empty() && sink.attributes.wants(key) {
+        sink.batch.string_attribute(row, AttributeScope::Span, key, value);
+    }
+}
+
+/// Appends `text` as a JSON string.
+pub(super) fn write_json_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if control < ' ' => {
+                out.push_str("\\u00");
+                let code = u32::from(control);
+                out.extend([code >> 4, code & 15].map(|digit| char::from_digit(digit, 16).unwrap_or('0')));
+            }
+            plain => out.push(plain),
+        }
+    }
+    out.push('"');
+}
+
+/// Appends a double as JSON, which has no word for infinities and NaN: they become strings, as protobuf writes them.
+pub(super) fn write_json_double(out: &mut String, value: f64) {
+    if value.is_finite() {
+        out.push_str(&format!("{value:?}"));
+    } else {
+        write_json_string(
+            out,
+            if value.is_nan() {
+                "NaN"
+            } else if value > 0.0 {
+                "Infinity"
+            } else {
+                "-Infinity"
+            },
+        );
+    }
+}
+
+/// An attribute's value as a parser reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value<'a> {
+    String(Cow<'a, str>),
+    Int(i64),
+    Double(f64),
+    Bool(bool),
+    Json(String),
+}
+
+impl Value<'_> {
+    /// The value with its text interned in the batch.
+    pub(super) fn intern(&self, batch: &mut SpanBatch) -> AttributeValue {
+        match self {
+            Self::String(text) => AttributeValue::String(batch.attributes.values.intern(text)),
+            Self::Json(text) => AttributeValue::Json(batch.attributes.values.intern(text)),
+            Self::Int(value) => AttributeValue::Int(*value),
+            Self::Double(value) => AttributeValue::Double(*value),
+            Self::Bool(value) => AttributeValue::Bool(*value),
+        }
+    }
+
+    /// The number as written: an integer if it is one that fits, else a double, else the text itself.
+    pub(super) fn number(text: &str) -> Value<'_> {
+        match (text.parse(), text.parse()) {
+            (Ok(value), _) => Value::Int(value),
+            (_, Ok(value)) => Value::Double(value),
+            _ => Value::String(Cow::Borrowed(text)),
+        }
+    }
+
+    /// Appends the value as plain JSON.
+    pub(super) fn write_json(&self, out: &mut String) {
+        match self {
+            Self::String(text) => write_json_string(out, text),
+            Self::Json(text) => out.push_str(text),
+            Self::Int(value) => out.push_str(&value.to_string()),
+            Self::Double(value) => write_json_double(out, *value),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Zipkin's JSON, version 2: a list of spans, or a list of traces that are lists of spans.
+//!
+//! A `shared` span is the server's half of a call and has the id of the client's half; both are kept as they are.
+
+use super::json::{Cursor, Kind, Step};
+use super::records::Locator;
+use super::values::{self, Value, Wanted};
+use super::{RawSpan, Sink};
+use crate::span::{AttributeScope, SpanKind, SpanStatus};
+use std::borrow::Cow;
+
+/// Zipkin counts microseconds.
+const NS_PER_US: i128 = 1000;
+
+/// Reads the span, an object, that comes next.
+pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) -> Step<()> {
+    let start = cursor.position();
+    let fields = Fields::read(cursor)?;
+    if let Some((field, found, expected)) = fields.wrong {
+        let reason = format!("span's `{field}`: found {}, expected {expected}", found.describe());
+        sink.skip(locator.place(start), reason);
+        return Ok(());
+    }
+    let wanted = Wanted::new(sink.attributes);
+    let times = fields.annotations.map(Annotations::read).transpose()?.unwrap_or_default();
+    let kind = if fields.kind == SpanKind::Unspecified { times.kind() } else { fields.kind };
+    let batch = &mut sink.batch;
+    let service = match &fields.local.service {
+        Some(name) if !name.is_empty() => batch.names.intern(name),
+        _ => batch.names.intern(values::UNKNOWN_SERVICE),
+    };
+    // A message handed over takes no time that Zipkin could tell.
+    let one_way = matches!(kind, SpanKind::Producer | SpanKind::Consumer).then_some(0);
+    let raw = RawSpan {
+        trace: fields.trace_id.and_then(|text| values::trace_id(&mut batch.traces, &text)),
+        span_id: fields.span_id.and_then(|text| values::span_id(batch, &text)),
+        parent_span_id: fields.parent_span_id.and_then(|text| values::span_id(batch, &text)),
+        service,
+        operation: batch.names.intern(&fields.name),
+        kind,
+        status: if has_error(fields.tags)? { SpanStatus::Error } else { SpanStatus::Unset },
+        start_unix_ns: fields.start_ns.filter(|&start| start != 0).or(times.earliest),
+        duration_ns: fields.duration_ns.or_else(|| times.duration()).or(one_way),
+    };
+    let Some(row) = sink.push(raw) else { return Ok(()) };
+    if !wanted.any {
+        return Ok(());
+    }
+    if let Some(mut place) = fields.tags
+        && let Some(mut members) = place.object()?
+    {
+        while let Some(key) = place.key(&mut members)? {
+            if !sink.attributes.wants(&key) {
+                place.skip()?;
+            } else if let Some(text) = place.text()? {
+                let value = Value::String(text).intern(&mut sink.batch);
+                sink.batch.attribute(row, AttributeScope::Span, &key, value);
+            }
+        }
+    }
+    match (fields.remote.service, fields.remote.address) {
+        (Some(name), _) if !name.is_empty() => values::give_text(sink, row, "peer.service", &name),
+        (_, Some(address)) => values::give_text(sink, row, "network.peer.address", &address),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether there is a tag `error`, whatever its value.
+fn has_error(tags: Option<Cursor>) -> Step<bool> {
+    let Some(mut cursor) = tags else { return Ok(false) };
+    let Some(mut members) = cursor.object()? else { return Ok(false) };
+    while let Some(key) = cursor.key(&mut members)? {
+        if key == "error" {
+            return Ok(true);
+        }
+        cursor.skip()?;
+    }
+    Ok(false)
+}
+
+/// A span's members; what is costly stays where it is, as a cursor.
+#[derive(Default)]
+struct Fields<'a> {
+    trace_id: Option<Cow<'a, str>>,
+    span_id: Option<Cow<'a, str>>,
+    parent_span_id: Option<Cow<'a, str>>,
+    name: Cow<'a, str>,
+    kind: SpanKind,
+    start_ns: Option<i128>,
+    duration_ns: Option<i128>,
+    local: Endpoint<'a>,
+    remote: Endpoint<'a>,
+    annotations: Option<Cursor<'a>>,
+    tags: Option<Cursor<'a>>,
+    /// Field, type found and type expected of the first member that cannot be what it should be.
+    wrong: Option<(&'static str, Kind, &'static str)>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Step<Self> {
+        const ID: &str = "hex digits in a string";
+        let mut fields = Self::default();
+        let Some(mut members) = cursor.object()? else { return Ok(fields) };
+        while let Some(key) = cursor.key(&mut members)? {
+            match &*key {
+                "traceId" => fields.trace_id = fields.scalar(cursor, "traceId", ID)?,
+                "id" => fields.span_id = fields.scalar(cursor, "id", ID)?,
+                "parentId" => fields.parent_span_id = fields.scalar(cursor, "parentId", ID)?,
+                "name" => fields.name = fields.scalar(cursor, "name", "a string")?.unwrap_or_default(),
+                "kind" => {
+                    let kind = fields.scalar(cursor, "kind", "a name")?;
+                    fields.kind = kind.map_or(SpanKind::Unspecified, |kind| SpanKind::parse(&kind));
+                }
+                "timestamp" => fields.start_ns = fields.microseconds(cursor, "timestamp")?,
+                "duration" => fields.duration_ns = fields.microseconds(cursor, "duration")?,
+                "localEndpoint" => fields.local = Endpoint::read(cursor)?,
+                "remoteEndpoint" => fields.remote = Endpoint::read(cursor)?,
+                "annotations" => {
+                    fields.annotations = Some(*cursor);
+                    cursor.skip()?;
+                }
+                "tags" => {
+                    fields.tags = Some(*cursor);
+                    cursor.skip()?;
+                }
+                _ => cursor.skip()?,
+            }
+        }
+        Ok(fields)
+    }
+
+    fn scalar(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        field: &'static str,
+        expected: &'static str,
+    ) -> Step<Option<Cow<'a, str>>> {
+        let found = cursor.kind()?;
+        let is_id = field.ends_with("Id") || field == "id";
+        if matches!(found, Kind::Object | Kind::Array | Kind::Bool) || (is_id && found == Kind::Number) {
+            self.wrong.get_or_insert((field, found, expected));
+        }
+        cursor.text()
+    }
+
+    fn microseconds(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<i128>> {
+        let text = self.scalar(cursor, field, "microseconds")?;
+        Ok(text.and_then(|text| values::scaled(&text, NS_PER_US)))
+    }
+}
+
+#[derive(Default)]
+struct Endpoint<'a> {
+    service: Option<Cow<'a, str>>,
+    address: Option<Cow<'a, str>>,
+}
+
+impl<'a> Endpoint<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Step<Self> {
+        let mut endpoint = Self::default();
+        let Some(mut members) = cursor.object()? else { return Ok(endpoint) };
+        while let Some(key) = cursor.key(&mut members)? {
+            match &*key {
+                "serviceName" => endpoint.service = cursor.text()?,
+                "ipv4" => endpoint.address = cursor.text()?,
+                "ipv6" => endpoint.address = cursor.text()?.or(endpoint.address),
+                _ => cursor.skip()?,
+            }
+        }
+        Ok(endpoint)
+    }
+}
+
+/// Times of a span's annotations, nanoseconds since the Unix epoch.
+#[derive(Default)]
+struct Annotations {
+    earliest: Option<i128>,
+    client: [Option<i128>; 2],
+    server: [Option<i128>; 2],
+}
+
+impl Annotations {
+    fn read(mut cursor: Cursor) -> Step<Self> {
+        let mut times = Self::default();
+        let Some(mut elements) = cursor.array()? else { return Ok(times) };
+        while cursor.element(&mut elements)? {
+            let Some(mut members) = cursor.object()? else { continue };
+            let (mut time, mut value) = (None, None);
+            while let Some(key) = cursor.key(&mut members)? {
+                match &*key {
+                    "timestamp" => time = cursor.text()?.and_then(|text| values::scaled(&text, NS_PER_US)),
+                    "value" => value = cursor.text()?,
+                    _ => cursor.skip()?,
+                }
+            }
+            times.earliest = [times.earliest, time].into_iter().flatten().min();
+            match value.as_deref() {
+                Some("cs") => times.client[0] = time,
+                Some("cr") => times.client[1] = time,
+                Some("sr") => times.server[0] = time,
+                Some("ss") => times.server[1] = time,
+                _ => {}
+            }
+        }
+        Ok(times)
+    }
+
+    fn kind(&self) -> SpanKind {
+        let any = |half: [Option<i128>; 2]| half.iter().any(Option::is_some);
+        match (any(self.client), any(self.server)) {
+            (true, _) => SpanKind::Client,
+            (_, true) => SpanKind::Server,
+            _ => SpanKind::Unspecified,
+        }
+    }
+
+    fn duration(&self) -> Option<i128> {
+        [self.client, self.server].into_iter().find_map(|[start, end]| end?.checked_sub(start?))
+    }
+}

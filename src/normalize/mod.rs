@@ -1,0 +1,345 @@
+//! Records become requests: a [`SpanFrame`] in, a [`Forest`] of linked, repaired and named spans out.
+//!
+//! Step 0 of the analysis. Parents are found within each trace; spans whose parent is missing become roots of *fragments*;
+//! client spans learn whom they call, from their child or from their attributes, and a peer that never reports spans becomes an *inferred
+//! service*; clocks of different hosts are brought together where children fall outside their parents; children that
+//! nobody waits for are *detached* from their parents. Everything done is counted in [`Repairs`].
+
+mod attributes;
+mod link;
+mod peer;
+mod skew;
+mod template;
+
+pub use attributes::required_attributes;
+pub use link::NO_PARENT;
+pub use skew::SkewedPair;
+
+use crate::span::{SpanFrame, SpanKind};
+use link::{LinkCounts, Linked, link};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// More operation names than this in one service means that there are ids in them; the largest of the public
+/// systems at hand has 60, and monoliths with a few hundred routes are known.
+pub const DISTINCT_NAMES: usize = 300;
+
+/// A child may end this much after its parent, as a share of its own duration, and still count as waited for: instrumentation
+/// closes spans in no strict order.
+const LATE_SHARE: f64 = 0.05;
+/// And at least by this much: timestamps are often rounded to a millisecond.
+const LATE_NS: i64 = 1_000_000;
+
+/// What a service is to the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name, or for an inferred service how its callers call it.
+    pub name: String,
+    /// Whether it is known from its callers' spans only: a database, cache, queue or third party.
+    pub is_inferred: bool,
+}
+
+/// What a span does: the identity under which spans are compared between windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Operation {
+    /// Index of the service that the span belongs to.
+    pub service: u32,
+    /// Code of the span's (folded) name.
+    pub name: u32,
+    /// Kind, inferred where the source has none.
+    pub kind: SpanKind,
+    /// Index of the service that a client or producer span calls.
+    pub peer: Option<u32>,
+}
+
+/// Facts of one span that are a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpanFlags(u8);
+
+impl SpanFlags {
+    /// The span failed.
+    pub const FAILED: Self = Self(1);
+    /// Its parent is not in the data.
+    pub const ORPHAN: Self = Self(2);
+    /// Nobody waits for it: it is a request of its own, linked to its parent.
+    pub const DETACHED: Self = Self(4);
+
+    /// Whether all bits of `other` are set.
+    #[must_use]
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    fn set(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// Linked spans, grouped by trace; traces are ordered by start and id, spans within a trace by start.
+#[derive(Debug, Default)]
+pub struct Forest {
+    /// Spans of trace `t` are `offsets[t]..offsets[t + 1]`.
+    offsets: Vec<usize>,
+    /// Trace index in the frame, a trace.
+    pub trace: Vec<u32>,
+    /// Start of its first root, nanoseconds since the Unix epoch, a trace.
+    pub root_start_ns: Vec<i64>,
+    /// How many requests it stands for under sampling, a trace; 1 without sampling.
+    pub weight: Vec<f64>,
+    /// Row in the frame, a span.
+    pub row: Vec<u32>,
+    /// Position of the parent within the trace, or [`NO_PARENT`], a span.
+    pub parent: Vec<u32>,
+    /// Index in `operations`, a span.
+    pub operation: Vec<u32>,
+    /// Start after skew correction, nanoseconds since the Unix epoch, a span.
+    pub start_ns: Vec<i64>,
+    /// End after skew correction, a span; not before its start.
+    pub end_ns: Vec<i64>,
+    /// Flags, a span.
+    pub flags: Vec<SpanFlags>,
+    /// Distinct operations.
+    pub operations: Vec<Operation>,
+    /// Services, those that report spans first.
+    pub services: Vec<Service>,
+    kinds: Vec<SpanKind>,
+    names: Vec<String>,
+}
+
+impl Forest {
+    /// The name with code `code`, of an operation or a service.
+    #[must_use]
+    pub fn name(&self, code: u32) -> &str {
+        self.names.get(code as usize).map_or("", String::as_str)
+    }
+
+    /// Name of an operation, ids folded.
+    #[must_use]
+    pub fn operation_name(&self, operation: Operation) -> &str {
+        self.name(operation.name)
+    }
+
+    /// An order of operations that depends on names only, never on the order in which they were read.
+    #[must_use]
+    pub fn sort_key(&self, operation: Operation) -> (&str, &str, SpanKind, &str) {
+        let service = |index: u32| self.services[index as usize].name.as_str();
+        (service(operation.service), self.operation_name(operation), operation.kind, operation.peer.map_or("", service))
+    }
+
+    /// Number of traces.
+    #[must_use]
+    pub fn n_traces(&self) -> usize {
+        self.trace.len()
+    }
+
+    /// Number of spans.
+    #[must_use]
+    pub fn n_spans(&self) -> usize {
+        self.row.len()
+    }
+
+    /// The spans of trace `trace`.
+    #[must_use]
+    pub fn spans_of(&self, trace: usize) -> Range<usize> {
+        self.offsets[trace]..self.offsets[trace + 1]
+    }
+
+    /// Kind of span `span`, inferred where the source has none.
+    #[must_use]
+    pub fn kind(&self, span: usize) -> SpanKind {
+        self.kinds[span]
+    }
+
+    /// The span with which trace `trace` begins: its first root, or the first top of a fragment if it has no root.
+    #[must_use]
+    pub fn first_top(&self, trace: usize) -> Option<usize> {
+        let mut spans = self.spans_of(trace);
+        spans.clone().find(|&span| self.is_root(span)).or_else(|| spans.find(|&span| self.is_top(span)))
+    }
+
+    /// Whether span `span` begins a request: a root, the top of a fragment, or detached work.
+    #[must_use]
+    pub fn is_top(&self, span: usize) -> bool {
+        self.parent[span] == NO_PARENT || self.flags[span].has(SpanFlags::DETACHED)
+    }
+
+    /// Whether span `span` is a root: it has no parent and names none, so its duration is a request's latency.
+    #[must_use]
+    pub fn is_root(&self, span: usize) -> bool {
+        self.parent[span] == NO_PARENT && !self.flags[span].has(SpanFlags::ORPHAN)
+    }
+}
+
+/// What normalisation dropped, repaired or doubted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Repairs {
+    /// Records dropped because the same span was read before.
+    pub n_duplicates: u64,
+    /// Server halves that share their client half's id, as Zipkin writes them.
+    pub n_shared_ids: u64,
+    /// Spans whose id another, different span of the trace also has.
+    pub n_conflicting_ids: u64,
+    /// Spans whose parent is not in the data.
+    pub n_orphans: u64,
+    /// Cycles of parents that were cut.
+    pub n_cycles: u64,
+    /// Traces without a root: fragments only.
+    pub n_rootless_traces: u64,
+    /// Spans that outlive their parent or consume a message: requests of their own.
+    pub n_detached: u64,
+    /// Spans without a kind, whose kind was inferred.
+    pub n_inferred_kinds: u64,
+    /// Services whose operation names were folded into templates.
+    pub folded_services: Vec<String>,
+    /// Host pairs whose clocks were brought together.
+    pub skew: Vec<SkewedPair>,
+    /// Traces that carry a sampling weight.
+    pub n_weighted_traces: u64,
+    /// Traces whose sampling weight is unknown while others carry one; they count once.
+    pub n_unweighted_traces: u64,
+}
+
+/// Links and repairs the spans of `frame`.
+///
+/// Cost: a sort within each trace, in parallel, and a few passes over columns; about 60 bytes a span.
+#[must_use]
+pub fn forest(frame: &mut SpanFrame) -> (Forest, Repairs) {
+    let mut repairs = Repairs::default();
+    let facts = attributes::facts(frame);
+    let mut forest = Forest::default();
+    gather(frame, &mut forest, &mut repairs);
+    forest.kinds = peer::infer_kinds(frame, &forest, &facts, &mut repairs);
+    repairs.skew = skew::correct(&mut forest, &facts.host);
+    for (flags, &row) in forest.flags.iter_mut().zip(&forest.row) {
+        if facts.failed[row as usize] {
+            flags.set(SpanFlags::FAILED);
+        }
+    }
+    detach(&mut forest, &mut repairs);
+    peer::name_operations(frame, &mut forest, &facts, &mut repairs);
+    weigh(&mut forest, &facts.weight, &mut repairs);
+    forest.names = frame.names.iter().map(str::to_owned).collect();
+    (forest, repairs)
+}
+
+/// Groups rows by trace, links each trace, and lays the traces out by start and id.
+fn gather(frame: &SpanFrame, forest: &mut Forest, repairs: &mut Repairs) {
+    let spans = &frame.spans;
+    let (starts, rows) = rows_by_trace(&spans.trace, frame.traces.len());
+    let traces: Vec<usize> = (0..frame.traces.len()).filter(|&trace| starts[trace] < starts[trace + 1]).collect();
+    // One task a core and a bit: linking is even work, and each task concatenates its results once.
+    let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
+    let parts: Vec<(Linked, Vec<usize>, LinkCounts)> = traces
+        .par_chunks(chunk)
+        .map(|traces| {
+            let (mut linked, mut ends, mut counts) = (Linked::default(), Vec::new(), LinkCounts::default());
+            let mut own = Vec::new();
+            for &trace in traces {
+                own.clear();
+                own.extend_from_slice(&rows[starts[trace]..starts[trace + 1]]);
+                link(spans, &mut own, &mut counts, &mut linked);
+                ends.push(linked.rows.len());
+            }
+            (linked, ends, counts)
+        })
+        .collect();
+
+    // Where each trace lies: its part and the range within.
+    let mut order = Vec::with_capacity(traces.len());
+    for ((part, (linked, ends, counts)), traces) in parts.iter().enumerate().zip(traces.chunks(chunk)) {
+        repairs.n_duplicates += counts.n_duplicates;
+        repairs.n_shared_ids += counts.n_shared_ids;
+        repairs.n_conflicting_ids += counts.n_conflicting_ids;
+        repairs.n_orphans += counts.n_orphans;
+        repairs.n_cycles += counts.n_cycles;
+        let mut begin = 0;
+        for (&end, &trace) in ends.iter().zip(traces) {
+            let tops = || (begin..end).filter(|&span| linked.parents[span] == NO_PARENT);
+            let first = tops().find(|&span| !linked.orphan[span]);
+            repairs.n_rootless_traces += u64::from(first.is_none());
+            let top = first.or_else(|| tops().next()).unwrap_or(begin);
+            let start = spans.start_unix_ns[linked.rows[top] as usize];
+            let trace = u32::try_from(trace).unwrap_or(u32::MAX);
+            order.push((start, frame.traces.key(trace), trace, part, begin..end));
+            begin = end;
+        }
+    }
+    order.sort_unstable_by_key(|&(start, key, ..)| (start, key));
+
+    forest.offsets.push(0);
+    for (start, _, trace, part, range) in order {
+        let linked = &parts[part].0;
+        forest.trace.push(trace);
+        forest.root_start_ns.push(start);
+        forest.row.extend_from_slice(&linked.rows[range.clone()]);
+        forest.parent.extend_from_slice(&linked.parents[range.clone()]);
+        forest.flags.extend(
+            linked.orphan[range].iter().map(|&orphan| if orphan { SpanFlags::ORPHAN } else { SpanFlags::default() }),
+        );
+        forest.offsets.push(forest.row.len());
+    }
+    forest.start_ns = forest.row.iter().map(|&row| spans.start_unix_ns[row as usize]).collect();
+    forest.end_ns =
+        forest.row.iter().map(|&row| spans.start_unix_ns[row as usize] + spans.duration_ns[row as usize]).collect();
+}
+
+/// Rows of each trace by counting sort: those of trace `t` are `rows[starts[t]..starts[t + 1]]`.
+fn rows_by_trace(trace: &[u32], n_traces: usize) -> (Vec<usize>, Vec<u32>) {
+    let mut starts = vec![0_usize; n_traces + 1];
+    for &trace in trace {
+        starts[trace as usize + 1] += 1;
+    }
+    for trace in 0..n_traces {
+        starts[trace + 1] += starts[trace];
+    }
+    let mut next = starts.clone();
+    let mut rows = vec![0_u32; trace.len()];
+    for (row, &trace) in (0_u32..).zip(trace) {
+        rows[next[trace as usize]] = row;
+        next[trace as usize] += 1;
+    }
+    (starts, rows)
+}
+
+/// Flags the children that nobody waits for.
+///
+/// A client span waits for what it calls however long that runs on, so a callee that outlives it ran into its timeout.
+fn detach(forest: &mut Forest, repairs: &mut Repairs) {
+    for trace in 0..forest.n_traces() {
+        let spans = forest.spans_of(trace);
+        for child in spans.clone() {
+            if forest.parent[child] == NO_PARENT {
+                continue;
+            }
+            let parent = spans.start + forest.parent[child] as usize;
+            let (start, end, parent_end) = (forest.start_ns[child], forest.end_ns[child], forest.end_ns[parent]);
+            #[expect(clippy::cast_possible_truncation, reason = "a share of a 64-bit duration fits")]
+            let tolerance = LATE_NS.max(((end - start) as f64 * LATE_SHARE) as i64);
+            let outlives = end.saturating_sub(parent_end) > tolerance && forest.kinds[parent] != SpanKind::Client;
+            if forest.kinds[child] == SpanKind::Consumer || outlives {
+                forest.flags[child].set(SpanFlags::DETACHED);
+                repairs.n_detached += 1;
+            }
+        }
+    }
+}
+
+/// A trace's weight is its first span's that carries one.
+fn weigh(forest: &mut Forest, weight: &[f64], repairs: &mut Repairs) {
+    forest.weight = vec![1.0; forest.n_traces()];
+    if weight.is_empty() {
+        return;
+    }
+    for trace in 0..forest.n_traces() {
+        let known =
+            forest.row[forest.spans_of(trace)].iter().map(|&row| weight[row as usize]).find(|&weight| weight > 0.0);
+        match known {
+            Some(known) => {
+                forest.weight[trace] = known;
+                repairs.n_weighted_traces += 1;
+            }
+            None => repairs.n_unweighted_traces += 1,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Clock skew between hosts, estimated from calls and taken out where it makes children fall outside their parents.
+//!
+//! ```text
+//! parent (host A)   |-------------------|
+//! child  (host B)             |-------------|      B's clock is ahead by d
+//! offset d = ((child start - parent start) - (parent end - child end)) / 2, the median over all calls from A to B
+//! ```
+
+use super::{Forest, link::NO_PARENT};
+use crate::span::SpanKind;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+/// A pair of hosts whose clocks disagree, and what was done about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkewedPair {
+    /// Host code of the callers.
+    #[serde(skip)]
+    pub parent_host: u32,
+    /// Host code of the callees.
+    #[serde(skip)]
+    pub child_host: u32,
+    /// How far the callees' clock is ahead, nanoseconds.
+    pub offset_ns: i64,
+    /// Calls seen between the two.
+    pub n_calls: u64,
+    /// Calls that were moved.
+    pub n_corrected: u64,
+}
+
+/// Rounding of source timestamps to microseconds puts a child outside its parent by up to this much with perfect clocks.
+const ROUNDING_NS: i64 = 2_000;
+
+type Pair = (u32, u32);
+
+/// Corrects `forest` in place; `host` holds a host code a frame row.
+pub(super) fn correct(forest: &mut Forest, host: &[u32]) -> Vec<SkewedPair> {
+    let mut outside = HashMap::<Pair, u64, foldhash::fast::FixedState>::default();
+    for_each_call(forest, host, |pair, call| {
+        if call.is_outside() {
+            *outside.entry(pair).or_default() += 1;
+        }
+    });
+    if outside.is_empty() {
+        return Vec::new();
+    }
+    let mut offsets = HashMap::<Pair, Vec<i64>, foldhash::fast::FixedState>::default();
+    for_each_call(forest, host, |pair, call| {
+        if outside.contains_key(&pair) && call.fits() {
+            offsets.entry(pair).or_default().push(call.offset_ns());
+        }
+    });
+    let mut pairs: Vec<SkewedPair> = offsets
+        .into_iter()
+        .map(|((parent_host, child_host), mut offsets)| {
+            let n_calls = offsets.len() as u64;
+            let middle = offsets.len() / 2;
+            let (_, &mut offset_ns, _) = offsets.select_nth_unstable(middle);
+            SkewedPair { parent_host, child_host, offset_ns, n_calls, n_corrected: 0 }
+        })
+        .filter(|pair| pair.offset_ns.abs() > ROUNDING_NS)
+        .collect();
+    pairs.sort_unstable_by_key(|pair| (pair.parent_host, pair.child_host));
+    let index: HashMap<Pair, usize, foldhash::fast::FixedState> =
+        pairs.iter().enumerate().map(|(index, pair)| ((pair.parent_host, pair.child_host), index)).collect();
+    shift(forest, host, &index, &mut pairs);
+    pairs.retain(|pair| pair.n_corrected > 0);
+    pairs
+}
+
+/// Times of a call's two ends, each by its own host's clock.
+#[derive(Clone, Copy)]
+struct Call {
+    parent_start: i64,
+    parent_end: i64,
+    start: i64,
+    end: i64,
+}
+
+impl Call {
+    fn is_outside(self) -> bool {
+        self.fits() && (self.start < self.parent_start - ROUNDING_NS || self.end > self.parent_end + ROUNDING_NS)
+    }
+
+    /// Whether the child could lie inside its parent at all; one that takes longer was not waited for.
+    fn fits(self) -> bool {
+        self.end.saturating_sub(self.start) <= self.parent_end.saturating_sub(self.parent_start)
+    }
+
+    fn offset_ns(self) -> i64 {
+        self.start.saturating_sub(self.parent_start).saturating_sub(self.parent_end.saturating_sub(self.end)) / 2
+    }
+}
+
+/// The call whose child is span `child` of the trace at `first`, if its two ends ran on different known hosts.
+fn call(forest: &Forest, host: &[u32], first: usize, child: usize) -> Option<(Pair, Call)> {
+    let parent = forest.parent[child];
+    if parent == NO_PARENT {
+        return None;
+    }
+    let parent = first + parent as usize;
+    let pair = (host[forest.row[parent] as usize], host[forest.row[child] as usize]);
+    let is_call = forest.kind(child) == SpanKind::Server || forest.kind(parent) == SpanKind::Client;
+    if pair.0 == pair.1 || pair.0 == super::attributes::NONE || pair.1 == super::attributes::NONE || !is_call {
+        return None;
+    }
+    let times = Call {
+        parent_start: forest.start_ns[parent],
+        parent_end: forest.end_ns[parent],
+        start: forest.start_ns[child],
+        end: forest.end_ns[child],
+    };
+    Some((pair, times))
+}
+
+fn for_each_call(forest: &Forest, host: &[u32], mut visit: impl FnMut(Pair, Call)) {
+    for trace in 0..forest.n_traces() {
+        let spans = forest.spans_of(trace);
+        for child in spans.clone() {
+            if let Some((pair, call)) = call(forest, host, spans.start, child) {
+                visit(pair, call);
+            }
+        }
+    }
+}
+
+/// Moves each child that falls outside its parent, and all below it, by its pair's offset.
+fn shift(
+    forest: &mut Forest,
+    host: &[u32],
+    index: &HashMap<Pair, usize, foldhash::fast::FixedState>,
+    pairs: &mut [SkewedPair],
+) {
+    let mut own = Vec::new();
+    let mut total = Vec::new();
+    let mut chain = Vec::new();
+    for trace in 0..forest.n_traces() {
+        let spans = forest.spans_of(trace);
+        own.clear();
+        for child in spans.clone() {
+            let offset = call(forest, host, spans.start, child)
+                .filter(|(_, call)| call.is_outside())
+                .and_then(|(pair, _)| index.get(&pair))
+                .map_or(0, |&pair| {
+                    pairs[pair].n_corrected += 1;
+                    pairs[pair].offset_ns
+                });
+            own.push(offset);
+        }
+        if own.iter().all(|&offset| offset == 0) {
+            continue;
+        }
+        // A span moves by its own offset and by those of all above it.
+        total.clear();
+        total.resize(own.len(), None::<i64>);
+        for position in 0..own.len() {
+            let mut at = position;
+            while total[at].is_none() {
+                chain.push(at);
+                match forest.parent[spans.start + at] {
+                    NO_PARENT => break,
+                    parent => at = parent as usize,
+                }
+            }
+            let mut sum = total[at].unwrap_or(0);
+            while let Some(member) = chain.pop() {
+                sum = sum.saturating_add(own[member]);
+                total[member] = Some(sum);
+            }
+        }
+        for (position, offset) in total.iter().enumerate() {
+            let span = spans.start + position;
+            let offset = offset.unwrap_or(0);
+            forest.start_ns[span] = forest.start_ns[span].saturating_sub(offset);
+            forest.end_ns[span] = forest.end_ns[span].saturating_sub(offset);
+        }
+    }
+}

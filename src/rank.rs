@@ -1,0 +1,243 @@
+//! One ranking of services over all channels, and the verdict.
+//!
+//! A channel's severity `e / (e + e0)` grows with how much of the mean latency, or of all requests, is at stake; a service's score
+//! in it is its share of what got worse. A part that resampling cannot tell from noise counts little.
+
+use crate::compare::attribute::{Cause, tops};
+use crate::compare::paths::CostTable;
+use crate::compare::{Comparison, Estimate};
+use crate::normalize::Forest;
+use crate::stats;
+use serde::{Deserialize, Serialize};
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// Mean latency rose.
+    Latency,
+    /// More requests fail.
+    Errors,
+    /// Calls are no longer made: requests return early, faster and emptier.
+    MissingCalls,
+}
+
+/// The answer in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Something got worse, and it is known what.
+    Regression,
+    /// The mean moved because other requests were made.
+    TrafficMix,
+    /// A change worth the name can be ruled out.
+    NoSignificantChange,
+    /// The data cannot tell.
+    Inconclusive,
+}
+
+/// Smallest change of the mean latency worth reporting, as a share of the baseline mean.
+pub const FLOOR_SHARE: f64 = 0.02;
+/// Smallest change of the failing share worth reporting.
+pub const FLOOR_ERRORS: f64 = 0.005;
+/// Largest false discovery rate at which a part counts as significant.
+pub const MAX_Q: f64 = 0.01;
+/// Fewer requests than this in a window show only the largest of changes.
+pub const MIN_REQUESTS: f64 = 30.0;
+/// Severity is one half where the mean latency rose by this share.
+const LATENCY_E0: f64 = 0.1;
+/// Severity is one half where this share of requests more fail.
+const ERRORS_E0: f64 = 0.02;
+/// What a part counts that is not significant.
+const DOUBT: f64 = 0.1;
+
+/// What one service did in one channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Finding {
+    /// Channel.
+    pub channel: Channel,
+    /// Change: nanoseconds per request, or share of requests.
+    pub change: Estimate,
+    /// False discovery rate at which it would be reported.
+    pub q: f64,
+    /// Whether it is both large and certain enough to report.
+    pub is_significant: bool,
+    /// Part of the service's score.
+    pub score: f64,
+}
+
+/// A service's place in the ranking.
+#[derive(Clone, Debug)]
+pub struct RankedService {
+    /// Index of the service.
+    pub service: u32,
+    /// Sum over channels, between 0 and the number of channels.
+    pub score: f64,
+    /// Share of bootstrap replicates in which it comes first.
+    pub stability: f64,
+    /// Channels in which it got worse, the weightiest first.
+    pub findings: Vec<Finding>,
+}
+
+/// The ranking and what it amounts to.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    /// The answer.
+    pub verdict: Verdict,
+    /// Services with a positive score, best first; ties by name.
+    pub services: Vec<RankedService>,
+    /// Smallest latency change worth reporting, nanoseconds.
+    pub floor_ns: f64,
+}
+
+/// Ranks the services of a comparison.
+#[must_use]
+pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Ranking {
+    let mean_ns = comparison.effects.baseline_mean_ns.max(1.0);
+    // One millisecond is worth a word unless the requests themselves take little longer.
+    let floor_ns = (FLOOR_SHARE * mean_ns).max((0.05 * mean_ns).min(1e6));
+    let channels = [
+        ChannelInput {
+            channel: Channel::Latency,
+            scale: mean_ns,
+            e0: LATENCY_E0,
+            floor: floor_ns,
+            values: comparison.services.clone(),
+        },
+        ChannelInput {
+            channel: Channel::Errors,
+            scale: 1.0,
+            e0: ERRORS_E0,
+            floor: FLOOR_ERRORS,
+            values: comparison.service_failures.clone(),
+        },
+        ChannelInput {
+            channel: Channel::MissingCalls,
+            scale: mean_ns,
+            e0: LATENCY_E0,
+            floor: floor_ns,
+            values: missing_calls(forest, comparison),
+        },
+    ];
+    let p: Vec<f64> = channels
+        .iter()
+        .flat_map(|channel| channel.values.iter().map(|estimate| stats::two_sided_p(estimate.z())))
+        .collect();
+    let q = stats::false_discovery_rates(&p);
+
+    let mut services: Vec<RankedService> = (0_u32..)
+        .zip(&forest.services)
+        .map(|(service, _)| RankedService { service, score: 0.0, stability: 0.0, findings: Vec::new() })
+        .collect();
+    for (channel, q) in channels.iter().zip(q.chunks(forest.services.len().max(1))) {
+        let is_significant = |index: usize| {
+            let change = channel.values[index];
+            q[index] <= MAX_Q && change.value >= channel.floor
+        };
+        let counted =
+            |index: usize| channel.values[index].value.max(0.0) * if is_significant(index) { 1.0 } else { DOUBT };
+        let total: f64 = (0..channel.values.len()).map(counted).sum();
+        let extent = total / channel.scale;
+        for (index, service) in services.iter_mut().enumerate() {
+            if channel.values[index].value > 0.0 && total > 0.0 {
+                let score = extent / (extent + channel.e0) * counted(index) / total;
+                service.score += score;
+                let is_significant = is_significant(index);
+                service.findings.push(Finding {
+                    channel: channel.channel,
+                    change: channel.values[index],
+                    q: q[index],
+                    is_significant,
+                    score,
+                });
+            }
+        }
+    }
+    let firsts = firsts(comparison, mean_ns);
+    for service in &mut services {
+        service.stability = firsts[service.service as usize];
+        service.findings.sort_by(|left, right| right.score.total_cmp(&left.score));
+    }
+    services.retain(|service| service.score > 0.0);
+    services.sort_by(|left, right| {
+        let name = |ranked: &RankedService| &forest.services[ranked.service as usize].name;
+        right.score.total_cmp(&left.score).then_with(|| name(left).cmp(name(right)))
+    });
+    let verdict = verdict(table, comparison, &services, floor_ns);
+    Ranking { verdict, services, floor_ns }
+}
+
+struct ChannelInput {
+    channel: Channel,
+    /// What a change is measured against.
+    scale: f64,
+    e0: f64,
+    floor: f64,
+    values: Vec<Estimate>,
+}
+
+/// For each service the time saved by calls it no longer makes.
+fn missing_calls(forest: &Forest, comparison: &Comparison) -> Vec<Estimate> {
+    let mut missing = vec![Estimate::default(); forest.services.len()];
+    for (key, row) in comparison.attribution.rows.iter().zip(&comparison.rows) {
+        if key.cause == Cause::Calls && row.value < 0.0 {
+            let sum = &mut missing[comparison.attribution.blamed[key.subject as usize] as usize];
+            // Rows of one service move together at worst.
+            *sum = Estimate { value: sum.value - row.value, error: sum.error + row.error };
+        }
+    }
+    missing
+}
+
+/// Time saved by calls that one subject no longer makes, nanoseconds per request.
+#[must_use]
+pub fn missing_calls_of(comparison: &Comparison, subject: usize) -> f64 {
+    let rows = comparison.attribution.rows.iter().zip(&comparison.rows);
+    rows.filter(|(key, row)| key.subject as usize == subject && key.cause == Cause::Calls && row.value < 0.0)
+        .map(|(_, row)| -row.value)
+        .sum()
+}
+
+/// Share of replicates in which each service has the largest score, significance aside.
+fn firsts(comparison: &Comparison, mean_ns: f64) -> Vec<f64> {
+    let n_services = comparison.services.len();
+    let mut firsts = vec![0.0; n_services];
+    let replicates = comparison.service_replicates.iter().zip(&comparison.service_failure_replicates);
+    for (latency, failures) in replicates {
+        let mut scores = vec![0.0; n_services];
+        for (values, scale, e0) in [(latency, mean_ns, LATENCY_E0), (failures, 1.0, ERRORS_E0)] {
+            let total: f64 = values.iter().map(|value| value.max(0.0)).sum();
+            if total > 0.0 {
+                let extent = total / scale;
+                for (score, value) in scores.iter_mut().zip(values) {
+                    *score += extent / (extent + e0) * value.max(0.0) / total;
+                }
+            }
+        }
+        let best =
+            (0..n_services).max_by(|&left, &right| scores[left].total_cmp(&scores[right]).then(right.cmp(&left)));
+        if let Some(best) = best {
+            firsts[best] += 1.0 / comparison.service_replicates.len() as f64;
+        }
+    }
+    firsts
+}
+
+fn verdict(table: &CostTable, comparison: &Comparison, services: &[RankedService], floor_ns: f64) -> Verdict {
+    let n_requests =
+        [&comparison.baseline, &comparison.regression].map(|sums| tops(&table.paths, sums, comparison.scope));
+    let found = services.iter().flat_map(|service| &service.findings).any(|finding| finding.is_significant);
+    if found {
+        return Verdict::Regression;
+    }
+    if n_requests.iter().any(|&n_requests| n_requests < MIN_REQUESTS) {
+        return Verdict::Inconclusive;
+    }
+    let mix = comparison.mix_ns;
+    if mix.value.abs() >= floor_ns && stats::two_sided_p(mix.z()) <= MAX_Q {
+        return Verdict::TrafficMix;
+    }
+    // A rise of a tenth would be worth knowing of: unless it can be ruled out, nobody can say that nothing happened.
+    let could_hide = comparison.adjusted_ns.interval()[1] > (0.1 * comparison.effects.baseline_mean_ns).max(floor_ns);
+    if could_hide { Verdict::Inconclusive } else { Verdict::NoSignificantChange }
+}

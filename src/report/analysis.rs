@@ -1,0 +1,400 @@
+//! An analysis as text: the verdict, where the change went, the suspects with their evidence, and how far to trust it.
+
+use super::WIDTH;
+use super::text::{
+    ALERT, BOLD, CAUTION, CODE, DIM, bar, count, counted, escape, fit, left, paint, percent, right, width, wrap,
+};
+use crate::analysis::{Analysis, DecompositionRow, Pair, PropagationPath, RankedService, RowCause, Suspect, Window};
+use crate::compare::attribute::Cause;
+use crate::rank::Verdict;
+use crate::topology::{EdgeRow, Status};
+
+/// Rows of the decomposition shown; the rest is summed in one.
+const N_ROWS: usize = 10;
+/// Services shown with their evidence.
+const N_SERVICES: usize = 5;
+/// Suspects shown of a service.
+const N_SUSPECTS: usize = 3;
+/// Entry operations shown.
+const N_ENTRIES: usize = 5;
+
+/// The analysis for a terminal, at most [`WIDTH`] columns wide, styled with ANSI sequences.
+#[must_use]
+pub fn text(analysis: &Analysis) -> String {
+    let mut out = Out::default();
+    verdict(&mut out, analysis);
+    windows(&mut out, analysis);
+    decomposition(&mut out, analysis);
+    suspects(&mut out, analysis);
+    entries(&mut out, analysis);
+    errors(&mut out, analysis);
+    structure(&mut out, analysis);
+    quality(&mut out, analysis);
+    out.0
+}
+
+#[derive(Default)]
+struct Out(String);
+
+impl Out {
+    fn line(&mut self, line: &str) {
+        self.0.push_str(line.trim_end());
+        self.0.push('\n');
+    }
+
+    fn heading(&mut self, heading: &str) {
+        self.line("");
+        self.line(&paint(BOLD, heading));
+    }
+
+    /// Wrapped text, its first line after `label`, the others below it.
+    fn labelled(&mut self, indent: usize, label: &str, text: &str) {
+        const LABEL: usize = 9;
+        let room = WIDTH - indent - LABEL;
+        for (index, line) in wrap(text, room).iter().enumerate() {
+            let label = if index == 0 { left(label, LABEL) } else { " ".repeat(LABEL) };
+            // A word without blanks may be longer than the room.
+            self.line(&format!("{}{}{}", " ".repeat(indent), paint(DIM, &label), fit(line, room)));
+        }
+    }
+}
+
+/// Milliseconds with three digits that count.
+fn ms(value: f64) -> String {
+    let digits = match value.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value:.digits$}")
+}
+
+fn signed(value: f64) -> String {
+    format!("{}{}", if value > 0.0 { "+" } else { "" }, ms(value))
+}
+
+fn verdict(out: &mut Out, analysis: &Analysis) {
+    let (style, word) = match analysis.verdict {
+        Verdict::Regression => (ALERT, "REGRESSION"),
+        Verdict::TrafficMix => (CAUTION, "TRAFFIC MIX"),
+        Verdict::NoSignificantChange => (BOLD, "NO SIGNIFICANT CHANGE"),
+        Verdict::Inconclusive => (CAUTION, "INCONCLUSIVE"),
+    };
+    out.line(&paint(style.bold(), word));
+    for line in wrap(&escape(&analysis.summary), WIDTH) {
+        out.line(&fit(&line, WIDTH));
+    }
+}
+
+fn windows(out: &mut Out, analysis: &Analysis) {
+    out.line("");
+    let line = |name: &str, window: &Window| {
+        format!(
+            "{}  {} .. {}  {}, {}",
+            paint(DIM, &left(name, 10)),
+            window.start,
+            window.end,
+            counted(window.n_traces, "trace"),
+            counted(window.n_spans, "span")
+        )
+    };
+    out.line(&line("Baseline", &analysis.windows.baseline));
+    out.line(&line("Regression", &analysis.windows.regression));
+    for line in wrap(&analysis.windows.description, WIDTH - 12) {
+        out.line(&format!("{:12}{line}", ""));
+    }
+    let degradation = &analysis.degradation;
+    let pair = |name: &str, pair: Pair| format!("{name} {} -> {}", ms(pair.baseline), ms(pair.regression));
+    out.line(&format!(
+        "{}  {} ms (95 % interval of the change {} to {})",
+        paint(DIM, "Latency   "),
+        pair("mean", degradation.mean_ms),
+        signed(degradation.interval_ms[0]),
+        signed(degradation.interval_ms[1]),
+    ));
+    out.line(&format!(
+        "{:12}{}, {}, {} ms",
+        "",
+        pair("p50", degradation.p50_ms),
+        pair("p95", degradation.p95_ms),
+        pair("p99", degradation.p99_ms)
+    ));
+    out.line(&format!(
+        "{}  {} -> {} of {} fail",
+        paint(DIM, "Errors    "),
+        percent(degradation.error_ratio.baseline),
+        percent(degradation.error_ratio.regression),
+        degradation.of
+    ));
+}
+
+fn cause(row: &DecompositionRow) -> &'static str {
+    match row.cause {
+        RowCause::TrafficMix => "traffic mix",
+        RowCause::Of(cause) => match cause {
+            Cause::Slower if row.contribution_ms < 0.0 => "faster",
+            Cause::Slower => "slower",
+            Cause::Network => "network",
+            Cause::Peer if row.contribution_ms < 0.0 => "answers faster",
+            Cause::Peer => "answers slower",
+            Cause::Calls if row.contribution_ms < 0.0 => "fewer calls",
+            Cause::Calls => "more calls",
+            Cause::Retry => "retries",
+            Cause::CriticalPath => "critical path",
+            Cause::LostParallelism if row.contribution_ms < 0.0 => "more parallel",
+            Cause::LostParallelism => "less parallel",
+        },
+    }
+}
+
+fn row_name(row: &DecompositionRow) -> String {
+    let service = row.service.as_deref().unwrap_or("other requests were made");
+    match (&row.operation, &row.edge, &row.callee) {
+        (Some(operation), _, Some(callee)) => {
+            format!("{service}: {operation} > {}: {}", callee.service, callee.operation)
+        }
+        (Some(operation), _, None) => format!("{service}: {operation}"),
+        (None, Some(edge), _) => format!("{} -> {}", edge.caller, edge.callee),
+        (None, None, _) => service.to_owned(),
+    }
+}
+
+fn decomposition(out: &mut Out, analysis: &Analysis) {
+    const NAME: usize = 53;
+    const CAUSE: usize = 14;
+    const VALUE: usize = 9;
+    const BAR: usize = 12;
+    let decomposition = &analysis.decomposition;
+    out.heading("Where the change of the mean latency went (ms a request)");
+    let largest = decomposition.rows.first().map_or(0.0, |row| row.contribution_ms.abs());
+    let mut line = |name: &str, cause: &str, value: f64, with_bar: bool| {
+        let share = if decomposition.change_ms == 0.0 { 0.0 } else { value / decomposition.change_ms };
+        let bar = if with_bar && largest > 0.0 { bar(value.abs() / largest, BAR) } else { String::new() };
+        out.line(&format!(
+            "  {} {} {} {} {bar}",
+            left(name, NAME),
+            left(cause, CAUSE),
+            right(&signed(value), VALUE),
+            paint(DIM, &right(&format!("{:.0} %", share * 100.0), 6)),
+        ));
+    };
+    let shown = decomposition.rows.len().min(N_ROWS);
+    for row in &decomposition.rows[..shown] {
+        line(&row_name(row), cause(row), row.contribution_ms, true);
+    }
+    let rest = &decomposition.rows[shown..];
+    if !rest.is_empty() {
+        let sum: f64 = rest.iter().map(|row| row.contribution_ms).sum();
+        line(&format!("{} smaller rows", count(rest.len() as u64)), "", sum, true);
+    }
+    line("change of the mean", "", decomposition.change_ms, false);
+}
+
+fn suspects(out: &mut Out, analysis: &Analysis) {
+    let shown: Vec<&RankedService> = match analysis.verdict {
+        Verdict::Regression => {
+            analysis.services.iter().filter(|service| service.is_significant).take(N_SERVICES).collect()
+        }
+        Verdict::Inconclusive => analysis.services.iter().take(N_SUSPECTS).collect(),
+        _ => return,
+    };
+    if shown.is_empty() {
+        return;
+    }
+    out.heading(if analysis.verdict == Verdict::Regression {
+        "Suspects"
+    } else {
+        "Candidates, none certain enough to accuse"
+    });
+    for service in shown {
+        let contribution = &service.contribution;
+        let mut facts = vec![format!(
+            "{} ms a request ({} to {})",
+            signed(contribution.ms),
+            signed(contribution.interval_ms[0]),
+            signed(contribution.interval_ms[1])
+        )];
+        if contribution.error_ratio.abs() >= 0.000_5 {
+            facts.push(format!("{:+.1} points of errors", contribution.error_ratio * 100.0));
+        }
+        facts.push(format!("first in {} of resamples", percent(service.stability)));
+        let facts = facts.join(", ");
+        let rank = format!("{:>2}. ", service.rank);
+        let inferred = if service.is_inferred { " (no spans of its own)" } else { "" };
+        let kind = format!("{inferred}  {}", service.kind);
+        let name = fit(&service.service, WIDTH.saturating_sub(width(&kind) + rank.len()));
+        out.line(&format!("{rank}{}{kind}", paint(BOLD, &name)));
+        out.labelled(4, "adds", &facts);
+        let own = analysis.suspects.iter().filter(|suspect| suspect.service == service.service);
+        for suspect in own.take(N_SUSPECTS) {
+            evidence(out, suspect);
+        }
+    }
+    let rest = analysis.services.iter().filter(|service| service.is_significant).count().saturating_sub(N_SERVICES);
+    if rest > 0 && analysis.verdict == Verdict::Regression {
+        out.line(&format!("    and {} more in `--format json`", counted(rest as u64, "service")));
+    }
+}
+
+fn evidence(out: &mut Out, suspect: &Suspect) {
+    out.labelled(4, "because", &escape(&suspect.reason));
+    if let Some(path) = suspect.paths.first() {
+        out.labelled(4, "path", &hops(path));
+        if let (Some(entry), true) = (path.hops.first(), path.contribution_ms_per_entry_request.abs() >= 0.01) {
+            let hurts = format!(
+                "{}: {} by {} ms a request",
+                entry.service,
+                entry.operation,
+                signed(path.contribution_ms_per_entry_request)
+            );
+            out.labelled(4, "hurts", &escape(&hurts));
+        }
+    }
+    for (index, exemplar) in suspect.exemplars.iter().enumerate() {
+        let label = if index == 0 { "traces" } else { "" };
+        let id = paint(CODE, &fit(&exemplar.trace_id, 40));
+        out.line(&format!(
+            "    {}{id}  {} ms, {} of it here",
+            paint(DIM, &left(label, 9)),
+            ms(exemplar.duration_ms),
+            ms(exemplar.suspect_ms)
+        ));
+    }
+    if let Some(trace) = suspect.baseline_trace_ids.first() {
+        out.line(&format!("    {}{}  from the baseline", paint(DIM, &left("beside", 9)), paint(CODE, &fit(trace, 40))));
+    }
+}
+
+/// Services on the way, with the entry's and the last one's operation; the middle of a long way is left out.
+fn hops(path: &PropagationPath) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for (index, hop) in path.hops.iter().enumerate() {
+        let is_end = index == 0 || index + 1 == path.hops.len();
+        let same = index > 0 && path.hops[index - 1].service == hop.service;
+        if is_end {
+            names.push(format!("{}: {}", hop.service, hop.operation));
+        } else if !same {
+            names.push(hop.service.clone());
+        }
+    }
+    if names.len() > 8 {
+        let skipped = names.len() - 6;
+        names.splice(3..3 + skipped, [format!("({skipped} more)")]);
+    }
+    escape(&names.join(" > ")).into_owned()
+}
+
+fn entries(out: &mut Out, analysis: &Analysis) {
+    if analysis.entries.is_empty() {
+        return;
+    }
+    out.heading("Entry operations");
+    out.line(&paint(
+        DIM,
+        &format!(
+            "  {} {} {} {} {}",
+            left("", 46),
+            right("requests", 15),
+            right("mean ms", 17),
+            right("p95 ms", 17),
+            ""
+        ),
+    ));
+    let arrow = |pair: Pair, show: fn(f64) -> String| format!("{} -> {}", show(pair.baseline), show(pair.regression));
+    for entry in analysis.entries.iter().take(N_ENTRIES) {
+        out.line(&format!(
+            "  {} {} {} {}",
+            left(&format!("{}: {}", entry.service, entry.operation), 44),
+            right(&arrow(entry.n_requests, |n| format!("{n:.0}")), 17),
+            right(&arrow(entry.mean_ms, ms), 17),
+            right(&arrow(entry.p95_ms, ms), 17),
+        ));
+    }
+    if analysis.entries.len() > N_ENTRIES {
+        out.line(&format!("  and {} more", count((analysis.entries.len() - N_ENTRIES) as u64)));
+    }
+}
+
+fn errors(out: &mut Out, analysis: &Analysis) {
+    let moved: Vec<_> = analysis.errors.originates.iter().filter(|part| part.change.abs() >= 0.001).take(5).collect();
+    if moved.is_empty() {
+        return;
+    }
+    out.heading("Where failing requests began to fail (share of requests)");
+    for part in moved {
+        out.line(&format!(
+            "  {} {}",
+            left(&format!("{}: {}", part.service, part.operation), 60),
+            right(&format!("{} -> {}", percent(part.per_request.baseline), percent(part.per_request.regression)), 24)
+        ));
+    }
+}
+
+fn structure(out: &mut Out, analysis: &Analysis) {
+    const SHOWN: usize = 8;
+    let changed: Vec<(&str, &EdgeRow)> = analysis
+        .graph
+        .service_edges
+        .iter()
+        .filter_map(|edge| match edge.change.status()? {
+            Status::New => Some(("new", edge)),
+            Status::Gone => Some(("gone", edge)),
+            Status::Both => None,
+        })
+        .collect();
+    if changed.is_empty() {
+        return;
+    }
+    out.heading("New and gone calls between services");
+    for (status, edge) in changed.iter().take(SHOWN) {
+        let calls = edge.change.figures().map(|calls| calls.n_calls).sum();
+        out.line(&format!(
+            "  {} {} {}",
+            left(status, 5),
+            left(&format!("{} -> {}", edge.caller, edge.callee), 70),
+            right(&counted(calls, "call"), 14)
+        ));
+    }
+    if changed.len() > SHOWN {
+        out.line(&format!("  and {} more", changed.len() - SHOWN));
+    }
+}
+
+fn quality(out: &mut Out, analysis: &Analysis) {
+    let diagnostics = &analysis.diagnostics;
+    out.heading("Data");
+    let mut sum = format!(
+        "{} read = {} analysed + {} set aside",
+        counted(diagnostics.n_spans_read, "span"),
+        count(diagnostics.n_spans_analysed),
+        count(diagnostics.set_aside.total())
+    );
+    let reasons: Vec<String> = diagnostics
+        .set_aside
+        .0
+        .iter()
+        .map(|(reason, n_spans)| format!("{} {}", count(*n_spans), reason.describe()))
+        .collect();
+    if !reasons.is_empty() {
+        sum = format!("{sum} ({})", reasons.join(", "));
+    }
+    let mut lines = vec![sum];
+    if diagnostics.n_skipped_records > 0 {
+        lines.push(format!("{} could not be read", counted(diagnostics.n_skipped_records, "record")));
+    }
+    lines.extend(analysis.windows.warnings.iter().cloned());
+    lines.extend(diagnostics.warnings.iter().cloned());
+    for line in lines {
+        for (index, line) in wrap(&escape(&line), WIDTH - 4).iter().enumerate() {
+            out.line(&format!("  {} {}", if index == 0 { "-" } else { " " }, fit(line, WIDTH - 4)));
+        }
+    }
+    out.line(&paint(
+        DIM,
+        &format!(
+            "  The rows above leave {:.1e} ms of the change unexplained.",
+            analysis.decomposition.residual_ms.abs()
+        ),
+    ));
+}

@@ -1,0 +1,22 @@
+//! Results as text for people and as JSON for programs.
+//!
+//! A report reads only the document it shows and writes only to memory; [`crate::cli`] puts it on a terminal or into a
+//! file. Terminal text is at most [`WIDTH`] columns wide, styled with ANSI sequences that the command line strips where
+//! they are not wanted, and says the same without them. Names from the data pass through [`text::escape`].
+
+pub mod analysis;
+pub mod graph;
+pub mod inspect;
+pub mod text;
+pub mod trace;
+
+/// Columns of terminal reports: fits two side by side on a wide screen, a ticket and an e-mail.
+pub const WIDTH: usize = 100;
+
+/// A result as indented JSON with the keys in the order of its type, and a final line break.
+pub fn json(document: &impl serde::Serialize) -> String {
+    // Our documents have string keys and no failing `Serialize`, the only ways this can fail.
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,252 @@
+//! The terminal form of [`TraceDocument`].
+
+use super::WIDTH;
+use super::text::{ALERT, BOLD, CAUTION, DIM, bar, count, counted, fit, left, paint, percent, right, wrap};
+use crate::blame::BlameKind;
+use crate::time::{format_ns, format_rfc3339};
+use crate::trace::{RequestKind, Segment, TraceDocument, TraceSpan};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Spans shown before the rest is counted: a few screenfuls.
+const MAX_SPANS: usize = 200;
+/// Lines of blame before the rest is added up.
+const MAX_BLAMED: usize = 15;
+/// Levels of the tree drawn by indentation; deeper ones are numbered.
+const MAX_INDENT: u32 = 9;
+
+const CAPTION: usize = 12;
+const NAME: usize = 42;
+const MARK: usize = 6;
+const TIME: usize = 11;
+const BAR: usize = WIDTH - NAME - MARK - 2 * TIME - 2;
+
+/// Renders the trace in at most [`WIDTH`] columns: facts, the tree on one time scale, and who is to blame.
+#[must_use]
+pub fn render(document: &TraceDocument) -> String {
+    let mut text = facts(document);
+    text += &tree(document);
+    text += &blame(document);
+    text
+}
+
+fn facts(document: &TraceDocument) -> String {
+    let mut text = String::new();
+    let mut row = |caption: &str, value: &str| {
+        _ = writeln!(text, "{}{}", paint(BOLD, &left(caption, CAPTION)), fit(value, WIDTH - CAPTION));
+    };
+    row("trace", &document.trace_id);
+    row("start", &format_rfc3339(document.start_unix_ns));
+    row("duration", &format_ns(document.duration_ns));
+    let mut services: Vec<&str> = document.spans.iter().map(|span| span.service.as_str()).collect();
+    services.sort_unstable();
+    services.dedup();
+    let n_services = counted(services.len() as u64, "service");
+    row("spans", &format!("{} of {n_services}", count(document.n_spans)));
+    let of = |kind| document.requests.iter().filter(|request| request.kind == kind).count() as u64;
+    let [n_roots, n_fragments, n_detached] =
+        [RequestKind::Request, RequestKind::Fragment, RequestKind::Detached].map(of);
+    if document.requests.len() > 1 || n_roots == 0 {
+        let pieces = format!("{}, {}", counted(n_roots, "root"), counted(n_fragments, "fragment"));
+        row("pieces", &format!("{pieces} whose parent is missing, {} that nobody waits for", count(n_detached)));
+    }
+    text
+}
+
+fn tree(document: &TraceDocument) -> String {
+    let scale = Scale::of(&document.spans);
+    let shown = shown(&document.spans);
+    let mut segments = BTreeMap::<[&str; 3], Vec<&Segment>>::new();
+    for &index in &shown {
+        segments.insert(key(&document.spans[index]), Vec::new());
+    }
+    for segment in document.requests.iter().flat_map(|request| &request.segments) {
+        if let Some(own) =
+            segments.get_mut(&[&segment.span_id, &segment.service, &segment.operation].map(String::as_str))
+        {
+            own.push(segment);
+        }
+    }
+
+    let heading =
+        format!("{}{}{}", left("service: operation", NAME + MARK), right("duration", TIME), right("self", TIME));
+    let length = right(&format_ns(scale.length_ns), BAR - 1);
+    let mut text = format!("\n{}  {}\n", paint(BOLD, &heading), paint(DIM, &format!("0{length}")));
+    for &index in &shown {
+        let span = &document.spans[index];
+        let own = segments.get(&key(span)).map_or(&[][..], Vec::as_slice);
+        text += &line(span, &scale.draw(span, own));
+        text += &notes(span);
+    }
+    if let Some(n_more @ 1..) = document.spans.len().checked_sub(shown.len()) {
+        _ = writeln!(
+            text,
+            "and {} with less time of their own; `--format json` has all",
+            counted(n_more as u64, "span")
+        );
+    }
+    text
+}
+
+fn key(span: &TraceSpan) -> [&str; 3] {
+    [&span.span_id, &span.service, &span.operation].map(String::as_str)
+}
+
+fn indent(span: &TraceSpan) -> String {
+    let blanks = "  ".repeat(span.depth.min(MAX_INDENT) as usize);
+    if span.depth > MAX_INDENT { format!("{blanks}…{} ", span.depth) } else { blanks }
+}
+
+fn line(span: &TraceSpan, drawing: &str) -> String {
+    let name = format!("{}{}: {}", indent(span), span.service, span.operation);
+    let mark = if span.is_error { paint(ALERT.bold(), &left(" ERROR", MARK)) } else { left("", MARK) };
+    let own = if span.self_ns == 0 { "-".to_owned() } else { format_ns(span.self_ns) };
+    let times = format!("{}{}", right(&format_ns(span.duration_ns), TIME), right(&own, TIME));
+    let text = format!("{}{mark}{times}  {drawing}", left(&name, NAME));
+    format!("{}\n", text.trim_end())
+}
+
+/// What is unusual about a span, below it.
+fn notes(span: &TraceSpan) -> String {
+    let mut notes = Vec::new();
+    if span.is_orphan {
+        match &span.parent_span_id {
+            Some(parent) => notes.push(format!("its parent {parent} is missing")),
+            None => notes.push("its parent is missing".to_owned()),
+        }
+    }
+    if span.is_detached {
+        notes.push("nobody waits for it".to_owned());
+    }
+    if span.is_retry {
+        notes.push("repeats a failed call".to_owned());
+    }
+    if span.clock_shift_ns != 0 {
+        let direction = if span.clock_shift_ns > 0 { "later" } else { "earlier" };
+        let shift = format_ns(span.clock_shift_ns.saturating_abs());
+        notes.push(format!("moved {shift} {direction}, for its host's clock disagrees"));
+    }
+    if notes.is_empty() {
+        return String::new();
+    }
+    let indent = format!("{}  ", indent(span));
+    let lines = wrap(&notes.join("; "), WIDTH - indent.len());
+    lines.iter().map(|line| format!("{indent}{}\n", paint(CAUTION, &fit(line, WIDTH - indent.len())))).collect()
+}
+
+/// Indices of the spans to show: all if they are few, else those with the most time of their own and what is above them.
+fn shown(spans: &[TraceSpan]) -> Vec<usize> {
+    if spans.len() <= MAX_SPANS {
+        return (0..spans.len()).collect();
+    }
+    // In tree order the parent is the latest span before that is one level up.
+    let mut parent = Vec::with_capacity(spans.len());
+    let mut path: Vec<usize> = Vec::new();
+    for (index, span) in spans.iter().enumerate() {
+        path.truncate(span.depth as usize);
+        parent.push(path.last().copied());
+        path.push(index);
+    }
+    let mut is_shown = vec![false; spans.len()];
+    let mut n_shown = 0;
+    let mut by_self: Vec<usize> = (0..spans.len()).collect();
+    by_self.sort_by_key(|&index| Reverse(spans[index].self_ns));
+    // The second pass fills up with what is left, from the top of the tree.
+    for index in by_self.into_iter().chain(0..spans.len()) {
+        let above = |&index: &usize| parent[index];
+        let missing: Vec<usize> = std::iter::successors(Some(index), above)
+            .take_while(|&index| !is_shown[index])
+            .take(MAX_SPANS + 1)
+            .collect();
+        if n_shown + missing.len() <= MAX_SPANS {
+            n_shown += missing.len();
+            for index in missing {
+                is_shown[index] = true;
+            }
+        }
+        if n_shown == MAX_SPANS {
+            break;
+        }
+    }
+    (0..spans.len()).filter(|&index| is_shown[index]).collect()
+}
+
+/// The time that all spans together cover.
+struct Scale {
+    start_ns: i64,
+    length_ns: i64,
+}
+
+impl Scale {
+    fn of(spans: &[TraceSpan]) -> Self {
+        let start_ns = spans.iter().map(|span| span.start_unix_ns).min().unwrap_or(0);
+        let ends = spans.iter().map(|span| span.start_unix_ns.saturating_add(span.duration_ns));
+        Self { start_ns, length_ns: ends.max().unwrap_or(0).saturating_sub(start_ns) }
+    }
+
+    /// Columns that a stretch of time touches; at least one.
+    fn columns(&self, start_ns: i64, end_ns: i64) -> std::ops::RangeInclusive<usize> {
+        let length = i128::from(self.length_ns.max(1));
+        let column = |moment: i128| {
+            usize::try_from((moment - i128::from(self.start_ns)) * BAR as i128 / length).unwrap_or(0).min(BAR - 1)
+        };
+        let (start, end) = (i128::from(start_ns), i128::from(end_ns));
+        column(start)..=column((end - 1).max(start))
+    }
+
+    /// Where the span lies, and in it what is blamed on it (`█`), on its call or on waiting to try again (`▒`).
+    fn draw(&self, span: &TraceSpan, segments: &[&Segment]) -> String {
+        let mut cells = [' '; BAR];
+        let end_ns = span.start_unix_ns.saturating_add(span.duration_ns);
+        for column in self.columns(span.start_unix_ns, end_ns) {
+            cells[column] = '─';
+        }
+        for segment in segments {
+            let cell = if segment.kind == BlameKind::Own { '█' } else { '▒' };
+            for column in self.columns(segment.start_unix_ns, segment.end_unix_ns) {
+                cells[column] = cell;
+            }
+        }
+        cells.iter().collect()
+    }
+}
+
+/// The main request's segments added up by operation, the most first.
+fn blame(document: &TraceDocument) -> String {
+    let mut sums = BTreeMap::<(&str, &str, BlameKind), i64>::new();
+    for segment in &document.segments {
+        let key = (segment.service.as_str(), segment.operation.as_str(), segment.kind);
+        *sums.entry(key).or_default() += segment.end_unix_ns - segment.start_unix_ns;
+    }
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by_key(|&(_, sum_ns)| Reverse(sum_ns));
+    let share = |sum_ns: i64| sum_ns as f64 / document.duration_ns as f64;
+    let line = |name: &str, sum_ns: i64| {
+        let text = format!(
+            "{}{}{}  {}",
+            left(name, NAME + MARK),
+            right(&format_ns(sum_ns), TIME),
+            right(&percent(share(sum_ns)), TIME),
+            bar(share(sum_ns), BAR)
+        );
+        format!("{}\n", text.trim_end())
+    };
+    let heading = left("where the time went", NAME + MARK);
+    let mut text = format!("\n{}\n", paint(BOLD, &format!("{heading}{}{}", right("time", TIME), right("share", TIME))));
+    for &((service, operation, kind), sum_ns) in sums.iter().take(MAX_BLAMED) {
+        let what = match kind {
+            BlameKind::Own => "",
+            BlameKind::Gap => " (on the way)",
+            BlameKind::Peer => " (the callee left no span)",
+            BlameKind::Backoff => " (before trying again)",
+        };
+        text += &line(&format!("{}{what}", fit(&format!("{service}: {operation}"), NAME + MARK - what.len())), sum_ns);
+    }
+    if let Some(n_more @ 1..) = sums.len().checked_sub(MAX_BLAMED) {
+        let rest_ns = sums[MAX_BLAMED..].iter().map(|&(_, sum_ns)| sum_ns).sum();
+        text += &line(&format!("and {} more", count(n_more as u64)), rest_ns);
+    }
+    text += &paint(DIM, &line("all", document.duration_ns));
+    text
+}

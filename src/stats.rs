@@ -1,0 +1,160 @@
+//! Statistics of change: quantiles, resampling weights, significance.
+
+use statrs::distribution::{ContinuousCDF, Normal};
+
+/// Quantile `q` of sorted values by linear interpolation (type 7, the default of numpy and R); `None` if there are none.
+#[must_use]
+pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let position = q.clamp(0.0, 1.0) * last as f64;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a position in a slice is small and not negative"
+    )]
+    let below = position.floor() as usize;
+    let above = (below + 1).min(last);
+    Some(sorted[below] + (position - below as f64) * (sorted[above] - sorted[below]))
+}
+
+/// Quantile `q` of sorted values that stand for several each; `cumulative[i]` is how many the first `i + 1` stand for.
+///
+/// Where each stands for one, this is [`quantile`]; where each stands for a whole number, it is [`quantile`] of the values
+/// repeated so often. `None` if there are no values.
+#[must_use]
+pub fn weighted_quantile(sorted: &[f64], cumulative: &[f64], q: f64) -> Option<f64> {
+    let last = sorted.len().min(cumulative.len()).checked_sub(1)?;
+    let position = q.clamp(0.0, 1.0) * (cumulative[last] - 1.0).max(0.0);
+    let at = |position: f64| sorted[cumulative.partition_point(|&count| count <= position).min(last)];
+    let below = at(position.floor());
+    Some(below + position.fract() * (at(position.floor() + 1.0) - below))
+}
+
+/// Two-sided p-value of a standard normal `z`; 1 for NaN. Exact in the far tail, where `1 - cdf` would be 0.
+#[must_use]
+pub fn two_sided_p(z: f64) -> f64 {
+    if z.is_nan() {
+        return 1.0;
+    }
+    (2.0 * Normal::standard().sf(z.abs())).min(1.0)
+}
+
+/// Benjamini-Hochberg adjusted p-values, in the order given: the false discovery rate at which each would be reported.
+///
+/// Benjamini & Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
+#[must_use]
+pub fn false_discovery_rates(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&left, &right| p[right].total_cmp(&p[left]).then(left.cmp(&right)));
+    let mut q = vec![1.0; p.len()];
+    let mut least = 1.0_f64;
+    for (step, &index) in order.iter().enumerate() {
+        let rank = (p.len() - step) as f64;
+        least = least.min(p[index] * p.len() as f64 / rank);
+        q[index] = least;
+    }
+    q
+}
+
+/// Sample standard deviation; 0 for fewer than two values.
+#[must_use]
+pub fn standard_deviation(values: &[f64]) -> f64 {
+    if values.len() < 2 {
+        return 0.0;
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (squares / (values.len() - 1) as f64).sqrt()
+}
+
+/// How often block `block` counts in bootstrap replicate `replicate`: Poisson with mean 1, the same on every run.
+///
+/// Poisson weights resample independent units without fixing their number (Chamandy et al., "Estimating uncertainty
+/// for massive data streams", 2012). `stream` separates independent uses, such as the two windows.
+#[must_use]
+pub fn poisson_weight(stream: u64, replicate: u64, block: u64) -> f64 {
+    /// Cumulative probabilities of 0 to 8 events with mean 1; beyond lie 1.1e-6.
+    const CUMULATIVE: [f64; 9] = [
+        0.367_879_441_171_442_33,
+        0.735_758_882_342_884_7,
+        0.919_698_602_928_605_8,
+        0.981_011_843_123_846_2,
+        0.996_340_153_172_656_3,
+        0.999_405_815_182_418_3,
+        0.999_916_758_850_711_9,
+        0.999_989_750_803_325_3,
+        0.999_998_874_797_402_,
+    ];
+    let key = mix(mix(mix(stream ^ 0x9e37_79b9_7f4a_7c15).wrapping_add(replicate)).wrapping_add(block));
+    // 53 random bits as a number in [0, 1).
+    let uniform = (key >> 11) as f64 / (1_u64 << 53) as f64;
+    CUMULATIVE.iter().take_while(|&&bound| uniform >= bound).count() as f64
+}
+
+/// The finaliser of splitmix64 (Steele, Lea & Flood, OOPSLA 2014): a bijection whose output bits all depend on all input bits.
+fn mix(mut key: u64) -> u64 {
+    key = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    key = (key ^ (key >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    key = (key ^ (key >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    key ^ (key >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{false_discovery_rates, poisson_weight, quantile, two_sided_p, weighted_quantile};
+
+    fn assert_close(actual: f64, expected: f64) {
+        assert!((actual - expected).abs() <= 1e-12 * expected.abs().max(1e-300), "{actual} is not {expected}");
+    }
+
+    #[test]
+    fn quantiles_agree_with_numpy() {
+        // np.quantile([1, 2, 4, 8], [0, .25, .5, .95, 1])
+        for (q, expected) in [(0.0, 1.0), (0.25, 1.75), (0.5, 3.0), (0.95, 7.4), (1.0, 8.0)] {
+            assert_close(quantile(&[1.0, 2.0, 4.0, 8.0], q).unwrap_or(f64::NAN), expected);
+        }
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn a_weighted_quantile_is_that_of_the_values_repeated() {
+        let repeated = [1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 8.0];
+        for q in [0.0, 0.1, 0.25, 0.5, 0.77, 0.95, 1.0] {
+            let expected = quantile(&repeated, q).unwrap_or(f64::NAN);
+            let actual = weighted_quantile(&[1.0, 2.0, 4.0, 8.0], &[1.0, 4.0, 6.0, 7.0], q).unwrap_or(f64::NAN);
+            assert_close(actual, expected);
+        }
+        assert_eq!(weighted_quantile(&[], &[], 0.5), None);
+        assert_eq!(weighted_quantile(&[3.0], &[2.5], 0.95), Some(3.0));
+    }
+
+    #[test]
+    fn p_values_agree_with_scipy_far_into_the_tail() {
+        // 2 * scipy.stats.norm.sf([1.96, 9, 20])
+        for (z, expected) in
+            [(1.96, 0.049_995_790_296_440_87), (9.0, 2.257_176_811_907_681_6e-19), (20.0, 5.507_248_237_212_467e-89)]
+        {
+            assert!((two_sided_p(z) / expected - 1.0).abs() < 1e-9, "{} is not {expected}", two_sided_p(z));
+        }
+        assert_close(two_sided_p(f64::NAN), 1.0);
+        assert_close(two_sided_p(-1.96), two_sided_p(1.96));
+    }
+
+    #[test]
+    fn false_discovery_rates_agree_with_scipy() {
+        // scipy.stats.false_discovery_control([.01, .04, .03, .5])
+        let q = false_discovery_rates(&[0.01, 0.04, 0.03, 0.5]);
+        for (actual, expected) in q.iter().zip([0.04, 0.053_333_333_333_333_33, 0.053_333_333_333_333_33, 0.5]) {
+            assert_close(*actual, expected);
+        }
+    }
+
+    #[test]
+    fn poisson_weights_have_mean_and_variance_one() {
+        let weights: Vec<f64> = (0..200_000).map(|block| poisson_weight(1, block % 200, block / 200)).collect();
+        let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+        let variance = weights.iter().map(|weight| (weight - mean).powi(2)).sum::<f64>() / weights.len() as f64;
+        assert!((mean - 1.0).abs() < 0.01, "mean {mean}");
+        assert!((variance - 1.0).abs() < 0.02, "variance {variance}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Two stretches of time in, checked: the baseline, when all was well, and the regression, which is to be explained.
+//!
+//! A trace belongs to the window in which its root starts, so no trace is cut in two. Windows are half-open: a trace
+//! that starts where the regression starts is not in a baseline that ends there. [`split`] takes the user's word, or
+//! the data's with [`candidates`] if the user gives none; [`split_data_sets`] is for two sets of data, where the set
+//! decides and not the time.
+//!
+//! ```text
+//! data        |--------------------------------------|
+//! baseline         [-----------)                            --baseline   A..B
+//! regression                         [---------)            --regression C..D
+//!                                    [---------------)      ... C..   an empty bound is the data's own
+//!             [----------------------)                      ... and no --baseline: all before the regression
+//! ```
+
+mod change_point;
+mod given;
+
+pub use change_point::{AutomaticRule, MIN_SHARE, candidates};
+pub use given::{split, split_data_sets};
+
+pub use crate::time::TimeRange as Window;
+use serde::{Deserialize, Serialize};
+
+/// Fewest traces in a window that let a median and an error share be told from noise: by the normal approximation the
+/// 95 % interval of the median of 30 spans the 32nd to the 68th percentile, about the middle third; of fewer, more.
+pub const MIN_TRACES: u64 = 30;
+
+/// What a window needs to know of a trace: its root, or its earliest span if the root is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Start, nanoseconds since the Unix epoch.
+    pub start_unix_ns: i64,
+    /// Duration, nanoseconds.
+    pub duration_ns: i64,
+    /// Whether it failed.
+    pub is_error: bool,
+}
+
+/// Windows as the user writes them, in the words of [`crate::time::parse_window`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `--baseline START..END`.
+    pub baseline: Option<String>,
+    /// `--regression START..END`.
+    pub regression: Option<String>,
+}
+
+/// One set of data to choose windows in.
+#[derive(Clone, Copy, Debug)]
+pub struct Data<'a> {
+    /// From the first span's start to the last span's end; clock times and offsets refer to it.
+    pub range: Window,
+    /// A root a trace, in any order.
+    pub roots: &'a [Root],
+}
+
+/// The two windows and how they came about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Windows {
+    /// When all was well.
+    pub baseline: Window,
+    /// What is to be explained.
+    pub regression: Window,
+    /// Traces whose root starts in the baseline.
+    pub n_baseline_traces: u64,
+    /// Traces whose root starts in the regression.
+    pub n_regression_traces: u64,
+    /// Who chose them.
+    pub choice: WindowChoice,
+    /// What makes them doubtful.
+    pub warnings: Vec<WindowWarning>,
+}
+
+/// Who chose the windows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum WindowChoice {
+    /// The user gave both.
+    Given,
+    /// The user gave the baseline; the regression is the data after it.
+    BaselineGiven,
+    /// The user gave the regression; the baseline is the data before it.
+    RegressionGiven,
+    /// Nobody: the data were split.
+    Automatic(AutomaticRule),
+    /// The user gave a data set for each.
+    DataSets,
+}
+
+impl WindowChoice {
+    /// The choice in a sentence without its full stop.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Given => "both windows are as given".to_owned(),
+            Self::BaselineGiven => "the baseline is as given, the regression is the data after it".to_owned(),
+            Self::RegressionGiven => "the regression is as given, the baseline is the data before it".to_owned(),
+            Self::DataSets => "each window is a data set of its own".to_owned(),
+            Self::Automatic(rule) => format!("no window was given: {}", rule.describe()),
+        }
+    }
+}
+
+/// Baseline or regression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowName {
+    /// When all was well.
+    Baseline,
+    /// What is to be explained.
+    Regression,
+}
+
+impl WindowName {
+    /// `baseline` or `regression`, as in the flags.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Regression => "regression",
+        }
+    }
+}
+
+/// What makes a pair of windows doubtful but not unusable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "warning", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WindowWarning {
+    /// Fewer than [`MIN_TRACES`] traces.
+    FewTraces {
+        /// The window.
+        window: WindowName,
+        /// Traces in it.
+        n_traces: u64,
+    },
+    /// No change stands out, so the windows are halves and may hold the same behaviour.
+    NoChangeFound,
+    /// The regression is over before the baseline begins.
+    RegressionFirst,
+}
+
+impl WindowWarning {
+    /// The warning in a sentence without its full stop.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::FewTraces { window, n_traces } => {
+                let s = if *n_traces == 1 { "" } else { "s" };
+                let name = window.as_str();
+                format!("the {name} window holds only {n_traces} trace{s}; below {MIN_TRACES} chance weighs heavily")
+            }
+            Self::NoChangeFound => {
+                "no change for the worse in latency or errors stands out, so the data were cut in halves; \
+                 give `--baseline` and `--regression` if you know when it began"
+                    .to_owned()
+            }
+            Self::RegressionFirst => "the regression window ends before the baseline begins".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,696 @@
+//! The program as its users meet it: exit status, standard output and standard error together.
+
+use std::process::{Command, Stdio};
+
+/// Runs `suspect` in an empty folder and shows how it ended and what it said.
+struct Program {
+    folder: tempfile::TempDir,
+}
+
+impl Program {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_suspect"));
+        command.args(arguments).current_dir(&self.folder).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("the program starts");
+        let status = output.status.code().map_or("killed".to_owned(), |code| code.to_string());
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        // clap indents the empty lines of its help; blanks that nobody sees are not worth a snapshot's trouble.
+        let stdout: Vec<&str> = stdout.split('\n').map(str::trim_end).collect();
+        format!("status {status}\n--- stdout ---\n{}--- stderr ---\n{stderr}", stdout.join("\n"))
+    }
+}
+
+fn run(arguments: &[&str]) -> String {
+    Program::new().run(arguments)
+}
+
+#[test]
+fn without_arguments_the_short_help_is_shown() {
+    insta::assert_snapshot!(run(&[]), @r#"
+    status 2
+    --- stdout ---
+    --- stderr ---
+    Finds the root cause of latency and error regressions in exported tracing spans
+
+    Usage: suspect [OPTIONS] <COMMAND>
+
+    Commands:
+      analyze      Finds what got slower or began to fail, and ranks the operations that caused it
+      inspect      Shows what the input holds and which windows are worth trying
+      convert      Writes spans of any format into one Parquet file
+      trace        Shows one trace as a waterfall with its critical path
+      graph        Shows which service calls which, how often, how fast and with how many failures
+      completions  Prints a completion script for a shell
+      man          Prints the manual page of `suspect` or of one command
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Everywhere:
+          --threads <N>   Use at most N threads; the result is the same with any number [default: all
+                          cores]
+          --color <WHEN>  When to use colour; `auto` obeys `NO_COLOR` [default: auto] [possible values:
+                          auto, always, never]
+      -q, --quiet         Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect inspect traces/                              what is there, and windows worth trying
+      suspect analyze traces/                              find when it began and what caused it
+      suspect analyze traces/ --regression 14:05..14:20    explain these minutes by those before
+      suspect analyze new.json --baseline-data old.json    compare two sets of data
+      suspect convert traces/ -o spans.parquet             one file, fast to read again
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    "#);
+}
+
+#[test]
+fn help_tells_what_the_program_is_for_and_how_to_begin() {
+    insta::assert_snapshot!(run(&["--help"]), @r#"
+    status 0
+    --- stdout ---
+    Finds the root cause of latency and error regressions in exported tracing spans.
+
+    Reads spans as OpenTelemetry, Jaeger, Zipkin, Tempo and others export them, compares a time when all
+    was well with a time when it was not, and ranks the operations that brought the change, with the
+    evidence for each.
+
+    Usage: suspect [OPTIONS] <COMMAND>
+
+    Commands:
+      analyze      Finds what got slower or began to fail, and ranks the operations that caused it
+      inspect      Shows what the input holds and which windows are worth trying
+      convert      Writes spans of any format into one Parquet file
+      trace        Shows one trace as a waterfall with its critical path
+      graph        Shows which service calls which, how often, how fast and with how many failures
+      completions  Prints a completion script for a shell
+      man          Prints the manual page of `suspect` or of one command
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Everywhere:
+          --threads <N>
+              Use at most N threads; the result is the same with any number [default: all cores]
+
+          --color <WHEN>
+              When to use colour; `auto` obeys `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal
+              - always: Even in files and pipes
+              - never:  Not at all
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect inspect traces/                              what is there, and windows worth trying
+      suspect analyze traces/                              find when it began and what caused it
+      suspect analyze traces/ --regression 14:05..14:20    explain these minutes by those before
+      suspect analyze new.json --baseline-data old.json    compare two sets of data
+      suspect convert traces/ -o spans.parquet             one file, fast to read again
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn help_of_analyze_explains_windows() {
+    insta::assert_snapshot!(run(&["analyze", "--help"]), @r#"
+    status 0
+    --- stdout ---
+    Finds what got slower or began to fail, and ranks the operations that caused it.
+
+    Compares two stretches of time, or two sets of data. With only one window given, the other is the
+    data before or after it; with none, the data are split where root spans become slower or fail more
+    often, and the report says so.
+
+    Usage: suspect analyze [OPTIONS] <PATH>...
+
+    Arguments:
+      <PATH>...
+              Files, folders (read to the bottom), quoted globs, or `-` for standard input
+
+              The format of each file is recognised by its content, gzip and zstd are seen through. Use
+              `--` before a path that begins with a dash.
+
+    Options:
+          --columns <FIELD=COLUMN[:UNIT],...>
+              Columns of a table (CSV, Parquet, Arrow) that hold span fields, if they are not recognised
+
+              Such as `trace_id=tid,start=ts:ms,duration=took:us`. Times and durations take a unit: s,
+              ms, us or ns.
+
+          --format <FORMAT>
+              Text for people or JSON for programs
+
+              Possible values:
+              - terminal: Text of at most 100 columns
+              - json:     One JSON document with a `schema_version`
+
+              [default: terminal]
+
+      -o, --output <FILE>
+              Write to FILE, whole or not at all, instead of to standard output
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Windows:
+          --baseline <START..END>
+              When all was well [default: the data before the regression]
+
+          --regression <START..END>
+              What is to be explained [default: the data after the baseline]
+
+          --baseline-data <PATH>...
+              Data from when all was well, to compare the positional paths with
+
+              Takes all paths up to the next option or `--`, so give the positional paths first or after
+              `--`.
+
+    Everywhere:
+          --threads <N>
+              Use at most N threads; the result is the same with any number [default: all cores]
+
+          --color <WHEN>
+              When to use colour; `auto` obeys `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal
+              - always: Even in files and pipes
+              - never:  Not at all
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect analyze traces/                                            find the change, too
+      suspect analyze traces/ --regression 14:05..14:20                  against all before 14:05
+      suspect analyze traces/ --baseline ..+10m --regression -10m..      its first and last minutes
+      suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
+      suspect analyze new/ --baseline-data old/ --format json -o report.json
+
+    A window is START..END, with the start in it and the end not. A trace belongs to the window in which
+    its root starts. Each bound is one of:
+      2024-05-01T14:05:00+02:00   RFC 3339; UTC if it names no zone
+      14:05, 14:05:30.250         a clock time in UTC on the day of the data
+      1714572300                  epoch seconds; also ms, us and ns, by magnitude
+      +10m, -30m, +1h30m          after the data's start, before the data's end (d, h, m, s, ms, us, ns)
+      nothing                     the data's start or end
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn help_of_inspect_is_complete() {
+    insta::assert_snapshot!(run(&["inspect", "--help"]), @r#"
+    status 0
+    --- stdout ---
+    Shows what the input holds and which windows are worth trying.
+
+    Formats, services, time range, error share and data quality. Reads everything and analyses nothing.
+    Start here, and take the windows for `suspect analyze` from its last lines.
+
+    Usage: suspect inspect [OPTIONS] <PATH>...
+
+    Arguments:
+      <PATH>...
+              Files, folders (read to the bottom), quoted globs, or `-` for standard input
+
+              The format of each file is recognised by its content, gzip and zstd are seen through. Use
+              `--` before a path that begins with a dash.
+
+    Options:
+          --columns <FIELD=COLUMN[:UNIT],...>
+              Columns of a table (CSV, Parquet, Arrow) that hold span fields, if they are not recognised
+
+              Such as `trace_id=tid,start=ts:ms,duration=took:us`. Times and durations take a unit: s,
+              ms, us or ns.
+
+          --format <FORMAT>
+              Text for people or JSON for programs
+
+              Possible values:
+              - terminal: Text of at most 100 columns
+              - json:     One JSON document with a `schema_version`
+
+              [default: terminal]
+
+      -o, --output <FILE>
+              Write to FILE, whole or not at all, instead of to standard output
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Everywhere:
+          --threads <N>
+              Use at most N threads; the result is the same with any number [default: all cores]
+
+          --color <WHEN>
+              When to use colour; `auto` obeys `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal
+              - always: Even in files and pipes
+              - never:  Not at all
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect inspect traces/
+      suspect inspect 'exports/*.json.gz' --format json -o inspection.json
+      zcat spans.json.gz | suspect inspect -
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn help_of_convert_is_complete() {
+    insta::assert_snapshot!(run(&["convert", "--help"]), @r#"
+    status 0
+    --- stdout ---
+    Writes spans of any format into one Parquet file.
+
+    `suspect` and SQL engines read it fast. It has one row a span, ids and names as text, times as
+    64-bit nanoseconds since 1970 and a column an attribute, sorted by start.
+
+    Usage: suspect convert [OPTIONS] --output <FILE> <PATH>...
+
+    Arguments:
+      <PATH>...
+              Files, folders (read to the bottom), quoted globs, or `-` for standard input
+
+              The format of each file is recognised by its content, gzip and zstd are seen through. Use
+              `--` before a path that begins with a dash.
+
+    Options:
+          --columns <FIELD=COLUMN[:UNIT],...>
+              Columns of a table (CSV, Parquet, Arrow) that hold span fields, if they are not recognised
+
+              Such as `trace_id=tid,start=ts:ms,duration=took:us`. Times and durations take a unit: s,
+              ms, us or ns.
+
+      -o, --output <FILE>
+              The Parquet file to write
+
+      -f, --force
+              Replace FILE if it exists
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Everywhere:
+          --threads <N>
+              Use at most N threads; the result is the same with any number [default: all cores]
+
+          --color <WHEN>
+              When to use colour; `auto` obeys `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal
+              - always: Even in files and pipes
+              - never:  Not at all
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect convert traces/ -o spans.parquet
+      suspect convert 'logs/*.json.gz' more.csv -o spans.parquet --force
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn help_of_trace_is_complete() {
+    insta::assert_snapshot!(run(&["trace", "--help"]), @r#"
+    status 0
+    --- stdout ---
+    Shows one trace as a waterfall with its critical path.
+
+    The critical path is what made the trace take as long as it did: shorten a span on it, and the trace
+    ends sooner.
+
+    Usage: suspect trace [OPTIONS] <TRACE_ID> <PATH>...
+
+    Arguments:
+      <TRACE_ID>
+              The trace's id, in any case, with or without leading zeros
+
+      <PATH>...
+              Files, folders (read to the bottom), quoted globs, or `-` for standard input
+
+              The format of each file is recognised by its content, gzip and zstd are seen through. Use
+              `--` before a path that begins with a dash.
+
+    Options:
+          --columns <FIELD=COLUMN[:UNIT],...>
+              Columns of a table (CSV, Parquet, Arrow) that hold span fields, if they are not recognised
+
+              Such as `trace_id=tid,start=ts:ms,duration=took:us`. Times and durations take a unit: s,
+              ms, us or ns.
+
+          --format <FORMAT>
+              Text for people or JSON for programs
+
+              Possible values:
+              - terminal: Text of at most 100 columns
+              - json:     One JSON document with a `schema_version`
+
+              [default: terminal]
+
+      -o, --output <FILE>
+              Write to FILE, whole or not at all, instead of to standard output
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Everywhere:
+          --threads <N>
+              Use at most N threads; the result is the same with any number [default: all cores]
+
+          --color <WHEN>
+              When to use colour; `auto` obeys `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal
+              - always: Even in files and pipes
+              - never:  Not at all
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/
+      suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/ --format json
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn help_of_graph_is_complete() {
+    insta::assert_snapshot!(run(&["graph", "--help"]), @r#"
+    status 0
+    --- stdout ---
+    Shows which service calls which, how often, how fast and with how many failures
+
+    Usage: suspect graph [OPTIONS] <PATH>...
+
+    Arguments:
+      <PATH>...
+              Files, folders (read to the bottom), quoted globs, or `-` for standard input
+
+              The format of each file is recognised by its content, gzip and zstd are seen through. Use
+              `--` before a path that begins with a dash.
+
+    Options:
+          --columns <FIELD=COLUMN[:UNIT],...>
+              Columns of a table (CSV, Parquet, Arrow) that hold span fields, if they are not recognised
+
+              Such as `trace_id=tid,start=ts:ms,duration=took:us`. Times and durations take a unit: s,
+              ms, us or ns.
+
+          --format <FORMAT>
+              Text for people or JSON for programs
+
+              Possible values:
+              - terminal: Text of at most 100 columns
+              - json:     One JSON document with a `schema_version`
+
+              [default: terminal]
+
+      -o, --output <FILE>
+              Write to FILE, whole or not at all, instead of to standard output
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Everywhere:
+          --threads <N>
+              Use at most N threads; the result is the same with any number [default: all cores]
+
+          --color <WHEN>
+              When to use colour; `auto` obeys `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal
+              - always: Even in files and pipes
+              - never:  Not at all
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect graph traces/
+      suspect graph traces/ --format json | jq '.edges[]'
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn help_of_completions_is_complete() {
+    insta::assert_snapshot!(run(&["completions", "--help"]), @r#"
+    status 0
+    --- stdout ---
+    Prints a completion script for a shell
+
+    Usage: suspect completions [OPTIONS] <SHELL>
+
+    Arguments:
+      <SHELL>
+              The shell
+
+              [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Everywhere:
+          --threads <N>
+              Use at most N threads; the result is the same with any number [default: all cores]
+
+          --color <WHEN>
+              When to use colour; `auto` obeys `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal
+              - always: Even in files and pipes
+              - never:  Not at all
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect completions bash > ~/.local/share/bash-completion/completions/suspect
+      suspect completions zsh > ~/.zfunc/_suspect
+      suspect completions fish > ~/.config/fish/completions/suspect.fish
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn help_of_man_is_complete() {
+    insta::assert_snapshot!(run(&["man", "--help"]), @r#"
+    status 0
+    --- stdout ---
+    Prints the manual page of `suspect` or of one command
+
+    Usage: suspect man [OPTIONS] [COMMAND]
+
+    Arguments:
+      [COMMAND]
+              The command; without it, the page of `suspect` itself
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Everywhere:
+          --threads <N>
+              Use at most N threads; the result is the same with any number [default: all cores]
+
+          --color <WHEN>
+              When to use colour; `auto` obeys `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal
+              - always: Even in files and pipes
+              - never:  Not at all
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing but errors: no progress, no warnings
+
+    Examples:
+      suspect man | man -l -
+      suspect man analyze > ~/.local/share/man/man1/suspect-analyze.1
+
+    Exit status:
+      0  all went well
+      1  there is a result, but some file or record could not be read (see the warnings)
+      2  no result: the arguments or the input cannot be used
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn a_missing_path_is_a_usage_error() {
+    insta::assert_snapshot!(run(&["inspect"]), @r#"
+    status 2
+    --- stdout ---
+    --- stderr ---
+    error: the following required arguments were not provided:
+      <PATH>...
+
+    Usage: suspect inspect <PATH>...
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn an_unknown_flag_is_a_usage_error() {
+    insta::assert_snapshot!(run(&["inspect", "spans.json", "--basline"]), @r#"
+    status 2
+    --- stdout ---
+    --- stderr ---
+    error: unexpected argument '--basline' found
+
+      tip: to pass '--basline' as a value, use '-- --basline'
+
+    Usage: suspect inspect <PATH>...
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn a_column_choice_that_names_no_column_is_a_usage_error() {
+    insta::assert_snapshot!(run(&["inspect", "spans.csv", "--columns", "trace_id=,start=ts:ms"]), @r#"
+    status 2
+    --- stdout ---
+    --- stderr ---
+    error: invalid value 'trace_id=' for '--columns <FIELD=COLUMN[:UNIT],...>': expected a field before and a column after the `=`
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn the_manual_of_an_unknown_command_is_a_usage_error() {
+    insta::assert_snapshot!(run(&["man", "frobnicate"]), @r#"
+    status 2
+    --- stdout ---
+    --- stderr ---
+    error: there is no command `frobnicate`
+
+    hint: `suspect --help` lists the commands
+    "#);
+}
+
+#[test]
+fn control_characters_in_arguments_do_not_reach_the_terminal() {
+    let text = run(&["man", "\u{1b}[31mred"]);
+    assert!(!text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("\\u{1b}[31mred"), "{text}");
+}
+
+#[test]
+fn colour_is_written_only_when_asked_for() {
+    assert!(!run(&["man", "x"]).contains('\u{1b}'));
+    assert!(run(&["--color", "always", "man", "x"]).contains("\u{1b}["));
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    for arguments in [&["completions", "bash"][..], &["man"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let status = Program::new().command(arguments).stdout(writer).stderr(Stdio::null()).status();
+        assert_eq!(status.expect("the program starts").code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_name_the_program() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(run(&["completions", shell]).contains("suspect"), "{shell}");
+    }
+    let page = run(&["man", "analyze"]);
+    assert!(page.contains(".TH suspect-analyze 1"), "{page}");
+}
+
+#[test]
+fn a_limit_on_threads_reaches_the_same_end() {
+    assert_eq!(run(&["--threads", "1", "man"]), run(&["man"]));
+    assert!(run(&["--threads", "0", "man"]).starts_with("status 2"));
+}
