@@ -4,7 +4,7 @@
 //! root   |-------------------------------------------|
 //! A         |--------|      |-----------|
 //! B             |--------------|            (parallel with A)
-//! blame  rrrAAAABBBBBBBBBBBAAAAAAAAAAAAAAArrrrrrrrrrrr
+//! blame  rrrAAAABBBBBBBBBBBBAAAAAAAAAAAAArrrrrrrrrrrrr
 //! ```
 //!
 //! From the end of a span backwards, the time belongs to the child that ended last before it, and to the span itself where no child
@@ -173,7 +173,7 @@ impl Walker {
                 if end < now {
                     match retry {
                         Some((node, span, failed)) if failed == child => {
-                            sink.blame(node, span, BlameKind::Backoff, end, now)
+                            sink.blame(node, span, BlameKind::Backoff, end, now);
                         }
                         _ => sink.blame(node, span, own, end, now),
                     }

@@ -56,17 +56,6 @@ pub fn false_discovery_rates(p: &[f64]) -> Vec<f64> {
     q
 }
 
-/// Sample standard deviation; 0 for fewer than two values.
-#[must_use]
-pub fn standard_deviation(values: &[f64]) -> f64 {
-    if values.len() < 2 {
-        return 0.0;
-    }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (squares / (values.len() - 1) as f64).sqrt()
-}
-
 /// How often block `block` counts in bootstrap replicate `replicate`: Poisson with mean 1, the same on every run.
 ///
 /// Poisson weights resample independent units without fixing their number (Chamandy et al., "Estimating uncertainty

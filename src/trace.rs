@@ -82,6 +82,7 @@ pub struct Request {
 }
 
 /// One span.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each a key of the document")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceSpan {
     /// Its id.

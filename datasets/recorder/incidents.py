@@ -88,8 +88,8 @@ INCIDENTS = {
         fault_type="error",
         root_cause_services=["payment"],
         root_cause_operations=["POST /charges"],
-        broken="release 1.5.0 of payment caches an access token for too long: 60 % of the attempts"
-        " raise TokenExpired and answer 500",
+        broken="release 1.5.0 of payment caches an access token for too long: about half of the"
+        " attempts raise TokenExpired and answer 500",
         expected="`payment`, as the origin of errors which checkout retries once after 50 ms and"
         " then passes on to gateway's POST /checkout",
         inject=release_token_cache,

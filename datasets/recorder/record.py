@@ -104,10 +104,11 @@ def write(folder: Path, name: str, incident: Incident, moments: dict, work: Path
     }
     (folder / "case.json").write_text(json.dumps(case, indent=1) + "\n")
     inject_second = round((moments["inject"] - moments["baseline"][0]) / 1e9)
+    when = f"{inject_second} s after the baseline begins, until the end" if is_fault else "never"
     (folder / "README.md").write_text(
         f"# {name}\n\n"
         f"Broken: {incident.broken}.\n"
-        f"When: {inject_second} s after the baseline begins, until the end.\n"
+        f"When: {when}.\n"
         f"Expected first: {incident.expected}.\n"
     )
 

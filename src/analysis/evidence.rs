@@ -27,15 +27,15 @@ pub(super) struct Evidence<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     effect_ns: f64,
-    /// Which of self, wait, calls and critical-path time is the suspect's.
-    is_own: [bool; 4],
+    /// Which of the effects in the order of [`Attribution::targets`] are the suspect's.
+    is_own: [bool; 5],
 }
 
 /// A suspect's parts by path.
 pub(super) struct Parts(HashMap<u32, Part, foldhash::fast::FixedState>);
 
-/// Whose time a path's self and wait times are, by path.
-type Owned = Vec<[bool; 2]>;
+/// Whether a path's self, before and wait times are the suspect's, by path.
+type Owned = Vec<[bool; 3]>;
 
 impl<'a> Evidence<'a> {
     fn attribution(&self) -> &'a Attribution {
@@ -48,12 +48,11 @@ impl<'a> Evidence<'a> {
         let (effects, background) = (&self.comparison.effects, &self.comparison.background);
         for (index, targets) in self.attribution().targets.iter().enumerate() {
             let path = u32::try_from(index).unwrap_or(u32::MAX);
-            let values = [&effects.self_ns, &effects.wait_ns, &effects.calls_ns, &effects.critical_ns];
-            let behind = [&background.self_ns, &background.wait_ns, &background.calls_ns, &background.critical_ns];
+            let (values, behind) = (effects.of(index), background.of(index));
             for (which, &row) in targets.iter().enumerate() {
                 if self.attribution().rows[row as usize].subject == subject {
                     let part: &mut Part = parts.entry(path).or_default();
-                    part.effect_ns += values[which][index] + self.comparison.background_rate * behind[which][index];
+                    part.effect_ns += values[which] + self.comparison.background_rate * behind[which];
                     part.is_own[which] = true;
                 }
             }
@@ -115,11 +114,12 @@ impl<'a> Evidence<'a> {
             let (mut time_ns, mut n_visits) = (0.0, 0.0);
             for &(path, part) in &paths {
                 let path = path as usize;
-                if part.is_own[0] || part.is_own[1] {
+                if part.is_own[..3].contains(&true) {
                     n_visits += sums.n_visits[path];
                 }
                 time_ns += if part.is_own[0] { sums.self_ns[path] } else { 0.0 };
-                time_ns += if part.is_own[1] { sums.wait_ns[path] } else { 0.0 };
+                time_ns += if part.is_own[1] { sums.before_ns[path] } else { 0.0 };
+                time_ns += if part.is_own[2] { sums.wait_ns[path] } else { 0.0 };
             }
             let requests = tops(&self.table.paths, sums, self.comparison.scope);
             let ratio = |over: f64, under: f64| if under > 0.0 { over / under } else { 0.0 };
@@ -135,13 +135,13 @@ impl<'a> Evidence<'a> {
     fn owned(&self, parts: &Parts) -> Owned {
         let paths = &self.table.paths.list;
         let mut is_below = vec![false; paths.len()];
-        let mut owned = vec![[false; 2]; paths.len()];
+        let mut owned = vec![[false; 3]; paths.len()];
         for (index, path) in paths.iter().enumerate() {
             let part = u32::try_from(index).ok().and_then(|path| parts.0.get(&path)).copied().unwrap_or_default();
             is_below[index] =
-                part.is_own[2] || part.is_own[3] || is_below.get(path.parent as usize).is_some_and(|&below| below);
+                part.is_own[3] || part.is_own[4] || is_below.get(path.parent as usize).is_some_and(|&below| below);
             if path.scope == self.comparison.scope {
-                owned[index] = [part.is_own[0] || is_below[index], part.is_own[1] || is_below[index]];
+                owned[index] = [0, 1, 2].map(|which: usize| part.is_own[which] || is_below[index]);
             }
         }
         owned
@@ -153,8 +153,8 @@ impl<'a> Evidence<'a> {
         let owned = self.owned(parts);
         let time_ns = |trace: u32| -> i64 {
             let own = |cost: &PathCost| {
-                let [own, wait] = owned[cost.path as usize];
-                i64::from(own) * cost.self_ns + i64::from(wait) * cost.wait_ns
+                let [own, before, wait] = owned[cost.path as usize].map(i64::from);
+                own * cost.self_ns + before * cost.before_ns + wait * cost.wait_ns
             };
             self.table.costs_of(trace as usize).iter().map(own).sum()
         };

@@ -1,6 +1,6 @@
 //! All stages in a row: spans and windows in, one [`Analysis`] out.
 //!
-//! [`prepare`] links the spans of one or two data sets, [`window`](crate::window) chooses the windows, and [`analyze`] compares
+//! [`prepare`] links the spans of one or two data sets, [`window`] chooses the windows, and [`analyze`] compares
 //! them, ranks what changed and gathers the evidence. Reports render the document and compute nothing of their own.
 
 mod build;
@@ -66,7 +66,9 @@ impl Prepared {
             (0..forest.n_traces()).filter(|&trace| self.first_of_second.is_none() || self.is_second(trace) == second)
         };
         let spans = traces().flat_map(|trace| forest.spans_of(trace));
-        let range = window::Window::covering(spans.map(|span| (forest.start_ns[span], forest.end_ns[span])));
+        let range = window::Window::covering(
+            spans.map(|span| (forest.start_ns[span], forest.end_ns[span] - forest.start_ns[span])),
+        );
         let roots = traces()
             .filter_map(|trace| {
                 let top = forest.first_top(trace)?;

@@ -194,12 +194,16 @@ pub(super) fn warnings(analysis: &Analysis) -> Vec<String> {
     warn(
         !repairs.skew.is_empty(),
         format!(
-            "clocks differ between {} pairs of hosts, by up to {}: {} of {} calls between them fell outside their caller and were moved",
+            "clocks (or their rounding) differ between {} pairs of hosts, by up to {}: {} of {} calls between them fell outside their caller and were moved",
             repairs.skew.len(),
             ms(largest as f64 / 1e6),
             sum(|pair| pair.n_corrected),
             sum(|pair| pair.n_calls)
         ),
+    );
+    warn(
+        repairs.n_extended > 0,
+        format!("{} spans have no duration: they were taken to last until their children end", repairs.n_extended),
     );
     warn(
         repairs.n_inferred_kinds > 0,

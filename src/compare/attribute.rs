@@ -3,12 +3,13 @@
 //! | effect of a path | goes to |
 //! |---|---|
 //! | slower by itself | its operation |
-//! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges |
+//! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges: see `compare::edges` |
 //! | longer wait for a peer that left no span | the peer |
 //! | more or fewer calls | the caller; a retry's or an answer's to the callee |
 //! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost |
 
 use super::decompose::Effects;
+use super::edges::{self, EdgeBlame};
 use super::paths::{NO_PATH, Paths, Scope};
 use super::sums::Sums;
 use crate::normalize::{Forest, Operation};
@@ -65,11 +66,11 @@ pub struct Attribution {
     pub blamed: Vec<u32>,
     /// Rows of the decomposition.
     pub rows: Vec<RowKey>,
-    /// For each path the rows of its self, wait, calls and critical-path effects.
-    pub targets: Vec<[u32; 4]>,
+    /// For each path the rows of its self, before, wait, calls and critical-path effects.
+    pub targets: Vec<[u32; 5]>,
     /// For each path the subject of failures of its own and of its peer's.
     pub failure_subjects: Vec<[u32; 2]>,
-    index: HashMap<Subject, u32, foldhash::fast::FixedState>,
+    index: HashMap<(Subject, u32), u32, foldhash::fast::FixedState>,
     row_index: HashMap<RowKey, u32, foldhash::fast::FixedState>,
 }
 
@@ -81,22 +82,25 @@ impl Attribution {
     #[must_use]
     pub fn new(forest: &Forest, paths: &Paths, baseline: &Sums, regression: &Sums) -> Self {
         let mut result = Self::default();
-        let ends = edge_ends(forest, paths, baseline, regression);
+        let blames = edges::blame(forest, paths, baseline, regression);
         for (index, path) in paths.list.iter().enumerate() {
             let operation = forest.operations[path.operation as usize];
             let own = Subject::Operation(operation.service, operation.name);
             let edge = operation.peer.map(|peer| (operation.service, peer));
             let at_peer = operation.peer.map_or(own, |peer| Subject::Operation(peer, operation.name));
-            // The service to which an edge's rise was given; the callee where nothing tells.
-            let end = |edge: (u32, u32)| ends.get(&edge).copied().unwrap_or(edge.1);
+            let blame = |edge: (u32, u32)| blames.get(&edge).copied().unwrap_or(EdgeBlame::callee(edge));
 
-            let self_row = match edge {
-                Some(edge) => result.row(Subject::Edge(edge.0, edge.1), end(edge), Cause::Network, None),
-                None => result.row(own, operation.service, Cause::Slower, None),
+            let (self_row, before_row) = if let Some(edge) = edge {
+                let subject = Subject::Edge(edge.0, edge.1);
+                let EdgeBlame { before, after, .. } = blame(edge);
+                (result.row(subject, after, Cause::Network, None), result.row(subject, before, Cause::Network, None))
+            } else {
+                let row = result.row(own, operation.service, Cause::Slower, None);
+                (row, row)
             };
             let wait_row = match edge {
                 Some(_) if path.is_retry => result.row_of(at_peer, Cause::Retry, None),
-                Some(edge) if end(edge) == edge.0 => {
+                Some(edge) if blame(edge).wait == edge.0 => {
                     result.row(Subject::Edge(edge.0, edge.1), edge.0, Cause::Network, None)
                 }
                 _ => result.row_of(at_peer, Cause::Peer, None),
@@ -117,7 +121,7 @@ impl Attribution {
             } else {
                 result.row_of(at_peer, Cause::CriticalPath, None)
             };
-            result.targets.push([self_row, wait_row, calls_row, critical_row]);
+            result.targets.push([self_row, before_row, wait_row, calls_row, critical_row]);
             let failure_subjects = [result.subject(own, operation.service), result.subject_of(at_peer)];
             result.failure_subjects.push(failure_subjects);
         }
@@ -126,7 +130,7 @@ impl Attribution {
 
     fn subject(&mut self, subject: Subject, blamed: u32) -> u32 {
         let fresh = u32::try_from(self.subjects.len()).unwrap_or(u32::MAX);
-        let index = *self.index.entry(subject).or_insert(fresh);
+        let index = *self.index.entry((subject, blamed)).or_insert(fresh);
         if index == fresh {
             self.subjects.push(subject);
             self.blamed.push(blamed);
@@ -160,9 +164,7 @@ impl Attribution {
     pub fn rows_ns(&self, effects: &Effects) -> Vec<f64> {
         let mut rows = vec![0.0; self.rows.len()];
         for (path, targets) in self.targets.iter().enumerate() {
-            let values =
-                [effects.self_ns[path], effects.wait_ns[path], effects.calls_ns[path], effects.critical_ns[path]];
-            for (&row, value) in targets.iter().zip(values) {
+            for (&row, value) in targets.iter().zip(effects.of(path)) {
                 rows[row as usize] += value;
             }
         }
@@ -204,74 +206,4 @@ fn takes_no_longer(path: usize, baseline: &Sums, regression: &Sums) -> bool {
     let mean = |sums: &Sums| sums.call_ns[path] / sums.n_calls[path];
     let (before, after) = (mean(baseline), mean(regression));
     before.is_finite() && after.is_finite() && after <= before * UNCHANGED && before <= after * UNCHANGED
-}
-
-/// One way between two services, over all paths that take it.
-#[derive(Clone, Copy, Debug, Default)]
-struct EdgeTotals {
-    visits: [f64; 2],
-    gap_ns: [f64; 2],
-}
-
-/// For each edge whose gap rose, the service that explains it.
-///
-/// A host whose network is slow delays every edge it is on. So each end of an edge is worth the sum of the rises a call of its edges
-/// times the share of its edges that rose by more than 30 % of its largest rise; the worthier end gets the edge, the callee on a tie.
-/// (A plain vertex cover would blame hubs.)
-fn edge_ends(
-    forest: &Forest,
-    paths: &Paths,
-    baseline: &Sums,
-    regression: &Sums,
-) -> HashMap<(u32, u32), u32, foldhash::fast::FixedState> {
-    const SHARE_OF_LARGEST: f64 = 0.3;
-    let mut edges = std::collections::BTreeMap::<(u32, u32), EdgeTotals>::new();
-    for (index, path) in paths.list.iter().enumerate() {
-        let operation = forest.operations[path.operation as usize];
-        if let Some(peer) = operation.peer
-            && peer != operation.service
-        {
-            let edge = edges.entry((operation.service, peer)).or_default();
-            for (window, sums) in [baseline, regression].into_iter().enumerate() {
-                edge.visits[window] += sums.n_visits[index];
-                edge.gap_ns[window] += sums.self_ns[index] + sums.wait_ns[index];
-            }
-        }
-    }
-    let rises: Vec<((u32, u32), f64)> = edges
-        .into_iter()
-        .filter(|(_, edge)| edge.visits.iter().all(|&visits| visits > 0.0))
-        .map(|(ends, edge)| (ends, edge.gap_ns[1] / edge.visits[1] - edge.gap_ns[0] / edge.visits[0]))
-        .collect();
-    let worth = |service: u32| {
-        let own = || {
-            let is_own = move |ends: (u32, u32)| ends.0 == service || ends.1 == service;
-            rises.iter().filter(move |&&(ends, _)| is_own(ends)).map(|&(_, rise)| rise)
-        };
-        let largest = own().fold(0.0, f64::max);
-        let n_risen = own().filter(|&rise| rise > SHARE_OF_LARGEST * largest).count();
-        let share = n_risen as f64 / own().count().max(1) as f64;
-        Worth { worth: own().map(|rise| rise.max(0.0)).sum::<f64>() * share, share, n_risen }
-    };
-    let mut worths = HashMap::<u32, Worth, foldhash::fast::FixedState>::default();
-    rises
-        .iter()
-        .filter(|&&(_, rise)| rise > 0.0)
-        .map(|&((caller, callee), _)| {
-            let [asks, answers] =
-                [caller, callee].map(|service| *worths.entry(service).or_insert_with(|| worth(service)));
-            // Time at a peer without spans is the peer's own as well as the way to it: the caller's network needs to show elsewhere.
-            let is_plausible = !forest.services[callee as usize].is_inferred || (asks.n_risen > 1 && asks.share > 0.5);
-            ((caller, callee), if asks.worth > answers.worth && is_plausible { caller } else { callee })
-        })
-        .collect()
-}
-
-/// How well a slow network at one service would explain the edges that rose.
-#[derive(Clone, Copy)]
-struct Worth {
-    worth: f64,
-    /// Share of its edges that rose about as much as the one that rose most.
-    share: f64,
-    n_risen: usize,
 }

@@ -26,8 +26,10 @@ use super::sums::Sums;
 /// What each path did to the mean, nanoseconds per request; vectors are indexed by path.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
-    /// Slower by itself, or a longer gap before its answer.
+    /// Slower by itself, or a longer gap after its answer.
     pub self_ns: Vec<f64>,
+    /// A longer gap before its answer begins.
+    pub before_ns: Vec<f64>,
     /// Longer waits for a peer without spans, or before a retry.
     pub wait_ns: Vec<f64>,
     /// More, fewer or new calls.
@@ -43,10 +45,16 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// A path's effects in the order of [`super::attribute::Attribution::targets`].
+    #[must_use]
+    pub fn of(&self, path: usize) -> [f64; 5] {
+        [self.self_ns[path], self.before_ns[path], self.wait_ns[path], self.calls_ns[path], self.critical_ns[path]]
+    }
+
     /// What the effects leave unexplained of the change of the mean: rounding only, nanoseconds.
     #[must_use]
     pub fn residual_ns(&self) -> f64 {
-        let columns = [&self.self_ns, &self.wait_ns, &self.calls_ns, &self.critical_ns, &self.mix_ns];
+        let columns = [&self.self_ns, &self.before_ns, &self.wait_ns, &self.calls_ns, &self.critical_ns, &self.mix_ns];
         let explained: f64 = columns.into_iter().flatten().sum();
         self.regression_mean_ns - self.baseline_mean_ns - explained
     }
@@ -58,6 +66,7 @@ struct Rates {
     kappa: f64,
     q: f64,
     self_ns: f64,
+    before_ns: f64,
     wait_ns: f64,
     inclusive_ns: f64,
 }
@@ -72,7 +81,8 @@ struct Window {
 
 impl Window {
     fn new(paths: &Paths, sums: &Sums, scope: Scope) -> Self {
-        let mut inclusive_ns: Vec<f64> = sums.self_ns.iter().zip(&sums.wait_ns).map(|(own, wait)| own + wait).collect();
+        let own = |path: usize| sums.self_ns[path] + sums.before_ns[path] + sums.wait_ns[path];
+        let mut inclusive_ns: Vec<f64> = (0..paths.len()).map(own).collect();
         let (mut n_tops, mut total_ns) = (0.0, 0.0);
         for (index, path) in paths.list.iter().enumerate().rev() {
             if path.parent != NO_PATH {
@@ -95,6 +105,7 @@ pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope
     let zeros = || vec![0.0; n_paths];
     let mut effects = Effects {
         self_ns: zeros(),
+        before_ns: zeros(),
         wait_ns: zeros(),
         calls_ns: zeros(),
         critical_ns: zeros(),
@@ -131,6 +142,7 @@ pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope
             visits[index] = parent_visits * (kappa.0 * q.0 + kappa.1 * q.1 / 12.0);
         }
         effects.self_ns[index] = visits[index] * (after.self_ns - before.self_ns);
+        effects.before_ns[index] = visits[index] * (after.before_ns - before.before_ns);
         effects.wait_ns[index] = visits[index] * (after.wait_ns - before.wait_ns);
     }
     effects
@@ -150,12 +162,14 @@ fn rates(index: usize, parent: u32, windows: &[Window; 2], sums: [&Sums; 2]) -> 
     });
     let q = both(&|window| ratio(sums[window].n_visits[index], sums[window].n_calls[index]));
     let self_ns = per_visit(&|window| sums[window].self_ns[index]);
+    let before_ns = per_visit(&|window| sums[window].before_ns[index]);
     let wait_ns = per_visit(&|window| sums[window].wait_ns[index]);
     let inclusive_ns = per_visit(&|window| windows[window].inclusive_ns[index]);
     [0, 1].map(|window: usize| Rates {
         kappa: kappa[window],
         q: q[window],
         self_ns: self_ns[window],
+        before_ns: before_ns[window],
         wait_ns: wait_ns[window],
         inclusive_ns: inclusive_ns[window],
     })

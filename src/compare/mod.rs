@@ -1,11 +1,12 @@
 //! Two windows of requests in, the change between them out, attributed exactly and with its uncertainty.
 //!
 //! [`paths`] sums what every trace spends on every call path. [`sums`] adds that up a window, and a block of traces for
-//! resampling. [`decompose`] splits the change of the mean, [`attribute`] says whose each part is, and [`compare`] repeats both on
+//! resampling. [`mod@decompose`] splits the change of the mean, [`attribute`] says whose each part is, and [`compare()`] repeats both on
 //! bootstrap replicates to learn how certain the parts are.
 
 pub mod attribute;
 pub mod decompose;
+mod edges;
 pub mod paths;
 pub mod sums;
 
@@ -17,8 +18,14 @@ use paths::{CostTable, Scope};
 use rayon::prelude::*;
 use sums::{Blocks, MAX_BLOCKS, Sums};
 
-/// Replicates of the bootstrap: a standard error is then known to 1/sqrt(2 * 400) = 4 %.
-pub const N_REPLICATES: u64 = 400;
+/// Replicates of the bootstrap: a standard error is then known to 1/sqrt(2 * 400) = 4 %; with the 200 for very many paths, to 5 %.
+const N_REPLICATES: u64 = 400;
+/// A replicate costs about 30 ns a path: beyond this many, 400 of them take longer than a second on one core.
+const MANY_PATHS: usize = 100_000;
+
+fn n_replicates(n_paths: usize) -> u64 {
+    if n_paths > MANY_PATHS { N_REPLICATES / 2 } else { N_REPLICATES }
+}
 
 /// Traces of the two windows, each in order of start.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +103,7 @@ pub struct Comparison {
 }
 
 /// One evaluation of everything that carries an uncertainty, as flat vectors.
+#[derive(Clone)]
 struct Replicate {
     rows: Vec<f64>,
     subjects: Vec<f64>,
@@ -105,7 +113,71 @@ struct Replicate {
     totals: [f64; 4],
 }
 
-/// Compares the windows; cost is one pass over the cost table and [`N_REPLICATES`] over the sums of blocks.
+/// Sums and sums of squares of the replicates' deviations from the point estimates.
+struct Moments {
+    n: f64,
+    point: Replicate,
+    sum: Replicate,
+    squares: Replicate,
+}
+
+impl Replicate {
+    fn fields(&self) -> [&[f64]; 6] {
+        [&self.rows, &self.subjects, &self.failures, &self.services, &self.service_failures, &self.totals]
+    }
+
+    fn fields_mut(&mut self) -> [&mut [f64]; 6] {
+        [
+            &mut self.rows,
+            &mut self.subjects,
+            &mut self.failures,
+            &mut self.services,
+            &mut self.service_failures,
+            &mut self.totals,
+        ]
+    }
+}
+
+impl Moments {
+    fn new(point: &Replicate) -> Self {
+        let zeros = |values: &[f64]| vec![0.0; values.len()];
+        let empty = || Replicate {
+            rows: zeros(&point.rows),
+            subjects: zeros(&point.subjects),
+            failures: zeros(&point.failures),
+            services: zeros(&point.services),
+            service_failures: zeros(&point.service_failures),
+            totals: [0.0; 4],
+        };
+        Self { n: 0.0, point: point.clone(), sum: empty(), squares: empty() }
+    }
+
+    fn add(&mut self, replicate: &Replicate) {
+        self.n += 1.0;
+        let fields = self.sum.fields_mut().into_iter().zip(self.squares.fields_mut());
+        for ((sums, squares), (values, points)) in fields.zip(replicate.fields().into_iter().zip(self.point.fields())) {
+            for (((sum, square), value), point) in sums.iter_mut().zip(squares).zip(values).zip(points) {
+                *sum += value - point;
+                *square += (value - point).powi(2);
+            }
+        }
+    }
+
+    /// The values with their standard errors over the replicates.
+    fn estimates(&self, values: &[f64], field: fn(&Replicate) -> &[f64]) -> Vec<Estimate> {
+        let moments = field(&self.sum).iter().zip(field(&self.squares));
+        values
+            .iter()
+            .zip(moments)
+            .map(|(&value, (sum, square))| {
+                let variance = (square - sum * sum / self.n) / (self.n - 1.0);
+                Estimate { value, error: variance.max(0.0).sqrt() }
+            })
+            .collect()
+    }
+}
+
+/// Compares the windows; cost is one pass over the cost table and 400 over the sums of blocks.
 #[must_use]
 pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Comparison {
     let n_paths = table.paths.len();
@@ -130,25 +202,27 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     };
     let point = evaluate(&baseline, &regression);
 
-    let replicates: Vec<Replicate> = (0..N_REPLICATES)
-        .into_par_iter()
-        .map(|replicate| {
-            let resampled = |stream: usize| {
-                blocks[stream].sum(n_paths, |block| stats::poisson_weight(stream as u64, replicate, block as u64))
-            };
-            evaluate(&resampled(0), &resampled(1))
-        })
-        .collect();
-    let estimates = |field: fn(&Replicate) -> &[f64]| -> Vec<Estimate> {
-        field(&point)
-            .iter()
-            .enumerate()
-            .map(|(index, &value)| {
-                let values: Vec<f64> = replicates.iter().map(|replicate| field(replicate)[index]).collect();
-                Estimate { value, error: stats::standard_deviation(&values) }
+    let mut moments = Moments::new(&point);
+    let (mut service_replicates, mut service_failure_replicates) = (Vec::new(), Vec::new());
+    let numbers: Vec<u64> = (0..n_replicates(n_paths)).collect();
+    // A few at a time, so that memory holds few; their order, and so every sum, is that of their numbers.
+    for some in numbers.chunks(2 * rayon::current_num_threads()) {
+        let replicates: Vec<Replicate> = some
+            .par_iter()
+            .map(|&replicate| {
+                let resampled = |stream: usize| {
+                    blocks[stream].sum(n_paths, |block| stats::poisson_weight(stream as u64, replicate, block as u64))
+                };
+                evaluate(&resampled(0), &resampled(1))
             })
-            .collect()
-    };
+            .collect();
+        for replicate in replicates {
+            moments.add(&replicate);
+            service_replicates.push(replicate.services);
+            service_failure_replicates.push(replicate.service_failures);
+        }
+    }
+    let estimates = |field: fn(&Replicate) -> &[f64]| moments.estimates(field(&point), field);
     let totals = estimates(|replicate| &replicate.totals);
     Comparison {
         rows: estimates(|replicate| &replicate.rows),
@@ -160,8 +234,8 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         mix_ns: totals[1],
         adjusted_ns: totals[2],
         failure_change: totals[3],
-        service_replicates: replicates.iter().map(|replicate| replicate.services.clone()).collect(),
-        service_failure_replicates: replicates.iter().map(|replicate| replicate.service_failures.clone()).collect(),
+        service_replicates,
+        service_failure_replicates,
         baseline,
         regression,
         effects,

@@ -2,7 +2,7 @@
 
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::normalize::{Forest, SpanFlags};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 
 /// No parent: the path of the top of a request.
@@ -81,8 +81,10 @@ pub struct PathCost {
     pub n_calls: u32,
     /// Calls that are on the blamed path.
     pub n_visits: u32,
-    /// Blamed on the span itself; for a client span the gap to its answer.
+    /// Blamed on the span itself; for a client span the gap after its answer.
     pub self_ns: i64,
+    /// For a client span the gap before its answer begins.
+    pub before_ns: i64,
     /// Blamed on its peer, which left no span, or on waiting before a retry.
     pub wait_ns: i64,
     /// Durations of all calls.
@@ -140,14 +142,14 @@ pub fn cost_table(forest: &Forest) -> CostTable {
         .collect();
     let mut table = CostTable { offsets: vec![0], ..CostTable::default() };
     for part in parts {
-        table.absorb(part);
+        table.absorb(&part);
     }
     table.sort_paths(forest);
     table
 }
 
 impl CostTable {
-    fn absorb(&mut self, part: Self) {
+    fn absorb(&mut self, part: &Self) {
         let mut code = Vec::with_capacity(part.paths.len());
         for path in &part.paths.list {
             let parent = if path.parent == NO_PATH { NO_PATH } else { code[path.parent as usize] };
@@ -295,12 +297,12 @@ impl<'a> Kernel<'a> {
     /// The failing child that ended last and that no later success of the same call made good.
     fn failing_child(&self, walker: &Walker, first: usize, span: usize) -> Option<usize> {
         let forest = self.forest;
-        let mut succeeded = Vec::new();
+        let mut succeeded = HashSet::<u32, foldhash::fast::FixedState>::default();
         for &child in walker.children(span - first) {
             let below = first + child as usize;
             let operation = forest.operation[below];
             if !forest.flags[below].has(SpanFlags::FAILED) {
-                succeeded.push(operation);
+                succeeded.insert(operation);
             } else if !succeeded.contains(&operation) {
                 return Some(child as usize);
             }
@@ -325,9 +327,11 @@ impl BlameSink for Kernel<'_> {
         self.cost(node).n_visits += 1;
     }
 
-    fn blame(&mut self, node: u32, _span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
+    fn blame(&mut self, node: u32, span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
+        let begins = start_ns == self.forest.start_ns[span];
         let cost = self.cost(node);
         match kind {
+            BlameKind::Gap if begins => cost.before_ns += end_ns - start_ns,
             BlameKind::Own | BlameKind::Gap => cost.self_ns += end_ns - start_ns,
             BlameKind::Peer | BlameKind::Backoff => cost.wait_ns += end_ns - start_ns,
         }

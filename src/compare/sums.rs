@@ -10,8 +10,10 @@ pub struct Sums {
     pub n_calls: Vec<f64>,
     /// Calls on the blamed path.
     pub n_visits: Vec<f64>,
-    /// Nanoseconds blamed on the spans themselves, or on the gaps of client spans.
+    /// Nanoseconds blamed on the spans themselves, or on the gaps of client spans after their answers.
     pub self_ns: Vec<f64>,
+    /// Nanoseconds of the gaps of client spans before their answers begin.
+    pub before_ns: Vec<f64>,
     /// Nanoseconds blamed on peers without spans and on waiting before retries.
     pub wait_ns: Vec<f64>,
     /// Nanoseconds of all calls.
@@ -29,6 +31,7 @@ impl Sums {
             n_calls: zeros(),
             n_visits: zeros(),
             self_ns: zeros(),
+            before_ns: zeros(),
             wait_ns: zeros(),
             call_ns: zeros(),
             n_failures: [zeros(), zeros()],
@@ -43,6 +46,7 @@ struct BlockCost {
     n_calls: f64,
     n_visits: f64,
     self_ns: f64,
+    before_ns: f64,
     wait_ns: f64,
     call_ns: f64,
     n_failures: [f64; 2],
@@ -104,6 +108,7 @@ impl Blocks {
                 sums.n_calls[path] += times * cost.n_calls;
                 sums.n_visits[path] += times * cost.n_visits;
                 sums.self_ns[path] += times * cost.self_ns;
+                sums.before_ns[path] += times * cost.before_ns;
                 sums.wait_ns[path] += times * cost.wait_ns;
                 sums.call_ns[path] += times * cost.call_ns;
                 for (sum, count) in sums.n_failures.iter_mut().zip(cost.n_failures) {
@@ -124,6 +129,7 @@ fn block_costs(table: &CostTable, traces: &[u32], weight: &[f64]) -> Vec<BlockCo
             n_calls: weight * f64::from(cost.n_calls),
             n_visits: weight * f64::from(cost.n_visits),
             self_ns: weight * cost.self_ns as f64,
+            before_ns: weight * cost.before_ns as f64,
             wait_ns: weight * cost.wait_ns as f64,
             call_ns: weight * cost.call_ns as f64,
             n_failures: [0.0; 2],
@@ -143,6 +149,7 @@ fn block_costs(table: &CostTable, traces: &[u32], weight: &[f64]) -> Vec<BlockCo
             kept.n_calls += next.n_calls;
             kept.n_visits += next.n_visits;
             kept.self_ns += next.self_ns;
+            kept.before_ns += next.before_ns;
             kept.wait_ns += next.wait_ns;
             kept.call_ns += next.call_ns;
             kept.n_failures[0] += next.n_failures[0];

@@ -176,7 +176,10 @@ impl Reader<'_, '_> {
         let process = own.as_ref().or(shared);
         let mut facts = Facts::default();
         for tags in &fields.tags {
-            tags.each(&mut |key, tag| facts.note(key, tag.text()?.as_deref()))?;
+            tags.each(&mut |key, tag| {
+                facts.note(key, tag.text()?.as_deref());
+                Ok(())
+            })?;
         }
         let batch = &mut self.sink.batch;
         let parent = fields.parent()?;

@@ -30,9 +30,9 @@ impl<'a> Tags<'a> {
                 let tag = Tag { value: cursor, declared: None };
                 // Jaeger writes dots as `@`, for Elasticsearch would nest them.
                 if key.contains('@') {
-                    take(&key.replace('@', "."), tag)?
+                    take(&key.replace('@', "."), tag)?;
                 } else {
-                    take(&key, tag)?
+                    take(&key, tag)?;
                 }
                 cursor.skip()?;
             }
@@ -106,14 +106,13 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Takes note of a tag.
-    pub(super) fn note(&mut self, key: &str, text: Option<&str>) -> Step<()> {
+    pub(super) fn note(&mut self, key: &str, text: Option<&str>) {
         match (key, text) {
             ("span.kind", Some(text)) => self.kind = SpanKind::parse(text),
             ("otel.status_code", Some(text)) => self.status_code = SpanStatus::parse(text),
             ("error", Some(text)) => self.error |= text.eq_ignore_ascii_case("true"),
             _ => {}
         }
-        Ok(())
     }
 
     /// Attribute key of a tag, `None` if kind and status say all that it says.
@@ -149,7 +148,7 @@ impl<'a> Logs<'a> {
         Self(cursor)
     }
 
-    /// The first exception that is logged, in OpenTelemetry's words or in OpenTracing's.
+    /// The first exception that is logged, in OpenTelemetry's words or in `OpenTracing`'s.
     pub(super) fn exception(&self) -> Step<Exception<'a>> {
         let mut cursor = self.0;
         let Some(mut elements) = cursor.array()? else { return Ok(Exception::default()) };

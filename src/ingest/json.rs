@@ -243,26 +243,23 @@ impl<'a> Cursor<'a> {
             // Most strings are keys and ids, which end before a vector search has begun.
             let near = rest.iter().take(NEAR).position(|byte| matches!(byte, b'"' | b'\\' | b'\n'));
             let far = || memchr::memchr3(b'"', b'\\', b'\n', rest.get(NEAR..)?).map(|offset| offset + NEAR);
-            match near.or_else(far) {
-                Some(offset) => {
-                    self.at += offset;
-                    match self.bytes[self.at] {
-                        b'"' => {
-                            self.at += 1;
-                            return Ok(escaped);
-                        }
-                        b'\\' => {
-                            escaped = true;
-                            self.at += 2;
-                        }
-                        // JSON writes a line break as `\n`; a raw one means that the closing quote is missing.
-                        _ => return self.malformed("`\"` before the end of the line"),
+            if let Some(offset) = near.or_else(far) {
+                self.at += offset;
+                match self.bytes[self.at] {
+                    b'"' => {
+                        self.at += 1;
+                        return Ok(escaped);
                     }
+                    b'\\' => {
+                        escaped = true;
+                        self.at += 2;
+                    }
+                    // JSON writes a line break as `\n`; a raw one means that the closing quote is missing.
+                    _ => return self.malformed("`\"` before the end of the line"),
                 }
-                None => {
-                    self.at = self.bytes.len();
-                    return self.malformed("`\"`");
-                }
+            } else {
+                self.at = self.bytes.len();
+                return self.malformed("`\"`");
             }
         }
     }

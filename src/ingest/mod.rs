@@ -1,5 +1,5 @@
 //! Exports in, [`SpanFrame`] out: finds the files, sees through compression, recognises each format by its content
-//! and reads it, in parallel, into [`SpanBatch`]es.
+//! and reads it, in parallel, into batches of columns.
 //!
 //! A parser turns bytes into spans through a [`Sink`], which checks ids and times and counts what it sets aside. It
 //! never fails on a record: it skips it and says where. Only a file that cannot be read at all is an error, and it
@@ -53,6 +53,10 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
     let mut batches = Vec::new();
     for (mut report, parts) in read {
         for (batch, part) in parts {
+            // A table reader knows more of the format than its first bytes tell.
+            if !part.format.is_empty() {
+                report.format.clone_from(&part.format);
+            }
             report.absorb(part);
             batches.push(batch);
         }
@@ -112,7 +116,7 @@ fn read_one(found: &Found, options: &Options, meter: &Meter) -> (SourceReport, V
             Vec::new()
         }
     };
-    report.format = format.map_or("", Format::describe).to_owned();
+    format.map_or("", Format::describe).clone_into(&mut report.format);
     (report, parts)
 }
 
@@ -156,7 +160,10 @@ fn parse(
             (None, Err(Refusal::NotSpans(format!("not spans: {error}"))))
         }
         Err(Error::Format { reason, .. }) => (Some(format), Err(Refusal::Broken(reason))),
-        Err(error) => (Some(format), Err(Refusal::Broken(error.to_string()))),
+        Err(error) => {
+            let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+            (Some(format), Err(Refusal::Broken(format!("{error}{hint}"))))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::values::{self, SharedAttributes, Value, Wanted};
 use super::{RawSpan, Sink};
 use crate::span::{AttributeScope, SpanKind, SpanStatus, schema};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Envelopes inside envelopes that are followed: `{"result":{"resourceSpans":…}}` needs two.
 const MAX_ENVELOPES: u32 = 4;
@@ -367,7 +368,7 @@ impl<'a> Fields<'a> {
             let found = cursor.kind()?;
             let byte = cursor.text()?.and_then(|text| text.parse::<u8>().ok());
             match byte {
-                Some(byte) if hex.len() < 32 => hex.push_str(&format!("{byte:02x}")),
+                Some(byte) if hex.len() < 32 => _ = write!(hex, "{byte:02x}"),
                 _ => _ = self.wrong.get_or_insert((field, found, "a byte from 0 to 255")),
             }
         }

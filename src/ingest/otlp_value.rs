@@ -105,7 +105,10 @@ fn integer(text: Cow<str>) -> Value {
 }
 
 fn double(text: Cow<str>) -> Value {
-    text.trim().parse().map_or_else(|_| Value::String(text.clone()), Value::Double)
+    match text.trim().parse() {
+        Ok(value) => Value::Double(value),
+        Err(_) => Value::String(text),
+    }
 }
 
 fn json_text<'a>(
@@ -125,7 +128,10 @@ fn write_values(cursor: &mut Cursor, out: &mut String, keyed: bool, depth: u32) 
     if cursor.kind()? == Kind::Array {
         return list(cursor, out);
     }
-    let Some(mut members) = cursor.object()? else { return write_null(out) };
+    let Some(mut members) = cursor.object()? else {
+        write_null(out);
+        return Ok(());
+    };
     let mut written = false;
     while let Some(key) = cursor.key(&mut members)? {
         if key == "values" && !written && cursor.kind()? == Kind::Array {
@@ -141,9 +147,8 @@ fn write_values(cursor: &mut Cursor, out: &mut String, keyed: bool, depth: u32) 
     Ok(())
 }
 
-fn write_null(out: &mut String) -> Step<()> {
+fn write_null(out: &mut String) {
     out.push_str("null");
-    Ok(())
 }
 
 fn write_list(cursor: &mut Cursor, out: &mut String, depth: u32) -> Step<()> {
@@ -181,14 +186,16 @@ fn separate(out: &mut String, first: &mut bool) {
 fn write_value(cursor: &mut Cursor, out: &mut String, depth: u32) -> Step<()> {
     if depth > MAX_VALUE_DEPTH {
         cursor.skip()?;
-        return write_null(out);
+        write_null(out);
+        return Ok(());
     }
     match cursor.kind()? {
         Kind::Array => return write_list(cursor, out, depth),
         Kind::Object => {}
         _ => {
             let plain = value_at_depth(cursor, depth)?;
-            return write_or_null(plain, out);
+            write_or_null(plain, out);
+            return Ok(());
         }
     }
     let Some(mut members) = cursor.object()? else { return Ok(()) };
@@ -209,13 +216,15 @@ fn write_value(cursor: &mut Cursor, out: &mut String, depth: u32) -> Step<()> {
         }
         written = true;
     }
-    if written { Ok(()) } else { write_null(out) }
-}
-
-fn write_or_null(value: Option<Value>, out: &mut String) -> Step<()> {
-    match value {
-        Some(value) => value.write_json(out),
-        None => out.push_str("null"),
+    if !written {
+        write_null(out);
     }
     Ok(())
+}
+
+fn write_or_null(value: Option<Value>, out: &mut String) {
+    match value {
+        Some(value) => value.write_json(out),
+        None => write_null(out),
+    }
 }

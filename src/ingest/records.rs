@@ -293,7 +293,9 @@ fn in_chunks<R: Sync>(
         .into_par_iter()
         .map(|(chunk, n_bytes)| {
             let mut sink = Sink::new(&options.attributes);
-            chunk.iter().for_each(|record| read(record, &mut sink));
+            for record in chunk {
+                read(record, &mut sink);
+            }
             done(n_bytes);
             (sink.batch, sink.report)
         })

@@ -305,7 +305,9 @@ impl Keys {
     }
 }
 
-/// CSV if the first line is a header and the next has as many fields.
+/// CSV if the first line is a header that speaks of traces, or one that the next line has as many fields as.
+///
+/// A row may be broken, or go on in the next line inside quotes, so the header's word counts more.
 fn text(bytes: &[u8]) -> Result<Format, String> {
     let mut lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let head = &bytes[..bytes.len().min(4096)];
@@ -323,8 +325,9 @@ fn text(bytes: &[u8]) -> Result<Format, String> {
             }
             n_fields += 1;
         }
-        let count = |line: &[u8]| line.iter().filter(|&&byte| byte == delimiter).count() + 1;
-        n_fields >= 3 && lines.clone().next().is_none_or(|line| count(line) >= n_fields)
+        let count = |line: &[u8]| memchr::memchr_iter(delimiter, line).count() + 1;
+        let names_traces = header.windows(5).any(|part| part.eq_ignore_ascii_case(b"trace"));
+        n_fields >= 3 && (names_traces || lines.clone().next().is_none_or(|line| count(line) >= n_fields))
     };
     if [b',', b'\t', b';', b'|'].into_iter().any(is_header) { Ok(Format::Csv) } else { Err("text".to_owned()) }
 }

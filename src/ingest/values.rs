@@ -5,6 +5,7 @@ use crate::span::{AttributeScope, AttributeSelection, AttributeValue, SpanBatch,
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Service of spans whose source names none, as OpenTelemetry's SDKs call it.
 pub(super) const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -159,7 +160,7 @@ pub(super) fn write_json_string(out: &mut String, text: &str) {
 /// Appends a double as JSON, which has no word for infinities and NaN: they become strings, as protobuf writes them.
 pub(super) fn write_json_double(out: &mut String, value: f64) {
     if value.is_finite() {
-        out.push_str(&format!("{value:?}"));
+        _ = write!(out, "{value:?}");
     } else {
         write_json_string(
             out,

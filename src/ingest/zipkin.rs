@@ -29,8 +29,9 @@ pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) 
         Some(name) if !name.is_empty() => batch.names.intern(name),
         _ => batch.names.intern(values::UNKNOWN_SERVICE),
     };
-    // A message handed over takes no time that Zipkin could tell.
-    let one_way = matches!(kind, SpanKind::Producer | SpanKind::Consumer).then_some(0);
+    // A span that does not say how long it took - one-way messages, spans that nobody finished - is kept for its children's
+    // sake: `normalize` lets it last as long as they do.
+    let unknown = 0;
     let raw = RawSpan {
         trace: fields.trace_id.and_then(|text| values::trace_id(&mut batch.traces, &text)),
         span_id: fields.span_id.and_then(|text| values::span_id(batch, &text)),
@@ -40,7 +41,7 @@ pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) 
         kind,
         status: if has_error(fields.tags)? { SpanStatus::Error } else { SpanStatus::Unset },
         start_unix_ns: fields.start_ns.filter(|&start| start != 0).or(times.earliest),
-        duration_ns: fields.duration_ns.or_else(|| times.duration()).or(one_way),
+        duration_ns: fields.duration_ns.or_else(|| times.duration()).or(Some(unknown)),
     };
     let Some(row) = sink.push(raw) else { return Ok(()) };
     if !wanted.any {

@@ -78,13 +78,17 @@ fn fill(table: &AttributeTable, key: &str, codes: &mut [u32], mut code: impl FnM
     }
 }
 
-/// Peer by the first rule that speaks: declared service, database, topic, host by name, host of the URL, RPC interface, host by
-/// number. A number says least: it changes with every deployment.
+/// Peer by the first rule that speaks: declared service, topic, host by name, database, host of the URL, RPC interface, host
+/// by number. A number says least: it changes with every deployment.
 fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
     let table = &frame.attributes;
     let n_spans = frame.spans.len();
     let mut peer = vec![NONE; n_spans];
-    fill(table, "peer.service", &mut peer, |value| peers.intern(&table.text(value)));
+    let named = |peers: &mut Dictionary, value| match &*table.text(value) {
+        "" => NONE,
+        text => peers.intern(text),
+    };
+    fill(table, "peer.service", &mut peer, |value| named(peers, value));
 
     let joined = |systems: &[&str], names: &[&str], peer: &mut Vec<u32>, peers: &mut Dictionary| {
         let mut texts = Dictionary::default();
@@ -110,9 +114,8 @@ fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
             }
         }
     };
-    joined(&DB, &DB_NAMESPACE, &mut peer, peers);
     joined(&["messaging.system"], &["messaging.destination.name"], &mut peer, peers);
-    fill(table, "messaging.destination.name", &mut peer, |value| peers.intern(&table.text(value)));
+    fill(table, "messaging.destination.name", &mut peer, |value| named(peers, value));
 
     let mut address = vec![NONE; n_spans];
     let mut port = vec![NONE; n_spans];
@@ -144,13 +147,14 @@ fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {
         }
     };
     by_address(false, &mut peer, peers);
+    joined(&DB, &DB_NAMESPACE, &mut peer, peers);
     for key in URL {
         fill(table, key, &mut peer, |value| match url_host(&table.text(value)) {
             Some(host) => peers.intern(host),
             None => NONE,
         });
     }
-    fill(table, "rpc.service", &mut peer, |value| peers.intern(&table.text(value)));
+    fill(table, "rpc.service", &mut peer, |value| named(peers, value));
     by_address(true, &mut peer, peers);
     peer
 }

@@ -7,6 +7,7 @@ pub const NO_PARENT: u32 = u32::MAX;
 
 /// What linking repaired, counted over all traces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "numbers of things are named so everywhere")]
 pub(super) struct LinkCounts {
     pub(super) n_duplicates: u64,
     pub(super) n_shared_ids: u64,
@@ -40,40 +41,29 @@ pub(super) fn link(spans: &SpanColumns, rows: &mut Vec<u32>, counts: &mut LinkCo
         (spans.start_unix_ns[at(row)], std::cmp::Reverse(spans.duration_ns[at(row)]), identity(row), row)
     });
 
-    // Positions by span id; of several with one id the first to start comes first.
-    let mut by_id: Vec<(u64, u32)> =
-        (0_u32..).zip(rows.iter()).map(|(position, &row)| (spans.span_id[at(row)], position)).collect();
-    by_id.sort_unstable();
-    let with_id = |id: u64| {
-        let first = by_id.partition_point(|&(known, _)| known < id);
-        by_id[first..].iter().take_while(move |&&(known, _)| known == id).map(|&(_, position)| position)
-    };
     let kind = |position: u32| SpanKind::from_code(u64::from(spans.kind[at(rows[position as usize])]));
+
+    let by_id = SameId::index(&rows.iter().map(|&row| spans.span_id[at(row)]).collect::<Vec<_>>(), kind);
 
     let first = out.parents.len();
     for position in 0..u32::try_from(rows.len()).unwrap_or(u32::MAX) {
         let row = at(rows[position as usize]);
         let (own_id, parent_id) = (spans.span_id[row], spans.parent_span_id[row]);
+        let own = SameId::find(&by_id, own_id);
         // Zipkin lets the server half of a call reuse the client half's id: the client half is then its parent.
-        let shares_id = kind(position) == SpanKind::Server;
-        let client_half = if shares_id { with_id(own_id).find(|&other| kind(other) == SpanKind::Client) } else { None };
+        let client_half =
+            if kind(position) == SpanKind::Server { own.and_then(|same| known(same.client)) } else { None };
         if client_half.is_some() {
             counts.n_shared_ids += 1;
-        } else if with_id(own_id).next() != Some(position)
-            && !with_id(own_id).any(|other| kind(other) == SpanKind::Server)
-        {
+        } else if own.is_some_and(|same| same.first[0] != position && same.server[0] == NO_PARENT) {
             counts.n_conflicting_ids += 1;
         }
-        // Children of a shared id belong to its server half.
+        // Children of a shared id belong to its server half; nothing is its own parent.
         let by_link = || {
-            let mut parents = with_id(parent_id).filter(|&parent| parent != position);
-            let earliest = parents.next()?;
-            Some(
-                std::iter::once(earliest)
-                    .chain(parents)
-                    .find(|&parent| kind(parent) == SpanKind::Server)
-                    .unwrap_or(earliest),
-            )
+            let same = SameId::find(&by_id, parent_id)?;
+            let other =
+                |candidates: [u32; 2]| candidates.into_iter().find(|&parent| parent != position).and_then(known);
+            other(same.server).or_else(|| other(same.first))
         };
         let parent = client_half.or_else(|| if parent_id == 0 { None } else { by_link() });
         let is_orphan = parent.is_none() && parent_id != 0;
@@ -83,6 +73,46 @@ pub(super) fn link(spans: &SpanColumns, rows: &mut Vec<u32>, counts: &mut LinkCo
     }
     counts.n_cycles += cut_cycles(&mut out.parents[first..], &mut out.orphan[first..]);
     out.rows.extend_from_slice(rows);
+}
+
+/// The spans of a trace that have one id, as positions in order of start; [`NO_PARENT`] where there is none.
+///
+/// Ids repeat by Zipkin's habit, by fault or by malice. The first of each kind is all that linking asks for, so that a
+/// trace whose spans all have one id costs no square of time.
+struct SameId {
+    id: u64,
+    /// The first two spans.
+    first: [u32; 2],
+    /// The first two server spans.
+    server: [u32; 2],
+    /// The first client span.
+    client: u32,
+}
+
+impl SameId {
+    /// One entry an id, sorted by id; `ids` are those of positions 0, 1 and so on.
+    fn index(ids: &[u64], kind: impl Fn(u32) -> SpanKind) -> Vec<Self> {
+        let mut by_id: Vec<(u64, u32)> = ids.iter().copied().zip(0..).collect();
+        by_id.sort_unstable();
+        let kind = &kind;
+        let group = |group: &[(u64, u32)]| {
+            let all = || group.iter().map(|&(_, position)| position);
+            let of_kind = |wanted| all().filter(move |&position| kind(position) == wanted);
+            let nth = |n: usize| all().nth(n).unwrap_or(NO_PARENT);
+            let server = |n: usize| of_kind(SpanKind::Server).nth(n).unwrap_or(NO_PARENT);
+            let client = of_kind(SpanKind::Client).next().unwrap_or(NO_PARENT);
+            Self { id: group[0].0, first: [nth(0), nth(1)], server: [server(0), server(1)], client }
+        };
+        by_id.chunk_by(|left, right| left.0 == right.0).map(group).collect()
+    }
+
+    fn find(by_id: &[Self], id: u64) -> Option<&Self> {
+        by_id.binary_search_by_key(&id, |same| same.id).ok().map(|index| &by_id[index])
+    }
+}
+
+fn known(position: u32) -> Option<u32> {
+    (position != NO_PARENT).then_some(position)
 }
 
 /// Makes the first span of every cycle of parents the top of a fragment; returns how many cycles there were.

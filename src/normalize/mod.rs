@@ -64,6 +64,8 @@ impl SpanFlags {
     pub const ORPHAN: Self = Self(2);
     /// Nobody waits for it: it is a request of its own, linked to its parent.
     pub const DETACHED: Self = Self(4);
+    /// It has no duration of its own and was given its children's end.
+    pub const OPEN: Self = Self(8);
 
     /// Whether all bits of `other` are set.
     #[must_use]
@@ -188,6 +190,8 @@ pub struct Repairs {
     pub n_rootless_traces: u64,
     /// Spans that outlive their parent or consume a message: requests of their own.
     pub n_detached: u64,
+    /// Spans without a duration of their own that were given their children's end.
+    pub n_extended: u64,
     /// Spans without a kind, whose kind was inferred.
     pub n_inferred_kinds: u64,
     /// Services whose operation names were folded into templates.
@@ -216,6 +220,7 @@ pub fn forest(frame: &mut SpanFrame) -> (Forest, Repairs) {
             flags.set(SpanFlags::FAILED);
         }
     }
+    repairs.n_extended = extend(&mut forest);
     detach(&mut forest, &mut repairs);
     peer::name_operations(frame, &mut forest, &facts, &mut repairs);
     weigh(&mut forest, &facts.weight, &mut repairs);
@@ -300,6 +305,28 @@ fn rows_by_trace(trace: &[u32], n_traces: usize) -> (Vec<usize>, Vec<u32>) {
         next[trace as usize] += 1;
     }
     (starts, rows)
+}
+
+/// Lets a span of no duration last until its children end; returns how many were.
+///
+/// Exporters write such spans when they were never finished. One that hands a message over really takes no time.
+fn extend(forest: &mut Forest) -> u64 {
+    let mut n_extended = 0;
+    for trace in 0..forest.n_traces() {
+        let spans = forest.spans_of(trace);
+        // Children start after their parents, so from the back each child is final before its parent needs it.
+        for child in spans.clone().rev().filter(|&child| forest.parent[child] != NO_PARENT) {
+            let parent = spans.start + forest.parent[child] as usize;
+            let is_handover = forest.kinds[parent] == SpanKind::Producer || forest.kinds[child] == SpanKind::Consumer;
+            let is_open = forest.flags[parent].has(SpanFlags::OPEN) || forest.end_ns[parent] == forest.start_ns[parent];
+            if is_open && !is_handover && forest.end_ns[child] > forest.end_ns[parent] {
+                n_extended += u64::from(!forest.flags[parent].has(SpanFlags::OPEN));
+                forest.flags[parent].set(SpanFlags::OPEN);
+                forest.end_ns[parent] = forest.end_ns[child];
+            }
+        }
+    }
+    n_extended
 }
 
 /// Flags the children that nobody waits for.

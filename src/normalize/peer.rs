@@ -190,13 +190,12 @@ impl Services {
         {
             return index;
         }
-        let index = match self.by_code.get(&code) {
-            Some(&index) => index,
-            None => {
-                let index = self.add(names.get(code), false);
-                self.by_code.insert(code, index);
-                index
-            }
+        let index = if let Some(&index) = self.by_code.get(&code) {
+            index
+        } else {
+            let index = self.add(names.get(code), false);
+            self.by_code.insert(code, index);
+            index
         };
         self.last = Some((code, index));
         index

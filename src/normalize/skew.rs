@@ -87,6 +87,15 @@ impl Call {
         self.end.saturating_sub(self.start) <= self.parent_end.saturating_sub(self.parent_start)
     }
 
+    /// The nearest to `offset_ns` that puts the child inside its parent.
+    ///
+    /// Some SDKs cut starts to a millisecond, so one host's clock may be off by a different amount in every process and
+    /// span; the usual offset would then throw a child out at the other side.
+    fn within(self, offset_ns: i64) -> i64 {
+        let (least, most) = (self.end.saturating_sub(self.parent_end), self.start.saturating_sub(self.parent_start));
+        offset_ns.max(least).min(most)
+    }
+
     fn offset_ns(self) -> i64 {
         self.start.saturating_sub(self.parent_start).saturating_sub(self.parent_end.saturating_sub(self.end)) / 2
     }
@@ -140,10 +149,10 @@ fn shift(
         for child in spans.clone() {
             let offset = call(forest, host, spans.start, child)
                 .filter(|(_, call)| call.is_outside())
-                .and_then(|(pair, _)| index.get(&pair))
-                .map_or(0, |&pair| {
+                .and_then(|(pair, call)| Some((*index.get(&pair)?, call)))
+                .map_or(0, |(pair, call)| {
                     pairs[pair].n_corrected += 1;
-                    pairs[pair].offset_ns
+                    call.within(pairs[pair].offset_ns)
                 });
             own.push(offset);
         }

@@ -87,14 +87,22 @@ fn verdict(out: &mut Out, analysis: &Analysis) {
     }
 }
 
+/// An RFC 3339 moment cut to milliseconds.
+fn moment(rfc3339: &str) -> String {
+    match rfc3339.split_once('.') {
+        Some((seconds, fraction)) if fraction.len() > 4 => format!("{seconds}.{}Z", &fraction[..3]),
+        _ => rfc3339.to_owned(),
+    }
+}
+
 fn windows(out: &mut Out, analysis: &Analysis) {
     out.line("");
     let line = |name: &str, window: &Window| {
         format!(
             "{}  {} .. {}  {}, {}",
             paint(DIM, &left(name, 10)),
-            window.start,
-            window.end,
+            moment(&window.start),
+            moment(&window.end),
             counted(window.n_traces, "trace"),
             counted(window.n_spans, "span")
         )

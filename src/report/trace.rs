@@ -80,11 +80,7 @@ fn tree(document: &TraceDocument) -> String {
         text += &notes(span);
     }
     if let Some(n_more @ 1..) = document.spans.len().checked_sub(shown.len()) {
-        _ = writeln!(
-            text,
-            "and {} with less time of their own; `--format json` has all",
-            counted(n_more as u64, "span")
-        );
+        _ = writeln!(text, "and {}; `--format json` has all", counted(n_more as u64, "more span"));
     }
     text
 }
@@ -132,10 +128,16 @@ fn notes(span: &TraceSpan) -> String {
     }
     let indent = format!("{}  ", indent(span));
     let lines = wrap(&notes.join("; "), WIDTH - indent.len());
-    lines.iter().map(|line| format!("{indent}{}\n", paint(CAUTION, &fit(line, WIDTH - indent.len())))).collect()
+    let mut text = String::new();
+    for line in &lines {
+        _ = writeln!(text, "{indent}{}", paint(CAUTION, &fit(line, WIDTH - indent.len())));
+    }
+    text
 }
 
 /// Indices of the spans to show: all if they are few, else those with the most time of their own and what is above them.
+///
+/// Where too much is above a span to be shown with it, it is shown alone; its level's number tells.
 fn shown(spans: &[TraceSpan]) -> Vec<usize> {
     if spans.len() <= MAX_SPANS {
         return (0..spans.len()).collect();
@@ -149,23 +151,22 @@ fn shown(spans: &[TraceSpan]) -> Vec<usize> {
         path.push(index);
     }
     let mut is_shown = vec![false; spans.len()];
-    let mut n_shown = 0;
+    let mut room = MAX_SPANS;
     let mut by_self: Vec<usize> = (0..spans.len()).collect();
     by_self.sort_by_key(|&index| Reverse(spans[index].self_ns));
-    // The second pass fills up with what is left, from the top of the tree.
-    for index in by_self.into_iter().chain(0..spans.len()) {
-        let above = |&index: &usize| parent[index];
-        let missing: Vec<usize> = std::iter::successors(Some(index), above)
+    for index in by_self {
+        let mut missing: Vec<usize> = std::iter::successors(Some(index), |&index| parent[index])
             .take_while(|&index| !is_shown[index])
-            .take(MAX_SPANS + 1)
+            .take(room + 1)
             .collect();
-        if n_shown + missing.len() <= MAX_SPANS {
-            n_shown += missing.len();
-            for index in missing {
-                is_shown[index] = true;
-            }
+        if missing.len() > room {
+            missing.truncate(room.min(1));
         }
-        if n_shown == MAX_SPANS {
+        room -= missing.len();
+        for index in missing {
+            is_shown[index] = true;
+        }
+        if room == 0 {
             break;
         }
     }

@@ -46,7 +46,7 @@ fn without_arguments_the_short_help_is_shown() {
       analyze      Finds what got slower or began to fail, and ranks the operations that caused it
       inspect      Shows what the input holds and which windows are worth trying
       convert      Writes spans of any format into one Parquet file
-      trace        Shows one trace as a waterfall with its critical path
+      trace        Shows one trace as a tree on a time scale, and where its time went
       graph        Shows which service calls which, how often, how fast and with how many failures
       completions  Prints a completion script for a shell
       man          Prints the manual page of `suspect` or of one command
@@ -93,7 +93,7 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
       analyze      Finds what got slower or began to fail, and ranks the operations that caused it
       inspect      Shows what the input holds and which windows are worth trying
       convert      Writes spans of any format into one Parquet file
-      trace        Shows one trace as a waterfall with its critical path
+      trace        Shows one trace as a tree on a time scale, and where its time went
       graph        Shows which service calls which, how often, how fast and with how many failures
       completions  Prints a completion script for a shell
       man          Prints the manual page of `suspect` or of one command
@@ -372,10 +372,10 @@ fn help_of_trace_is_complete() {
     insta::assert_snapshot!(run(&["trace", "--help"]), @r#"
     status 0
     --- stdout ---
-    Shows one trace as a waterfall with its critical path.
+    Shows one trace as a tree on a time scale, and where its time went.
 
-    The critical path is what made the trace take as long as it did: shorten a span on it, and the trace
-    ends sooner.
+    Each instant of a request belongs to one span, so the spans' own times sum to the request's
+    duration. Shorten a span that has time of its own, and the request ends sooner.
 
     Usage: suspect trace [OPTIONS] <TRACE_ID> <PATH>...
 
@@ -445,7 +445,11 @@ fn help_of_graph_is_complete() {
     insta::assert_snapshot!(run(&["graph", "--help"]), @r#"
     status 0
     --- stdout ---
-    Shows which service calls which, how often, how fast and with how many failures
+    Shows which service calls which, how often, how fast and with how many failures.
+
+    A call counts once, as its caller saw it. Databases, queues and third parties that left no spans are
+    found in their callers' spans and drawn as cylinders. With a window given, figures before and after
+    stand side by side.
 
     Usage: suspect graph [OPTIONS] <PATH>...
 
@@ -463,20 +467,37 @@ fn help_of_graph_is_complete() {
               Such as `trace_id=tid,start=ts:ms,duration=took:us`. Times and durations take a unit: s,
               ms, us or ns.
 
-          --format <FORMAT>
-              Text for people or JSON for programs
+          --level <LEVEL>
+              What a node stands for; the JSON has both
 
               Possible values:
-              - terminal: Text of at most 100 columns
-              - json:     One JSON document with a `schema_version`
+              - service:   A service
+              - operation: An operation, drawn within its service
 
-              [default: terminal]
+              [default: service]
+
+          --format <FORMAT>
+              Drawing or data
+
+              Possible values:
+              - dot:     The DOT language of Graphviz
+              - mermaid: A flowchart for Markdown
+              - json:    One JSON document with a `schema_version`
+
+              [default: dot]
 
       -o, --output <FILE>
               Write to FILE, whole or not at all, instead of to standard output
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Windows:
+          --baseline <START..END>
+              When all was well [default: the data before the regression]
+
+          --regression <START..END>
+              What is compared with it [default: the data after the baseline]
 
     Everywhere:
           --threads <N>
@@ -496,8 +517,10 @@ fn help_of_graph_is_complete() {
               Say nothing but errors: no progress, no warnings
 
     Examples:
-      suspect graph traces/
-      suspect graph traces/ --format json | jq '.edges[]'
+      suspect graph traces/ | dot -Tsvg -o graph.svg
+      suspect graph traces/ --format mermaid
+      suspect graph traces/ --regression 14:05..14:20          marks what is new and what is gone
+      suspect graph traces/ --format json | jq '.service_edges[]'
 
     Exit status:
       0  all went well
@@ -678,6 +701,133 @@ fn a_closed_pipe_is_no_failure() {
         let status = Program::new().command(arguments).stdout(writer).stderr(Stdio::null()).status();
         assert_eq!(status.expect("the program starts").code(), Some(0), "{arguments:?}");
     }
+}
+
+/// Two traces of a shop that calls a bank, which asks a database.
+const SHOP: &str = r#"{"resourceSpans":[
+{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},"scopeSpans":[{"spans":[
+{"traceId":"000000000000000000000000000000a1","spanId":"0000000000000001","name":"POST /orders","kind":2,"startTimeUnixNano":"1714572000000000000","endTimeUnixNano":"1714572000100000000"},
+{"traceId":"000000000000000000000000000000a1","spanId":"0000000000000002","parentSpanId":"0000000000000001","name":"POST","kind":3,"startTimeUnixNano":"1714572000010000000","endTimeUnixNano":"1714572000060000000"},
+{"traceId":"000000000000000000000000000000b2","spanId":"0000000000000001","name":"GET /","kind":2,"startTimeUnixNano":"1714572060000000000","endTimeUnixNano":"1714572060005000000"}]}]},
+{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"bank"}}]},"scopeSpans":[{"spans":[
+{"traceId":"000000000000000000000000000000a1","spanId":"0000000000000003","parentSpanId":"0000000000000002","name":"POST /charges","kind":2,"startTimeUnixNano":"1714572000015000000","endTimeUnixNano":"1714572000055000000"},
+{"traceId":"000000000000000000000000000000a1","spanId":"0000000000000004","parentSpanId":"0000000000000003","name":"SELECT","kind":3,"startTimeUnixNano":"1714572000020000000","endTimeUnixNano":"1714572000050000000","attributes":[{"key":"db.system.name","value":{"stringValue":"mysql"}}],"status":{"code":2}}]}]}]}"#;
+
+fn shop() -> Program {
+    let program = Program::new();
+    std::fs::write(program.folder.path().join("shop.json"), SHOP).expect("a file");
+    program
+}
+
+#[test]
+fn a_trace_is_shown_as_a_tree() {
+    insta::assert_snapshot!(shop().run(&["trace", "A1", "shop.json"]), @r#"
+    status 0
+    --- stdout ---
+    trace       000000000000000000000000000000a1
+    start       2024-05-01T14:00:00Z
+    duration    100 ms
+    spans       4 of 2 services
+
+    service: operation                                 duration       self  0                     100 ms
+    shop: POST /orders                                   100 ms    50.0 ms  ███─────────────████████████
+      shop: POST                                        50.0 ms    10.0 ms    ▒▒▒──────────▒▒
+        bank: POST /charges                             40.0 ms    10.0 ms      ██────────██
+          bank: SELECT                         ERROR    30.0 ms    30.0 ms       ▒▒▒▒▒▒▒▒▒
+
+    where the time went                                    time      share
+    shop: POST /orders                                  50.0 ms       50 %  ██████████████
+    bank: SELECT (the callee left no span)              30.0 ms       30 %  ████████▍
+    bank: POST /charges                                 10.0 ms       10 %  ██▊
+    shop: POST (on the way)                             10.0 ms       10 %  ██▊
+    all                                                  100 ms      100 %  ████████████████████████████
+    --- stderr ---
+    "#);
+}
+
+#[test]
+fn a_trace_that_is_not_there_is_an_error_that_names_one_that_is() {
+    insta::assert_snapshot!(shop().run(&["trace", "c3", "shop.json"]), @r#"
+    status 2
+    --- stdout ---
+    --- stderr ---
+    error: there is no trace `c3` in the input
+
+    hint: the input holds 2 traces; the first is `000000000000000000000000000000a1`
+    "#);
+}
+
+#[test]
+fn a_trace_as_json_sums_to_its_duration() {
+    let text = shop().run(&["trace", "a1", "shop.json", "--format", "json"]);
+    let json =
+        text.split_once("--- stdout ---\n").and_then(|(_, rest)| rest.rsplit_once("--- stderr ---")).expect("JSON");
+    let document: serde_json::Value = serde_json::from_str(json.0).expect("JSON");
+    let moment = |segment: &serde_json::Value, key: &str| segment[key].as_i64().expect("nanoseconds");
+    let segments = document["segments"].as_array().expect("segments");
+    let sum: i64 =
+        segments.iter().map(|segment| moment(segment, "end_unix_ns") - moment(segment, "start_unix_ns")).sum();
+    assert_eq!((sum, document["duration_ns"].as_i64()), (100_000_000, Some(100_000_000)));
+    let kinds: Vec<&str> = segments.iter().filter_map(|segment| segment["kind"].as_str()).collect();
+    assert_eq!(kinds, ["own", "gap", "own", "peer", "own", "gap", "own"]);
+}
+
+#[test]
+fn a_graph_is_drawn_for_graphviz_and_for_mermaid() {
+    insta::assert_snapshot!(shop().run(&["graph", "shop.json"]), @r#"
+    status 0
+    --- stdout ---
+    digraph suspect {
+      rankdir=LR;
+      node [shape=box, fontname="sans-serif"];
+      edge [fontname="sans-serif", fontsize=10];
+      n0 [label="bank"];
+      n1 [label="mysql", shape=cylinder];
+      n2 [label="shop"];
+      n0 -> n1 [label="1 call\nerrors 100 %\np95 30.0 ms"];
+      n2 -> n0 [label="1 call\np95 50.0 ms"];
+    }
+    --- stderr ---
+    "#);
+    insta::assert_snapshot!(
+        shop().run(&["graph", "shop.json", "--format", "mermaid", "--level", "operation"]),
+        @r#"
+    status 0
+    --- stdout ---
+    flowchart LR
+      subgraph s0["bank"]
+        n0["POST /charges #40;server#41;"]
+        n1["SELECT #40;client#41;"]
+      end
+      n2[("mysql")]
+      subgraph s2["shop"]
+        n3["GET / #40;server#41;"]
+        n4["POST #40;client#41;"]
+        n5["POST /orders #40;server#41;"]
+      end
+      n0 -->|"1 call<br/>errors 100 #37;<br/>p95 30.0 ms"| n1
+      n1 -->|"1 call<br/>errors 100 #37;<br/>p95 30.0 ms"| n2
+      n4 -->|"1 call<br/>p95 40.0 ms"| n0
+      n5 -->|"1 call<br/>p95 50.0 ms"| n4
+    --- stderr ---
+    "#
+    );
+}
+
+#[test]
+fn a_graph_of_two_windows_marks_what_is_gone() {
+    let arguments = ["graph", "shop.json", "-q", "--format", "mermaid", "--regression", "14:01..", "-o", "graph.mmd"];
+    let program = shop();
+    assert_eq!(program.run(&arguments), "status 0\n--- stdout ---\n--- stderr ---\n");
+    let drawing = std::fs::read_to_string(program.folder.path().join("graph.mmd")).expect("a file");
+    insta::assert_snapshot!(drawing, @r#"
+    flowchart LR
+      n0["bank<br/>gone"]
+      n1[("mysql<br/>gone")]
+      n2["shop"]
+      n0 -.->|"gone<br/>1 call<br/>errors 100 #37;<br/>p95 30.0 ms"| n1
+      n2 -.->|"gone<br/>1 call<br/>p95 50.0 ms"| n0
+    "#);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn an_unknown_trace_is_an_error() {
     --- stderr ---
     error: there is no trace `beef` in the input
 
-    hint: the first of its traces is `00000000000000000000000000000001`
+    hint: the input holds 60 traces; the first is `00000000000000000000000000000001`
     "#);
 }
 

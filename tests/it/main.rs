@@ -1,5 +1,6 @@
 //! Tests of the library's stages and of the program, in one binary because each would link all of polars.
 
+mod builder;
 mod canonical;
 mod cli;
 mod cli_input;
@@ -9,4 +10,6 @@ mod inspect;
 mod layering;
 mod text;
 mod time;
+mod topology;
+mod trace;
 mod window;

@@ -109,4 +109,5 @@ fn many_rows_are_read_in_order() {
 fn a_header_alone_or_nothing_at_all_is_no_panic() {
     assert_eq!(spans_of("any.csv", format!("{HEADER}\n")).frame.spans.len(), 0);
     assert!(refusal("any.csv", "a,b,c\n1,2,3\n").contains("its columns are a, b, c"));
+    assert!(refusal("any.csv", "just text\n").contains("found text, expected spans"));
 }

@@ -81,7 +81,6 @@ fn attributes_may_be_nested_objects_of_any_table() {
 
 #[test]
 fn json_without_objects_is_an_error() {
-    for content in ["[1, 2]", "{}\n", "[]", "{"] {
-        assert!(refusal("any.jsonl", content).contains("expected"), "{content}");
-    }
+    assert!(refusal("any.jsonl", "[1, 2]").contains("expected spans"));
+    assert!(refusal("any.jsonl", "{}\n").contains("expected spans"));
 }

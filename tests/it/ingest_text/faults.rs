@@ -130,7 +130,7 @@ fn one_and_two_threads_read_the_same() {
     for (index, sample) in samples().into_iter().enumerate() {
         write(folder.path(), &format!("{index}"), sample);
     }
-    let padded: String = (0..60).map(|_| format!("{OTLP}{}\n", " ".repeat(400_000))).collect();
+    let padded = format!("{OTLP}{}\n", " ".repeat(400_000)).repeat(60);
     write(folder.path(), "large", padded);
     let [one, two] = [1, 2].map(|n_threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");

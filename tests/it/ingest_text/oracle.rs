@@ -104,7 +104,7 @@ fn span() -> impl Strategy<Value = Span> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn number(bytes: &[u8]) -> u64 {

@@ -1,0 +1,111 @@
+//! Tiny traces, written in the test that is about them.
+
+use std::ops::Range;
+use suspect::normalize::{self, Forest, Repairs};
+use suspect::span::{AttributeScope, Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
+
+/// Times in tests count from here: 2023-11-14T22:13:20Z.
+pub(crate) const EPOCH_NS: i64 = 1_700_000_000 * 1_000_000_000;
+/// Nanoseconds of a millisecond.
+pub(crate) const MS: i64 = 1_000_000;
+
+/// A span as a test gives it.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    trace: String,
+    id: u64,
+    parent: u64,
+    service: String,
+    operation: String,
+    kind: SpanKind,
+    failed: bool,
+    /// Nanoseconds since [`EPOCH_NS`].
+    time: Range<i64>,
+    attributes: Vec<(AttributeScope, &'static str, String)>,
+}
+
+/// A span of trace `1`; parent 0 is none, `name` is service and operation, `time` is milliseconds after [`EPOCH_NS`].
+pub(crate) fn span(kind: SpanKind, id: u64, parent: u64, name: &str, time: Range<i64>) -> Given {
+    let (service, operation) = name.split_once(' ').unwrap_or((name, ""));
+    Given {
+        trace: "1".to_owned(),
+        id,
+        parent,
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        kind,
+        failed: false,
+        time: time.start * MS..time.end * MS,
+        attributes: Vec::new(),
+    }
+}
+
+pub(crate) fn server(id: u64, parent: u64, name: &str, time: Range<i64>) -> Given {
+    span(SpanKind::Server, id, parent, name, time)
+}
+
+pub(crate) fn client(id: u64, parent: u64, name: &str, time: Range<i64>) -> Given {
+    span(SpanKind::Client, id, parent, name, time)
+}
+
+pub(crate) fn internal(id: u64, parent: u64, name: &str, time: Range<i64>) -> Given {
+    span(SpanKind::Internal, id, parent, name, time)
+}
+
+impl Given {
+    pub(crate) fn trace(mut self, trace: i64) -> Self {
+        self.trace = trace.to_string();
+        self
+    }
+
+    pub(crate) fn failed(mut self) -> Self {
+        self.failed = true;
+        self
+    }
+
+    /// Moves the span by milliseconds.
+    pub(crate) fn later(mut self, by_ms: i64) -> Self {
+        self.time = self.time.start + by_ms * MS..self.time.end + by_ms * MS;
+        self
+    }
+
+    pub(crate) fn attribute(mut self, key: &'static str, value: &str) -> Self {
+        self.attributes.push((AttributeScope::Span, key, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn resource(mut self, key: &'static str, value: &str) -> Self {
+        self.attributes.push((AttributeScope::Resource, key, value.to_owned()));
+        self
+    }
+}
+
+/// The spans as `ingest` would give them.
+pub(crate) fn frame(spans: &[Given]) -> SpanFrame {
+    let mut batch = SpanBatch::default();
+    for given in spans {
+        let span = Span {
+            trace: batch.traces.intern(&given.trace).expect("a trace id"),
+            span_id: SpanId::new(given.id).expect("a span id"),
+            parent_span_id: SpanId::new(given.parent),
+            service: batch.names.intern(&given.service),
+            operation: batch.names.intern(&given.operation),
+            kind: given.kind,
+            status: if given.failed { SpanStatus::Error } else { SpanStatus::Unset },
+            start_unix_ns: EPOCH_NS + given.time.start,
+            duration_ns: given.time.end - given.time.start,
+        };
+        let row = batch.push(span);
+        for (scope, key, value) in &given.attributes {
+            batch.string_attribute(row, *scope, key, value);
+        }
+    }
+    SpanFrame::from_batches([batch])
+}
+
+/// The spans linked and repaired.
+pub(crate) fn forest(spans: &[Given]) -> (SpanFrame, Forest, Repairs) {
+    let mut frame = frame(spans);
+    let (forest, repairs) = normalize::forest(&mut frame);
+    (frame, forest, repairs)
+}
