@@ -154,9 +154,9 @@ impl<'a> Evidence<'a> {
         let time_ns = |trace: u32| -> i64 {
             let own = |cost: &PathCost| {
                 let [own, before, wait] = owned[cost.path as usize].map(i64::from);
-                own * cost.self_ns + before * cost.before_ns + wait * cost.wait_ns
+                (own * cost.self_ns).saturating_add(before * cost.before_ns).saturating_add(wait * cost.wait_ns)
             };
-            self.table.costs_of(trace as usize).iter().map(own).sum()
+            self.table.costs_of(trace as usize).iter().map(own).fold(0, i64::saturating_add)
         };
         let shows = |trace: &u32| !by_failures || failing.binary_search(trace).is_ok();
         let mut shown: Vec<(i64, u32)> = self

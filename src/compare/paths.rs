@@ -319,7 +319,8 @@ impl BlameSink for Kernel<'_> {
         let duration = self.forest.end_ns[span] - self.forest.start_ns[span];
         let cost = self.cost(path);
         cost.n_calls += 1;
-        cost.call_ns += duration;
+        // Only absurd timestamps reach the end of the range.
+        cost.call_ns = cost.call_ns.saturating_add(duration);
         path
     }
 
@@ -330,10 +331,11 @@ impl BlameSink for Kernel<'_> {
     fn blame(&mut self, node: u32, span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
         let begins = start_ns == self.forest.start_ns[span];
         let cost = self.cost(node);
-        match kind {
-            BlameKind::Gap if begins => cost.before_ns += end_ns - start_ns,
-            BlameKind::Own | BlameKind::Gap => cost.self_ns += end_ns - start_ns,
-            BlameKind::Peer | BlameKind::Backoff => cost.wait_ns += end_ns - start_ns,
-        }
+        let sum_ns = match kind {
+            BlameKind::Gap if begins => &mut cost.before_ns,
+            BlameKind::Own | BlameKind::Gap => &mut cost.self_ns,
+            BlameKind::Peer | BlameKind::Backoff => &mut cost.wait_ns,
+        };
+        *sum_ns = sum_ns.saturating_add(end_ns - start_ns);
     }
 }

@@ -55,7 +55,10 @@ pub(super) fn link(spans: &SpanColumns, rows: &mut Vec<u32>, counts: &mut LinkCo
             if kind(position) == SpanKind::Server { own.and_then(|same| known(same.client)) } else { None };
         if client_half.is_some() {
             counts.n_shared_ids += 1;
-        } else if own.is_some_and(|same| same.first[0] != position && same.server[0] == NO_PARENT) {
+        } else if own.is_some_and(|same| {
+            let is_client_half = same.client == position && same.server[0] != NO_PARENT;
+            same.first[0] != position && !is_client_half
+        }) {
             counts.n_conflicting_ids += 1;
         }
         // Children of a shared id belong to its server half; nothing is its own parent.

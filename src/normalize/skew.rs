@@ -81,7 +81,9 @@ struct Call {
 
 impl Call {
     fn is_outside(self) -> bool {
-        self.fits() && (self.start < self.parent_start - ROUNDING_NS || self.end > self.parent_end + ROUNDING_NS)
+        self.fits()
+            && (self.start < self.parent_start.saturating_sub(ROUNDING_NS)
+                || self.end > self.parent_end.saturating_add(ROUNDING_NS))
     }
 
     /// Whether the child could lie inside its parent at all; one that takes longer was not waited for.

@@ -300,14 +300,7 @@ fn entries(out: &mut Out, analysis: &Analysis) {
     out.heading("Entry operations");
     out.line(&paint(
         DIM,
-        &format!(
-            "  {} {} {} {} {}",
-            left("", 46),
-            right("requests", 15),
-            right("mean ms", 17),
-            right("p95 ms", 17),
-            ""
-        ),
+        &format!("  {} {} {} {}", left("", 44), right("requests", 17), right("mean ms", 17), right("p95 ms", 17),),
     ));
     let arrow = |pair: Pair, show: fn(f64) -> String| format!("{} -> {}", show(pair.baseline), show(pair.regression));
     for entry in analysis.entries.iter().take(N_ENTRIES) {
