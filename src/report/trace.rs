@@ -73,11 +73,16 @@ fn tree(document: &TraceDocument) -> String {
         format!("{}{}{}", left("service: operation", NAME + MARK), right("duration", TIME), right("self", TIME));
     let length = right(&format_ns(scale.length_ns), BAR - 1);
     let mut text = format!("\n{}  {}\n", paint(BOLD, &heading), paint(DIM, &format!("0{length}")));
+    // How far the span last shown at each depth was moved: what is below it moves with it, and need not say so.
+    let mut shifts: Vec<i64> = Vec::new();
     for &index in &shown {
         let span = &document.spans[index];
+        shifts.truncate(span.depth as usize);
+        let moved_with = shifts.last().copied().unwrap_or(0);
+        shifts.resize(span.depth as usize + 1, span.clock_shift_ns);
         let own = segments.get(&key(span)).map_or(&[][..], Vec::as_slice);
         text += &line(span, &scale.draw(span, own));
-        text += &notes(span);
+        text += &notes(span, moved_with);
     }
     if let Some(n_more @ 1..) = document.spans.len().checked_sub(shown.len()) {
         _ = writeln!(text, "and {}; `--format json` has all", counted(n_more as u64, "more span"));
@@ -103,8 +108,8 @@ fn line(span: &TraceSpan, drawing: &str) -> String {
     format!("{}\n", text.trim_end())
 }
 
-/// What is unusual about a span, below it.
-fn notes(span: &TraceSpan) -> String {
+/// What is unusual about a span, below it; `moved_with_ns` is how far it was moved because the span above it was.
+fn notes(span: &TraceSpan, moved_with_ns: i64) -> String {
     let mut notes = Vec::new();
     if span.is_orphan {
         match &span.parent_span_id {
@@ -118,9 +123,10 @@ fn notes(span: &TraceSpan) -> String {
     if span.is_retry {
         notes.push("repeats a failed call".to_owned());
     }
-    if span.clock_shift_ns != 0 {
-        let direction = if span.clock_shift_ns > 0 { "later" } else { "earlier" };
-        let shift = format_ns(span.clock_shift_ns.saturating_abs());
+    let moved_ns = span.clock_shift_ns.saturating_sub(moved_with_ns);
+    if moved_ns != 0 {
+        let direction = if moved_ns > 0 { "later" } else { "earlier" };
+        let shift = format_ns(moved_ns.saturating_abs());
         notes.push(format!("moved {shift} {direction}, for its host's clock disagrees"));
     }
     if notes.is_empty() {

@@ -583,7 +583,7 @@ fn tree() -> impl Strategy<Value = Vec<Given>> {
         |((entry, took, failed, is_orphan), nodes, weight)| {
             let host =
                 |span: Given, service: u8| span.resource("host.name", ["h0", "h1", "h2", "h3"][usize::from(service)]);
-            let mut times: Vec<_> = std::iter::once(0..took).collect();
+            let mut times: Vec<std::ops::Range<i64>> = std::iter::once(0..took).collect();
             let top = server(1, if is_orphan { 999 } else { 0 }, &format!("s0 entry{entry}"), 0..took);
             let mut spans = vec![host(if failed { top.failed() } else { top }, 0)];
             for (id, node) in (2..).zip(nodes) {

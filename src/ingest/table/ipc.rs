@@ -1,24 +1,22 @@
 //! Arrow IPC, as `Feather`, pandas, polars and `ClickHouse` write it: the file format and the stream.
 //!
-//! Both are read as a stream, which a file is between its magic and its footer, so that what a cut-off file still holds
-//! is not lost with its footer. Batches are decoded one after the other, with only the columns that spans need.
+//! A file that has lost its footer is read as the stream that most writers put before it, so that what it still holds is
+//! not lost. Batches are decoded one after the other, with only the columns that spans need.
 
 use super::arrow;
 use super::builder::Builder;
-use super::ipc_check;
+use super::ipc_check::{self, FILE_MAGIC};
 use super::parquet::{each_row, settle_from};
 use super::roles::{self, ColumnInfo, Mapping};
 use crate::error::Error;
 use crate::ingest::Options;
 use crate::ingest::source::{Part, Source};
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::StreamReader;
+use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, Schema};
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 
-/// The first bytes of the file format; a stream begins with a message.
-const FILE_MAGIC: &[u8; 6] = b"ARROW1";
 /// Most bytes that writers pad the magic to.
 const MAX_HEAD: usize = 128;
 const EXPECTED: &str = "an Arrow IPC file or stream";
@@ -43,19 +41,26 @@ fn read_from(mut input: impl Read + Seek, source: &Source, options: &Options) ->
     if head.is_empty() {
         return Err(damaged("it is empty".to_owned()));
     }
+    if head.starts_with(FILE_MAGIC) && ipc_check::file(&mut input).map_err(damaged)?.is_some() {
+        let schema = FileReader::try_new(&mut input, None).map_err(broken)?.schema();
+        let (mapping, kept) = mapping(&schema, options, &source.name)?;
+        let batches = FileReader::try_new(input, Some(kept)).map_err(broken)?;
+        return read_batches(batches, mapping, false, options).map_err(broken);
+    }
+    // A stream, or a file that has lost its footer: its messages are still there.
     let start = stream_start(&head);
-    let extent = ipc_check::check(&mut input, start).map_err(damaged)?;
-
+    let extent = ipc_check::stream(&mut input, start).map_err(damaged)?;
+    let length = extent.end.saturating_sub(start);
     input.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let schema =
-        StreamReader::try_new(input.by_ref().take(extent.end.saturating_sub(start)), None).map_err(broken)?.schema();
+    let schema = StreamReader::try_new(input.by_ref().take(length), None).map_err(broken)?.schema();
     let (mut mapping, kept) = mapping(&schema, options, &source.name)?;
-    if extent.truncated {
+    let truncated = extent.truncated || start > 0;
+    if truncated {
         mapping.notes.push(format!("the file breaks off after byte {}", extent.end));
     }
     input.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let batches = StreamReader::try_new(input.take(extent.end.saturating_sub(start)), Some(kept)).map_err(broken)?;
-    read_batches(batches, mapping, extent.truncated, options).map_err(broken)
+    let batches = StreamReader::try_new(input.take(length), Some(kept)).map_err(broken)?;
+    read_batches(batches, mapping, truncated, options).map_err(broken)
 }
 
 /// Where the stream begins, which in a file stands between its magic, padded with zeros, and its footer.

@@ -48,17 +48,19 @@ fn any_common_delimiter_is_seen_in_the_header() {
 
 #[test]
 fn broken_rows_are_skipped_with_their_line() {
-    let rows =
-        "ab,1,s,\"two\nlines\",1700000000000000000,1\nab,2,s\nab,3,s,o,yesterday,1\nab,4,s,o,1700000000000000000,1\n";
+    let good = "o,1700000000000000000,1\n";
+    let rows = format!(
+        "ab,1,s,{good}ab,2,s,\"two\nlines\",1700000000000000000,1\nab,3,s\nab,4,s,o,yesterday,1\nab,5,s,{good}"
+    );
     let read = File::new("any.csv", format!("{HEADER}\n{rows}")).read();
-    assert_eq!(read.frame.spans.len(), 2);
+    assert_eq!(read.frame.spans.len(), 3);
     let report = &read.sources[0];
     let skipped: Vec<_> = report.skipped_records.iter().map(|skip| (skip.place, skip.reason.as_str())).collect();
     assert_eq!(
         skipped,
         [
-            (Place::Line(4), "3 fields, expected 6"),
-            (Place::Line(5), "column `start` is `yesterday`, expected a number or a timestamp"),
+            (Place::Line(5), "3 fields, expected 6"),
+            (Place::Line(6), "column `start` is `yesterday`, expected a number or a timestamp"),
         ]
     );
     assert_eq!((report.n_skipped_records, report.truncated), (2, false));
@@ -106,5 +108,6 @@ fn many_rows_are_read_in_order() {
 #[test]
 fn a_header_alone_or_nothing_at_all_is_no_panic() {
     assert_eq!(spans_of("any.csv", format!("{HEADER}\n")).frame.spans.len(), 0);
+    assert!(refusal("any.csv", "a,b,c\n1,2,3\n").contains("its columns are a, b, c"));
     assert!(refusal("any.csv", "just text\n").contains("found text, expected spans"));
 }

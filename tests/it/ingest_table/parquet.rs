@@ -148,5 +148,29 @@ fn clickhouse_maps_and_low_cardinality_columns_are_read() {
 fn a_table_of_something_else_is_an_error_that_lists_its_columns() {
     let batch = table(vec![("price", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]);
     let error = File::new("x.parquet", parquet(&batch)).read().sources[0].error.clone().expect("an error");
-    assert!(error.ends_with("has no column for the trace id; its columns are price"), "{error}");
+    let expected = "has no column for the trace id; its columns are price; name it with `--columns trace_id=<COLUMN>`";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn arrow_files_that_polars_writes_are_read() {
+    use polars::prelude::{IpcCompression, IpcWriter, NamedFrom as _, SerWriter as _, Series};
+    let text = |name: &str, value: &str| Series::new(name.into(), [value, value]).into();
+    let columns = vec![
+        text("trace_id", "ab"),
+        Series::new("span_id".into(), ["1", "2"]).into(),
+        Series::new("parent_span_id".into(), [None, Some("1")]).into(),
+        text("service", "s"),
+        text("operation", "o"),
+        Series::new("start_time_unix_nano".into(), [5_i64, 6]).into(),
+        Series::new("duration_nano".into(), [7_i64, 8]).into(),
+    ];
+    let mut frame = polars::prelude::DataFrame::new(2, columns).expect("a frame");
+    for compression in [None, Some(IpcCompression::LZ4)] {
+        let mut bytes = Vec::new();
+        IpcWriter::new(&mut bytes).with_compression(compression).finish(&mut frame).expect("writes");
+        let read = File::new("x.arrow", &bytes).read();
+        assert_eq!(read.sources[0].error, None);
+        assert_eq!(lines(&read.frame), ["ab/1<- s o UNSPECIFIED UNSET 5+7", "ab/2<1 s o UNSPECIFIED UNSET 6+8"]);
+    }
 }
