@@ -231,6 +231,18 @@ pub fn format_bound(moment_unix_ns: i64, data: TimeRange) -> String {
     }
 }
 
+/// A number of milliseconds with three digits that count: `112`, `30.5`, `7.36`, `0.078`.
+#[must_use]
+pub fn format_ms(value_ms: f64) -> String {
+    let digits = match value_ms.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value_ms:.digits$}")
+}
+
 /// A duration for people, in three digits below two minutes and in two units above: `412 µs`, `38.2 ms`, `1.24 s`,
 /// `2 min 5 s`, `3 h 10 min`, `2 d 4 h`.
 #[must_use]

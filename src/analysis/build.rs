@@ -1,26 +1,22 @@
 //! Fills the document from the stages' results.
 
 use super::document::{
-    Analysis, Contribution, Decomposition, DecompositionRow, Degradation, Edge, Entry, ErrorPart, Errors, Finding,
-    Operation, Pair, RankedService, RowCause, SCHEMA_VERSION, Suspect, Window, Windows,
+    Analysis, Decomposition, DecompositionRow, Degradation, Edge, Entry, ErrorPart, Errors, Operation, Pair, RowCause,
+    SCHEMA_VERSION, Window, Windows,
 };
 use super::evidence::Evidence;
-use super::{Prepared, diagnostics, wording};
+use super::{Prepared, diagnostics, suspects, wording};
 use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::paths::{NO_PATH, Scope};
 use crate::normalize::SpanFlags;
-use crate::rank::{self, Channel, Ranking, Verdict};
+use crate::rank::Ranking;
 use crate::stats::quantile;
 use crate::time::format_rfc3339;
 use crate::topology::GraphDocument;
 use crate::window;
 
-const NS_PER_MS: f64 = 1e6;
-/// Suspects listed: beyond lies what nobody reads.
-const MAX_SUSPECTS: usize = 50;
-/// A suspect has at least this share of its service's contribution.
-const MIN_SHARE: f64 = 0.05;
+pub(super) const NS_PER_MS: f64 = 1e6;
 
 pub(super) fn document(
     prepared: &Prepared,
@@ -29,7 +25,7 @@ pub(super) fn document(
     evidence: Evidence<'_>,
     graph: GraphDocument,
 ) -> Analysis {
-    let suspects = suspects(ranking, evidence);
+    let suspects = suspects::suspects(ranking, evidence);
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
         verdict: ranking.verdict,
@@ -39,7 +35,7 @@ pub(super) fn document(
         degradation: degradation(ranking, evidence),
         decomposition: decomposition(evidence),
         entries: entries(evidence),
-        services: services(ranking, &suspects, evidence),
+        services: suspects::services(ranking, &suspects, evidence),
         suspects,
         errors: errors(evidence),
         graph,
@@ -71,11 +67,11 @@ fn windows_document(windows: &window::Windows, evidence: Evidence<'_>) -> Window
 }
 
 /// `part` as percent of `whole`; 0 where there is no whole.
-fn percent(part: f64, whole: f64) -> f64 {
+pub(super) fn percent(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { 100.0 * part / whole }
 }
 
-fn interval_ms(estimate: Estimate) -> [f64; 2] {
+pub(super) fn interval_ms(estimate: Estimate) -> [f64; 2] {
     estimate.interval().map(|bound| bound / NS_PER_MS)
 }
 
@@ -110,7 +106,7 @@ fn both_requests(evidence: Evidence<'_>) -> [Vec<Request>; 2] {
     [&evidence.selection.baseline, &evidence.selection.regression].map(|traces| requests(evidence, traces))
 }
 
-fn pair([baseline, regression]: [f64; 2]) -> Pair {
+pub(super) fn pair([baseline, regression]: [f64; 2]) -> Pair {
     Pair { baseline, regression }
 }
 
@@ -120,7 +116,7 @@ fn sorted_ms<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<f64> {
     durations
 }
 
-fn ratio(over: f64, under: f64) -> f64 {
+pub(super) fn ratio(over: f64, under: f64) -> f64 {
     if under > 0.0 { over / under } else { 0.0 }
 }
 
@@ -155,7 +151,7 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {
 }
 
 /// A subject in the document's words: service blamed, operation or edge.
-fn names(evidence: Evidence<'_>, subject: u32) -> (String, Option<String>, Option<Edge>) {
+pub(super) fn names(evidence: Evidence<'_>, subject: u32) -> (String, Option<String>, Option<Edge>) {
     let service = |index: u32| evidence.forest.services[index as usize].name.clone();
     let attribution = &evidence.comparison.attribution;
     let blamed = service(attribution.blamed[subject as usize]);
@@ -167,7 +163,7 @@ fn names(evidence: Evidence<'_>, subject: u32) -> (String, Option<String>, Optio
     }
 }
 
-fn operation(evidence: Evidence<'_>, operation: u32) -> Operation {
+pub(super) fn operation(evidence: Evidence<'_>, operation: u32) -> Operation {
     let operation = evidence.forest.operations[operation as usize];
     Operation {
         service: evidence.forest.services[operation.service as usize].name.clone(),
@@ -263,144 +259,6 @@ fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
     let weight = |entry: &Entry| (entry.change_ms * f64::midpoint(entry.share.baseline, entry.share.regression)).abs();
     entries.sort_by(|left, right| weight(right).total_cmp(&weight(left)));
     entries
-}
-
-fn contribution(evidence: Evidence<'_>, latency: Estimate, failures: Estimate) -> Contribution {
-    let comparison = evidence.comparison;
-    Contribution {
-        ms: latency.value / NS_PER_MS,
-        percent: percent(latency.value, comparison.adjusted_ns.value),
-        interval_ms: interval_ms(latency),
-        error_ratio: failures.value,
-        error_ratio_interval: failures.interval(),
-    }
-}
-
-fn findings(service: &rank::RankedService) -> Vec<Finding> {
-    let finding = |finding: &rank::Finding| {
-        let scale = if finding.channel == Channel::Errors { 1.0 } else { NS_PER_MS };
-        Finding {
-            channel: finding.channel,
-            change: finding.change.value / scale,
-            interval: finding.change.interval().map(|bound| bound / scale),
-            q: finding.q,
-            is_significant: finding.is_significant,
-            score: finding.score,
-        }
-    };
-    service.findings.iter().map(finding).collect()
-}
-
-fn services(ranking: &Ranking, suspects: &[Suspect], evidence: Evidence<'_>) -> Vec<RankedService> {
-    if !matches!(ranking.verdict, Verdict::Regression | Verdict::Inconclusive) {
-        return Vec::new();
-    }
-    let comparison = evidence.comparison;
-    (1..)
-        .zip(&ranking.services)
-        .map(|(rank, ranked)| {
-            let index = ranked.service as usize;
-            let service = &evidence.forest.services[index];
-            let contribution = contribution(evidence, comparison.services[index], comparison.service_failures[index]);
-            let own = suspects.iter().filter(|suspect| suspect.service == service.name);
-            RankedService {
-                rank,
-                service: service.name.clone(),
-                is_inferred: service.is_inferred,
-                score: ranked.score,
-                is_significant: ranked.findings.iter().any(|finding| finding.is_significant),
-                stability: ranked.stability,
-                contribution,
-                contribution_ms: contribution.ms,
-                kind: own.clone().next().map_or_else(
-                    || wording::channel(ranked.findings.first().map(|finding| finding.channel)).to_owned(),
-                    |suspect| suspect.kind.clone(),
-                ),
-                findings: findings(ranked),
-                operations: own.map(wording::subject).collect(),
-            }
-        })
-        .collect()
-}
-
-fn suspects(ranking: &Ranking, evidence: Evidence<'_>) -> Vec<Suspect> {
-    if ranking.verdict != Verdict::Regression {
-        return Vec::new();
-    }
-    let comparison = evidence.comparison;
-    let mut scored: Vec<(f64, u32, Channel)> = Vec::new();
-    for service in &ranking.services {
-        for finding in service.findings.iter().filter(|finding| finding.is_significant) {
-            let value = |subject: usize| match finding.channel {
-                Channel::Latency => comparison.subjects[subject].value,
-                Channel::Errors => comparison.failures[subject].value,
-                Channel::MissingCalls => rank::missing_calls_of(comparison, subject),
-            };
-            let blamed = &comparison.attribution.blamed;
-            let own: Vec<usize> = (0..blamed.len()).filter(|&subject| blamed[subject] == service.service).collect();
-            let total: f64 = own.iter().map(|&subject| value(subject).max(0.0)).sum();
-            for subject in own {
-                let share = ratio(value(subject).max(0.0), total);
-                if share >= MIN_SHARE {
-                    scored.push((finding.score * share, u32::try_from(subject).unwrap_or(u32::MAX), finding.channel));
-                }
-            }
-        }
-    }
-    // A subject found in several channels is one suspect, told by the channel that weighs most.
-    scored.sort_by(|left, right| left.1.cmp(&right.1).then(right.0.total_cmp(&left.0)));
-    scored.dedup_by(|next, kept| {
-        let same = next.1 == kept.1;
-        kept.0 += if same { next.0 } else { 0.0 };
-        same
-    });
-    let mut suspects: Vec<Suspect> =
-        scored.into_iter().map(|(score, subject, channel)| suspect(evidence, score, subject, channel)).collect();
-    suspects.sort_by(|left, right| {
-        let key = |suspect: &Suspect| (suspect.service.clone(), suspect.operation.clone(), suspect.edge.clone());
-        right.score.total_cmp(&left.score).then_with(|| key(left).cmp(&key(right)))
-    });
-    suspects.truncate(MAX_SUSPECTS);
-    for (rank, suspect) in (1..).zip(&mut suspects) {
-        suspect.rank = rank;
-    }
-    suspects
-}
-
-fn suspect(evidence: Evidence<'_>, score: f64, subject: u32, channel: Channel) -> Suspect {
-    let comparison = evidence.comparison;
-    let (service, subject_operation, edge) = names(evidence, subject);
-    let parts = evidence.parts(subject);
-    let by_failures = channel == Channel::Errors;
-    let (per_call_ms, calls_per_request) = evidence.per_call(&parts);
-    let (exemplars, baseline_trace_ids) = evidence.exemplars(subject, &parts, by_failures);
-    let contribution =
-        contribution(evidence, comparison.subjects[subject as usize], comparison.failures[subject as usize]);
-    let main =
-        if channel == Channel::MissingCalls { evidence.missing_call(subject) } else { evidence.main_cause(subject) };
-    let cause = main.map(|(cause, change_ns, callee)| wording::Main {
-        cause,
-        change_ms: change_ns / NS_PER_MS,
-        callee: callee.map(|callee| operation(evidence, callee)),
-    });
-    let mut suspect = Suspect {
-        rank: 0,
-        service,
-        operation: subject_operation,
-        edge,
-        score,
-        contribution,
-        contribution_ms: contribution.ms,
-        kind: wording::kind(channel, cause.as_ref()).to_owned(),
-        reason: String::new(),
-        per_call_ms,
-        calls_per_request,
-        paths: evidence.propagation(&parts, by_failures.then_some(subject)),
-        exemplars,
-        baseline_trace_ids,
-    };
-    suspect.reason = wording::reason(&suspect, channel, cause.as_ref());
-    suspect
 }
 
 fn errors(evidence: Evidence<'_>) -> Errors {

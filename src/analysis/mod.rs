@@ -6,6 +6,7 @@
 mod build;
 mod document;
 mod evidence;
+mod suspects;
 mod wording;
 
 pub use document::{

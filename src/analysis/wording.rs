@@ -3,6 +3,7 @@
 use super::document::{Analysis, Operation, Suspect};
 use crate::compare::attribute::Cause;
 use crate::rank::{Channel, MIN_REQUESTS, Verdict};
+use crate::time::format_ms;
 
 /// A suspect's main effect.
 pub(super) struct Main {
@@ -11,15 +12,8 @@ pub(super) struct Main {
     pub(super) callee: Option<Operation>,
 }
 
-/// Milliseconds with three digits that count.
 fn ms(value: f64) -> String {
-    let digits = match value.abs() {
-        100.0.. => 0,
-        10.0.. => 1,
-        1.0.. => 2,
-        _ => 3,
-    };
-    format!("{value:.digits$} ms")
+    format!("{} ms", format_ms(value))
 }
 
 fn signed_ms(value: f64) -> String {

@@ -7,6 +7,7 @@ use super::text::{
 use crate::analysis::{Analysis, DecompositionRow, Pair, PropagationPath, RankedService, RowCause, Suspect, Window};
 use crate::compare::attribute::Cause;
 use crate::rank::Verdict;
+use crate::time::format_ms as ms;
 use crate::topology::{EdgeRow, Status};
 
 /// Rows of the decomposition shown; the rest is summed in one.
@@ -57,17 +58,6 @@ impl Out {
             self.line(&format!("{}{}{}", " ".repeat(indent), paint(DIM, &label), fit(line, room)));
         }
     }
-}
-
-/// Milliseconds with three digits that count.
-fn ms(value: f64) -> String {
-    let digits = match value.abs() {
-        100.0.. => 0,
-        10.0.. => 1,
-        1.0.. => 2,
-        _ => 3,
-    };
-    format!("{value:.digits$}")
 }
 
 fn signed(value: f64) -> String {

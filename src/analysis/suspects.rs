@@ -1,0 +1,151 @@
+//! The ranking in the document's words: services, and the operations and edges that make up their part.
+
+use super::build::{NS_PER_MS, interval_ms, names, operation, percent, ratio};
+use super::document::{Contribution, Finding, RankedService, Suspect};
+use super::evidence::Evidence;
+use super::wording;
+use crate::compare::Estimate;
+use crate::rank::{self, Channel, Ranking, Verdict};
+
+/// Suspects listed: beyond lies what nobody reads.
+const MAX_SUSPECTS: usize = 50;
+/// A suspect has at least this share of its service's contribution.
+const MIN_SHARE: f64 = 0.05;
+
+fn contribution(evidence: Evidence<'_>, latency: Estimate, failures: Estimate) -> Contribution {
+    let comparison = evidence.comparison;
+    Contribution {
+        ms: latency.value / NS_PER_MS,
+        percent: percent(latency.value, comparison.adjusted_ns.value),
+        interval_ms: interval_ms(latency),
+        error_ratio: failures.value,
+        error_ratio_interval: failures.interval(),
+    }
+}
+
+fn findings(service: &rank::RankedService) -> Vec<Finding> {
+    let finding = |finding: &rank::Finding| {
+        let scale = if finding.channel == Channel::Errors { 1.0 } else { NS_PER_MS };
+        Finding {
+            channel: finding.channel,
+            change: finding.change.value / scale,
+            interval: finding.change.interval().map(|bound| bound / scale),
+            q: finding.q,
+            is_significant: finding.is_significant,
+            score: finding.score,
+        }
+    };
+    service.findings.iter().map(finding).collect()
+}
+
+pub(super) fn services(ranking: &Ranking, suspects: &[Suspect], evidence: Evidence<'_>) -> Vec<RankedService> {
+    if !matches!(ranking.verdict, Verdict::Regression | Verdict::Inconclusive) {
+        return Vec::new();
+    }
+    let comparison = evidence.comparison;
+    (1..)
+        .zip(&ranking.services)
+        .map(|(rank, ranked)| {
+            let index = ranked.service as usize;
+            let service = &evidence.forest.services[index];
+            let contribution = contribution(evidence, comparison.services[index], comparison.service_failures[index]);
+            let own = suspects.iter().filter(|suspect| suspect.service == service.name);
+            RankedService {
+                rank,
+                service: service.name.clone(),
+                is_inferred: service.is_inferred,
+                score: ranked.score,
+                is_significant: ranked.findings.iter().any(|finding| finding.is_significant),
+                stability: ranked.stability,
+                contribution,
+                contribution_ms: contribution.ms,
+                kind: own.clone().next().map_or_else(
+                    || wording::channel(ranked.findings.first().map(|finding| finding.channel)).to_owned(),
+                    |suspect| suspect.kind.clone(),
+                ),
+                findings: findings(ranked),
+                operations: own.map(wording::subject).collect(),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn suspects(ranking: &Ranking, evidence: Evidence<'_>) -> Vec<Suspect> {
+    if ranking.verdict != Verdict::Regression {
+        return Vec::new();
+    }
+    let comparison = evidence.comparison;
+    let mut scored: Vec<(f64, u32, Channel)> = Vec::new();
+    for service in &ranking.services {
+        for finding in service.findings.iter().filter(|finding| finding.is_significant) {
+            let value = |subject: usize| match finding.channel {
+                Channel::Latency => comparison.subjects[subject].value,
+                Channel::Errors => comparison.failures[subject].value,
+                Channel::MissingCalls => rank::missing_calls_of(comparison, subject),
+            };
+            let blamed = &comparison.attribution.blamed;
+            let own: Vec<usize> = (0..blamed.len()).filter(|&subject| blamed[subject] == service.service).collect();
+            let total: f64 = own.iter().map(|&subject| value(subject).max(0.0)).sum();
+            for subject in own {
+                let share = ratio(value(subject).max(0.0), total);
+                if share >= MIN_SHARE {
+                    scored.push((finding.score * share, u32::try_from(subject).unwrap_or(u32::MAX), finding.channel));
+                }
+            }
+        }
+    }
+    // A subject found in several channels is one suspect, told by the channel that weighs most.
+    scored.sort_by(|left, right| left.1.cmp(&right.1).then(right.0.total_cmp(&left.0)));
+    scored.dedup_by(|next, kept| {
+        let same = next.1 == kept.1;
+        kept.0 += if same { next.0 } else { 0.0 };
+        same
+    });
+    let mut suspects: Vec<Suspect> =
+        scored.into_iter().map(|(score, subject, channel)| suspect(evidence, score, subject, channel)).collect();
+    suspects.sort_by(|left, right| {
+        let key = |suspect: &Suspect| (suspect.service.clone(), suspect.operation.clone(), suspect.edge.clone());
+        right.score.total_cmp(&left.score).then_with(|| key(left).cmp(&key(right)))
+    });
+    suspects.truncate(MAX_SUSPECTS);
+    for (rank, suspect) in (1..).zip(&mut suspects) {
+        suspect.rank = rank;
+    }
+    suspects
+}
+
+fn suspect(evidence: Evidence<'_>, score: f64, subject: u32, channel: Channel) -> Suspect {
+    let comparison = evidence.comparison;
+    let (service, subject_operation, edge) = names(evidence, subject);
+    let parts = evidence.parts(subject);
+    let by_failures = channel == Channel::Errors;
+    let (per_call_ms, calls_per_request) = evidence.per_call(&parts);
+    let (exemplars, baseline_trace_ids) = evidence.exemplars(subject, &parts, by_failures);
+    let contribution =
+        contribution(evidence, comparison.subjects[subject as usize], comparison.failures[subject as usize]);
+    let main =
+        if channel == Channel::MissingCalls { evidence.missing_call(subject) } else { evidence.main_cause(subject) };
+    let cause = main.map(|(cause, change_ns, callee)| wording::Main {
+        cause,
+        change_ms: change_ns / NS_PER_MS,
+        callee: callee.map(|callee| operation(evidence, callee)),
+    });
+    let mut suspect = Suspect {
+        rank: 0,
+        service,
+        operation: subject_operation,
+        edge,
+        score,
+        contribution,
+        contribution_ms: contribution.ms,
+        kind: wording::kind(channel, cause.as_ref()).to_owned(),
+        reason: String::new(),
+        per_call_ms,
+        calls_per_request,
+        paths: evidence.propagation(&parts, by_failures.then_some(subject)),
+        exemplars,
+        baseline_trace_ids,
+    };
+    suspect.reason = wording::reason(&suspect, channel, cause.as_ref());
+    suspect
+}
