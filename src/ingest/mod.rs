@@ -213,6 +213,3 @@ pub struct Ingested {
     /// A report a file, in the same order.
     pub sources: Vec<SourceReport>,
 }
-
-/// Paths as the user gives them: files, folders, globs, `-`.
-pub type PathArgument = PathBuf;
