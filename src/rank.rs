@@ -4,7 +4,7 @@
 //! in it is its share of what got worse. A part that resampling cannot tell from noise counts little.
 
 use crate::compare::attribute::{Cause, tops};
-use crate::compare::paths::CostTable;
+use crate::compare::paths::{CostTable, NO_PATH};
 use crate::compare::{Comparison, Estimate};
 use crate::normalize::Forest;
 use crate::stats;
@@ -88,6 +88,8 @@ pub struct Ranking {
     pub services: Vec<RankedService>,
     /// Smallest latency change worth reporting, nanoseconds.
     pub floor_ns: f64,
+    /// For each subject the time saved by calls that it now leaves out, nanoseconds per request.
+    pub missing: Vec<Estimate>,
 }
 
 /// Ranks the services of a comparison.
@@ -96,6 +98,7 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
     let mean_ns = comparison.effects.baseline_mean_ns.max(1.0);
     // One millisecond is worth a word unless the requests themselves take little longer.
     let floor_ns = (FLOOR_SHARE * mean_ns).max((0.05 * mean_ns).min(1e6));
+    let missing = missing_calls_of(table, comparison);
     let channels = [
         ChannelInput {
             channel: Channel::Latency,
@@ -116,7 +119,7 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
             scale: mean_ns,
             e0: LATENCY_E0,
             floor: floor_ns,
-            values: missing_calls(forest, comparison, floor_ns),
+            values: missing_calls(forest, comparison, &missing, floor_ns),
         },
     ];
     let p: Vec<f64> = channels
@@ -130,9 +133,12 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
         .map(|(service, _)| RankedService { service, score: 0.0, stability: 0.0, findings: Vec::new() })
         .collect();
     for (channel, q) in channels.iter().zip(q.chunks(forest.services.len().max(1))) {
+        // Where requests got faster on the whole, a part that got slower is no regression: work has moved, or what was
+        // fast about it was left out.
+        let is_outweighed = channel.channel == Channel::Latency && comparison.adjusted_ns.interval()[1] < -floor_ns;
         let is_significant = |index: usize| {
             let change = channel.values[index];
-            q[index] <= MAX_Q && change.value >= channel.floor
+            !is_outweighed && q[index] <= MAX_Q && change.value >= channel.floor
         };
         let counted =
             |index: usize| channel.values[index].value.max(0.0) * if is_significant(index) { 1.0 } else { DOUBT };
@@ -164,7 +170,7 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
         right.score.total_cmp(&left.score).then_with(|| name(left).cmp(name(right)))
     });
     let verdict = verdict(table, comparison, &services, floor_ns);
-    Ranking { verdict, services, floor_ns }
+    Ranking { verdict, services, floor_ns, missing }
 }
 
 struct ChannelInput {
@@ -179,28 +185,48 @@ struct ChannelInput {
 /// For each service the time saved by calls it no longer makes.
 ///
 /// Early returns make requests faster and emptier. Where requests got slower, calls are missing because of what made them so.
-fn missing_calls(forest: &Forest, comparison: &Comparison, floor_ns: f64) -> Vec<Estimate> {
-    let mut missing = vec![Estimate::default(); forest.services.len()];
+fn missing_calls(forest: &Forest, comparison: &Comparison, missing: &[Estimate], floor_ns: f64) -> Vec<Estimate> {
+    let mut services = vec![Estimate::default(); forest.services.len()];
     if comparison.adjusted_ns.value > floor_ns {
-        return missing;
+        return services;
     }
-    for (key, row) in comparison.attribution.rows.iter().zip(&comparison.rows) {
-        if key.cause == Cause::Calls && row.value < 0.0 {
-            let sum = &mut missing[comparison.attribution.blamed[key.subject as usize] as usize];
-            // Rows of one service move together at worst.
-            *sum = Estimate { value: sum.value - row.value, error: sum.error + row.error };
+    for (&blamed, subject) in comparison.attribution.blamed.iter().zip(missing) {
+        let sum = &mut services[blamed as usize];
+        // Subjects of one service move together at worst.
+        *sum = Estimate { value: sum.value + subject.value, error: sum.error + subject.error };
+    }
+    services
+}
+
+/// For each subject the time saved by calls that it used to make and now leaves out, nanoseconds per request.
+///
+/// Making fewer of several calls is no loss: a loop got shorter, or batches replaced it. So of a drop in the calls per visit
+/// only what lies below one call counts.
+#[must_use]
+pub fn missing_calls_of(table: &CostTable, comparison: &Comparison) -> Vec<Estimate> {
+    let attribution = &comparison.attribution;
+    // Effect of all fewer calls a row, and the part of it that is missing calls.
+    let mut rows = vec![(0.0, 0.0); attribution.rows.len()];
+    for (index, path) in table.paths.list.iter().enumerate().filter(|(_, path)| path.parent != NO_PATH) {
+        let kappa = [&comparison.baseline, &comparison.regression]
+            .map(|sums| sums.n_calls[index] / sums.n_visits[path.parent as usize]);
+        let effect = comparison.effects.calls_ns[index];
+        if effect < 0.0 && kappa[0] > kappa[1] {
+            let [.., calls_row, _] = attribution.targets[index];
+            let row = &mut rows[calls_row as usize];
+            row.0 += effect;
+            row.1 += effect * (kappa[0].min(1.0) - kappa[1].min(1.0)) / (kappa[0] - kappa[1]);
+        }
+    }
+    let mut missing = vec![Estimate::default(); attribution.subjects.len()];
+    for ((key, row), (fewer, gone)) in attribution.rows.iter().zip(&comparison.rows).zip(rows) {
+        if key.cause == Cause::Calls && row.value < 0.0 && fewer < 0.0 {
+            let share = gone / fewer;
+            let sum = &mut missing[key.subject as usize];
+            *sum = Estimate { value: sum.value - share * row.value, error: sum.error + share * row.error };
         }
     }
     missing
-}
-
-/// Time saved by calls that one subject no longer makes, nanoseconds per request.
-#[must_use]
-pub fn missing_calls_of(comparison: &Comparison, subject: usize) -> f64 {
-    let rows = comparison.attribution.rows.iter().zip(&comparison.rows);
-    rows.filter(|(key, row)| key.subject as usize == subject && key.cause == Cause::Calls && row.value < 0.0)
-        .map(|(_, row)| -row.value)
-        .sum()
 }
 
 /// Share of replicates in which each service has the largest score, significance aside; ties by name, and nobody is first where nothing

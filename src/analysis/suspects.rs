@@ -81,7 +81,7 @@ pub(super) fn suspects(ranking: &Ranking, evidence: Evidence<'_>) -> Vec<Suspect
             let value = |subject: usize| match finding.channel {
                 Channel::Latency => comparison.subjects[subject].value,
                 Channel::Errors => comparison.failures[subject].value,
-                Channel::MissingCalls => rank::missing_calls_of(comparison, subject),
+                Channel::MissingCalls => ranking.missing[subject].value,
             };
             let blamed = &comparison.attribution.blamed;
             let own: Vec<usize> = (0..blamed.len()).filter(|&subject| blamed[subject] == service.service).collect();
