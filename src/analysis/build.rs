@@ -8,7 +8,7 @@ use super::evidence::Evidence;
 use super::{Prepared, diagnostics, suspects, wording};
 use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
-use crate::compare::paths::{NO_PATH, Scope};
+use crate::compare::paths::Scope;
 use crate::normalize::SpanFlags;
 use crate::rank::Ranking;
 use crate::stats::quantile;
@@ -222,22 +222,26 @@ fn decomposition(evidence: Evidence<'_>) -> Decomposition {
 }
 
 fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
-    let windows = both_requests(evidence);
-    let mut names: Vec<(Operation, u32)> = windows
-        .iter()
-        .flatten()
-        .map(|request| request.entry)
-        .map(|entry| (operation(evidence, entry), entry))
-        .collect();
+    let mut windows = both_requests(evidence);
+    for requests in &mut windows {
+        // Stable, so that sums are taken in the order of traces.
+        requests.sort_by_key(|request| request.entry);
+    }
+    let mut codes: Vec<u32> = windows.iter().flatten().map(|request| request.entry).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let mut names: Vec<(Operation, u32)> = codes.into_iter().map(|entry| (operation(evidence, entry), entry)).collect();
     names.sort_unstable();
-    names.dedup();
     let totals = windows.each_ref().map(|requests| requests.iter().map(|request| request.weight).sum::<f64>());
     let mut entries: Vec<Entry> = names
         .into_iter()
         .map(|(name, entry)| {
-            let own = windows.each_ref().map(|requests| requests.iter().filter(move |request| request.entry == entry));
+            let own = windows.each_ref().map(|requests| {
+                let first = requests.partition_point(|request| request.entry < entry);
+                &requests[first..first + requests[first..].partition_point(|request| request.entry == entry)]
+            });
             let sum = |value: fn(&Request) -> f64| {
-                own.clone().map(|requests| requests.map(|request| request.weight * value(request)).sum::<f64>())
+                own.map(|requests| requests.iter().map(|request| request.weight * value(request)).sum::<f64>())
             };
             let n_requests = sum(|_| 1.0);
             let [before, after] = sum(|request| request.duration_ns as f64 / NS_PER_MS);
@@ -250,7 +254,7 @@ fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
                 n_requests: pair(n_requests),
                 share: pair([ratio(n_requests[0], totals[0]), ratio(n_requests[1], totals[1])]),
                 mean_ms,
-                p95_ms: pair(own.map(|requests| quantile(&sorted_ms(requests), 0.95).unwrap_or(0.0))),
+                p95_ms: pair(own.map(|requests| quantile(&sorted_ms(requests.iter()), 0.95).unwrap_or(0.0))),
                 change_ms: if is_in_both { mean_ms.regression - mean_ms.baseline } else { 0.0 },
                 error_ratio: pair([ratio(failed_before, n_requests[0]), ratio(failed_after, n_requests[1])]),
             }
@@ -297,6 +301,9 @@ fn errors(evidence: Evidence<'_>) -> Errors {
     }
     let passing = |list: &[(u32, u32)]| {
         let counts = list.iter().filter_map(|&(trace, path)| {
+            if table.paths.list[path as usize].scope != comparison.scope {
+                return None;
+            }
             let mut count = [0.0; 2];
             count[window[trace as usize]?] = evidence.forest.weight[trace as usize];
             Some((operation(evidence, table.paths.list[path as usize].operation), count))
@@ -304,11 +311,12 @@ fn errors(evidence: Evidence<'_>) -> Errors {
         parts(counts.collect())
     };
     let mut originates = Vec::new();
-    for (index, path) in table.paths.list.iter().enumerate() {
-        let is_counted = path.scope == comparison.scope || path.parent == NO_PATH;
-        for (side, &subject) in comparison.attribution.failure_subjects[index].iter().enumerate().filter(|_| is_counted)
-        {
+    for (index, _) in table.paths.list.iter().enumerate().filter(|(_, path)| path.scope == comparison.scope) {
+        for (side, &subject) in comparison.attribution.failure_subjects[index].iter().enumerate() {
             let count = [comparison.baseline.n_failures[side][index], comparison.regression.n_failures[side][index]];
+            if count.iter().all(|&failures| failures == 0.0) {
+                continue;
+            }
             let (service, name, _) = names(evidence, subject);
             originates.push((Operation { service, operation: name.unwrap_or_default() }, count));
         }

@@ -21,8 +21,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// More operation names than this in one service means that there are ids in them; the largest of the public
-/// systems at hand has 60, and monoliths with a few hundred routes are known.
+/// More operation names than this in one service means that there are ids in them; the busiest service of
+/// three public systems has 22, and a monolith may well have a few hundred routes.
 pub const DISTINCT_NAMES: usize = 300;
 
 /// A child may end this much after its parent, as a share of its own duration, and still count as waited for: instrumentation
@@ -206,7 +206,7 @@ pub struct Repairs {
 
 /// Links and repairs the spans of `frame`.
 ///
-/// Cost: a sort within each trace, in parallel, and a few passes over columns; about 60 bytes a span.
+/// Cost: a sort within each trace, in parallel, and a few passes over columns; the result holds 30 bytes a span.
 #[must_use]
 pub fn forest(frame: &mut SpanFrame) -> (Forest, Repairs) {
     let mut repairs = Repairs::default();
