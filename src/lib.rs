@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compare;
 pub mod diagnostics;
 pub mod error;
+pub mod eval;
 pub mod ingest;
 pub mod inspect;
 pub mod normalize;

@@ -36,6 +36,19 @@ pub enum Verdict {
     Inconclusive,
 }
 
+impl Verdict {
+    /// The verdict as JSON spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::TrafficMix => "traffic_mix",
+            Self::NoSignificantChange => "no_significant_change",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
 /// Smallest change of the mean latency worth reporting, as a share of the baseline mean.
 pub const FLOOR_SHARE: f64 = 0.02;
 /// Smallest change of the failing share worth reporting.

@@ -1,4 +1,7 @@
-use super::{Color, Exit, Format, OutputArgs, messages, output, progress::Progress};
+use super::{
+    Color, Exit, Format, OutputArgs, messages, output,
+    progress::{Progress, Unit},
+};
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::ingest::{self, Ingested};
@@ -31,13 +34,18 @@ impl Context {
     /// [`Exit::Partial`] says that there were such things. Without any span the caller has nothing to work on:
     /// see [`Context::read_some`].
     pub fn read(&self, paths: &[PathBuf], options: &ingest::Options) -> Result<(Ingested, Exit), Error> {
-        let progress = Progress::new("reading", !self.quiet);
+        let progress = Progress::new("reading", Unit::Bytes, !self.quiet);
         let result = ingest::read(paths, options, &|done, total| progress.update(done, total));
         progress.finish();
         let ingested = result?;
         self.warn(&messages::sources(&ingested.sources));
         let exit = if ingested.sources.iter().all(is_complete) { Exit::Complete } else { Exit::Partial };
         Ok((ingested, exit))
+    }
+
+    /// A count of cases that appears when work takes long and somebody is watching.
+    pub(super) fn cases(&self) -> Progress {
+        Progress::new("analysing", Unit::Cases, !self.quiet)
     }
 
     /// [`Context::read`], with [`Error::NoSpans`] if there is no span.
@@ -70,7 +78,7 @@ impl Context {
     }
 
     /// Shows warnings unless told to be quiet.
-    fn warn(&self, text: &str) {
+    pub(super) fn warn(&self, text: &str) {
         if !self.quiet {
             self.talk(text);
         }

@@ -8,6 +8,7 @@
 pub mod analyze;
 mod context;
 pub mod convert;
+pub mod eval;
 mod generate;
 pub mod graph;
 mod input;
@@ -110,6 +111,7 @@ enum Command {
     Convert(convert::Args),
     Trace(trace::Args),
     Graph(graph::Args),
+    Eval(eval::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -135,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args, &context),
         Command::Trace(args) => trace::run(args, &context),
         Command::Graph(args) => graph::run(args, &context),
+        Command::Eval(args) => eval::run(args, &context),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),
     };

@@ -6,9 +6,17 @@ use std::time::{Duration, Instant};
 /// A run that ends sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unit {
+    Bytes,
+    Cases,
+}
+
 /// A progress bar on standard error that appears when work takes long and somebody is watching.
 pub(super) struct Progress {
     verb: &'static str,
+    unit: Unit,
     started: Instant,
     watched: bool,
     bar: OnceLock<ProgressBar>,
@@ -16,12 +24,12 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Progress of what the verb says, such as `reading`; never shown unless `wanted`.
-    pub(super) fn new(verb: &'static str, wanted: bool) -> Self {
+    pub(super) fn new(verb: &'static str, unit: Unit, wanted: bool) -> Self {
         let watched = wanted && std::io::stderr().is_terminal();
-        Self { verb, started: Instant::now(), watched, bar: OnceLock::new() }
+        Self { verb, unit, started: Instant::now(), watched, bar: OnceLock::new() }
     }
 
-    /// So many bytes are done in all; `total` of 0 means unknown. May be called from any thread, often.
+    /// So many are done in all; `total` of 0 means unknown. May be called from any thread, often.
     pub(super) fn update(&self, done: u64, total: u64) {
         if !self.watched || self.started.elapsed() < PATIENCE {
             return;
@@ -34,10 +42,10 @@ impl Progress {
     }
 
     fn show(&self, known: bool) -> ProgressBar {
-        let template = if known {
-            "{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left"
-        } else {
-            "{spinner} {msg} {bytes}, {bytes_per_sec}"
+        let template = match (self.unit, known) {
+            (Unit::Bytes, true) => "{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left",
+            (Unit::Bytes, false) => "{spinner} {msg} {bytes}, {bytes_per_sec}",
+            (Unit::Cases, _) => "{msg} {wide_bar} {pos}/{len} cases, {eta} left",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style);

@@ -48,6 +48,7 @@ fn without_arguments_the_short_help_is_shown() {
       convert      Writes spans of any format into one Parquet file
       trace        Shows one trace as a tree on a time scale, and where its time went
       graph        Shows which service calls which, how often, how fast and with how many failures
+      eval         Measures how often the analysis is right on labelled incidents
       completions  Prints a completion script for a shell
       man          Prints the manual page of `suspect` or of one command
 
@@ -95,6 +96,7 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
       convert      Writes spans of any format into one Parquet file
       trace        Shows one trace as a tree on a time scale, and where its time went
       graph        Shows which service calls which, how often, how fast and with how many failures
+      eval         Measures how often the analysis is right on labelled incidents
       completions  Prints a completion script for a shell
       man          Prints the manual page of `suspect` or of one command
 

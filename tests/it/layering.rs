@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up. Layers in one row do not import each other.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     &["error"],
     &["diagnostics"],
     &["time"],
@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 17] = [
     &["rank"],
     &["trace"],
     &["analysis"],
+    &["eval"],
     &["inspect"],
     &["report"],
     &["cli"],

@@ -6,6 +6,7 @@ mod canonical;
 mod cli;
 mod cli_input;
 mod compare;
+mod eval;
 mod hostile;
 mod ingest_table;
 mod ingest_text;
