@@ -63,11 +63,7 @@ impl Label {
     #[must_use]
     pub fn windows(&self) -> crate::window::Options {
         let text = |window: Option<[i64; 2]>| window.map(|[start, end]| format!("{start}..{end}"));
-        crate::window::Options {
-            baseline: text(self.baseline),
-            regression: text(self.regression),
-            ..Default::default()
-        }
+        crate::window::Options { baseline: text(self.baseline), regression: text(self.regression) }
     }
 }
 
