@@ -6,6 +6,7 @@ pub mod canonical;
 pub mod cli;
 pub mod compare;
 pub mod diagnostics;
+pub mod drill;
 pub mod error;
 pub mod eval;
 pub mod ingest;

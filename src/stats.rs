@@ -1,6 +1,6 @@
 //! Statistics of change: quantiles, resampling weights, significance.
 
-use statrs::distribution::{ContinuousCDF, Normal};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// Quantile `q` of sorted values by linear interpolation (type 7, the default of numpy and R); `None` if there are none.
 #[must_use]
@@ -37,6 +37,15 @@ pub fn two_sided_p(z: f64) -> f64 {
         return 1.0;
     }
     (2.0 * Normal::standard().sf(z.abs())).min(1.0)
+}
+
+/// Two-sided p-value of a Student's t with `freedom` degrees of freedom; 1 for NaN or where there is no freedom.
+#[must_use]
+pub fn two_sided_t_p(t: f64, freedom: f64) -> f64 {
+    match StudentsT::new(0.0, 1.0, freedom) {
+        Ok(distribution) if !t.is_nan() => (2.0 * distribution.sf(t.abs())).min(1.0),
+        _ => 1.0,
+    }
 }
 
 /// Benjamini-Hochberg adjusted p-values, in the order given: the false discovery rate at which each would be reported.

@@ -5,7 +5,7 @@ use super::document::{
     SCHEMA_VERSION, Window, Windows,
 };
 use super::evidence::Evidence;
-use super::{Prepared, diagnostics, suspects, wording};
+use super::{Prepared, attributes, diagnostics, suspects, wording};
 use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::paths::Scope;
@@ -24,8 +24,9 @@ pub(super) fn document(
     ranking: &Ranking,
     evidence: Evidence<'_>,
     graph: GraphDocument,
+    keys: Option<&[String]>,
 ) -> Analysis {
-    let suspects = suspects::suspects(ranking, evidence);
+    let suspects = suspects::suspects(ranking, evidence, keys);
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
         verdict: ranking.verdict,
@@ -37,6 +38,7 @@ pub(super) fn document(
         entries: entries(evidence),
         services: suspects::services(ranking, &suspects, evidence),
         suspects,
+        new_values: if keys.is_some() { attributes::value_changes(evidence) } else { Vec::new() },
         errors: errors(evidence),
         graph,
         diagnostics: diagnostics(prepared, evidence.selection),

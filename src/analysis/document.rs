@@ -3,6 +3,7 @@
 //! Times are milliseconds (`_ms`) unless the name says nanoseconds; contributions are milliseconds per request, changes
 //! of error ratios are shares of requests. Intervals are 95 %. Lists are sorted, keys stand in the order of the types.
 
+use super::attributes::{AttributeSearch, Carrier, ValueChange};
 use crate::compare::attribute::Cause;
 use crate::diagnostics::{SetAside, SourceReport};
 use crate::normalize::Repairs;
@@ -36,6 +37,8 @@ pub struct Analysis {
     pub services: Vec<RankedService>,
     /// Operations and edges, ranked; empty unless there is a regression.
     pub suspects: Vec<Suspect>,
+    /// Versions, hosts, pods and the like that only one window has, whether or not they carry the change.
+    pub new_values: Vec<ValueChange>,
     /// Where failures began, what passed them on, what survived them.
     pub errors: Errors,
     /// Services and operations and the calls between them, in both windows.
@@ -294,6 +297,10 @@ pub struct Suspect {
     pub exemplars: Vec<Exemplar>,
     /// Traces of the baseline through the same entries, to set beside them.
     pub baseline_trace_ids: Vec<String>,
+    /// Attribute values whose calls carry its contribution, the most telling first; empty if it is spread evenly.
+    pub attributes: Vec<Carrier>,
+    /// How many attributes and values were tried; none for suspects far down the list.
+    pub attribute_search: Option<AttributeSearch>,
 }
 
 /// A way from an entry operation to a suspect.

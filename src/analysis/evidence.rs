@@ -4,6 +4,7 @@ use super::document::{Exemplar, Operation, Pair, PropagationPath};
 use crate::compare::attribute::{Attribution, Cause, tops};
 use crate::compare::paths::{CostTable, PathCost};
 use crate::compare::{Comparison, Selection};
+use crate::drill;
 use crate::normalize::Forest;
 use crate::span::SpanFrame;
 use hashbrown::HashMap;
@@ -40,6 +41,11 @@ type Owned = Vec<[bool; 3]>;
 impl<'a> Evidence<'a> {
     fn attribution(&self) -> &'a Attribution {
         &self.comparison.attribution
+    }
+
+    pub(super) fn drill_input(&self) -> drill::Input<'a> {
+        let Self { frame, forest, table, selection, comparison } = *self;
+        drill::Input { frame, forest, table, selection, comparison }
     }
 
     /// The paths on which `subject` has effects.

@@ -3,12 +3,14 @@
 //! [`prepare`] links the spans of one or two data sets, [`window`] chooses the windows, and [`analyze`] compares
 //! them, ranks what changed and gathers the evidence. Reports render the document and compute nothing of their own.
 
+mod attributes;
 mod build;
 mod document;
 mod evidence;
 mod suspects;
 mod wording;
 
+pub use attributes::{Attribute, AttributeSearch, Carrier, ValueChange};
 pub use document::{
     Analysis, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics, Edge, Entry, ErrorPart, Errors,
     Exemplar, Finding, Operation, Pair, PropagationPath, RankedService, RowCause, SCHEMA_VERSION, Suspect, Window,
@@ -21,7 +23,7 @@ use crate::error::Error;
 use crate::ingest::Ingested;
 use crate::normalize::{self, Forest, Repairs};
 use crate::rank;
-use crate::span::SpanFrame;
+use crate::span::{AttributeSelection, SpanFrame};
 use crate::window::{self, Root};
 
 /// Linked spans of one data set, or of two that must not be mixed.
@@ -121,6 +123,61 @@ impl Prepared {
 /// # Errors
 /// Only if polars fails on the dependency graph's tables.
 pub fn analyze(prepared: &Prepared, windows: &window::Windows, selection: &Selection) -> Result<Analysis, Error> {
+    analyze_with(prepared, windows, selection, &Options::default())
+}
+
+/// What beyond the windows the user decides.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Attributes whose values the suspects' calls are told apart by.
+    pub attributes: Attributes,
+}
+
+/// Attributes whose values calls are told apart by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Attributes {
+    /// All that were read and that can tell calls apart: see [`crate::span::tells_calls_apart`].
+    #[default]
+    All,
+    /// Those with these keys.
+    Keys(Vec<String>),
+    /// None.
+    None,
+}
+
+impl Attributes {
+    /// What `ingest` has to keep for the analysis.
+    #[must_use]
+    pub fn selection(&self) -> AttributeSelection {
+        let mut keys = normalize::required_attributes();
+        match self {
+            Self::All => return AttributeSelection::Telling(keys),
+            Self::Keys(own) => keys.extend_from_slice(own),
+            Self::None => {}
+        }
+        keys.sort_unstable();
+        AttributeSelection::Keys(keys)
+    }
+
+    fn keys(&self) -> Option<&[String]> {
+        match self {
+            Self::All => Some(&[]),
+            Self::Keys(keys) => Some(keys),
+            Self::None => None,
+        }
+    }
+}
+
+/// [`analyze`] with options.
+///
+/// # Errors
+/// As [`analyze`].
+pub fn analyze_with(
+    prepared: &Prepared,
+    windows: &window::Windows,
+    selection: &Selection,
+    options: &Options,
+) -> Result<Analysis, Error> {
     let table = paths::cost_table(&prepared.forest);
     let comparison = compare::compare(&prepared.forest, &table, selection);
     let ranking = rank::rank(&prepared.forest, &table, &comparison);
@@ -132,7 +189,7 @@ pub fn analyze(prepared: &Prepared, windows: &window::Windows, selection: &Selec
         selection,
         comparison: &comparison,
     };
-    Ok(build::document(prepared, windows, &ranking, evidence, graph))
+    Ok(build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys()))
 }
 
 /// Counts of spans read, analysed and set aside; the first is the sum of the others.

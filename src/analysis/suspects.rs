@@ -3,7 +3,7 @@
 use super::build::{NS_PER_MS, interval_ms, names, operation, percent, ratio};
 use super::document::{Contribution, Finding, RankedService, Suspect};
 use super::evidence::Evidence;
-use super::wording;
+use super::{attributes, wording};
 use crate::compare::Estimate;
 use crate::rank::{self, Channel, Ranking, Verdict};
 
@@ -70,7 +70,7 @@ pub(super) fn services(ranking: &Ranking, suspects: &[Suspect], evidence: Eviden
         .collect()
 }
 
-pub(super) fn suspects(ranking: &Ranking, evidence: Evidence<'_>) -> Vec<Suspect> {
+pub(super) fn suspects(ranking: &Ranking, evidence: Evidence<'_>, keys: Option<&[String]>) -> Vec<Suspect> {
     if ranking.verdict != Verdict::Regression {
         return Vec::new();
     }
@@ -101,8 +101,14 @@ pub(super) fn suspects(ranking: &Ranking, evidence: Evidence<'_>) -> Vec<Suspect
         kept.0 += if same { next.0 } else { 0.0 };
         same
     });
-    let mut suspects: Vec<Suspect> =
-        scored.into_iter().map(|(score, subject, channel)| suspect(evidence, score, subject, channel)).collect();
+    let drills = attributes::drill(evidence, &scored, keys);
+    let mut suspects: Vec<Suspect> = scored
+        .into_iter()
+        .map(|(score, subject, channel)| {
+            let (attributes, attribute_search) = attributes::carriers(&drills, subject, channel);
+            Suspect { attributes, attribute_search, ..suspect(evidence, score, subject, channel) }
+        })
+        .collect();
     suspects.sort_by(|left, right| {
         let key = |suspect: &Suspect| (suspect.service.clone(), suspect.operation.clone(), suspect.edge.clone());
         right.score.total_cmp(&left.score).then_with(|| key(left).cmp(&key(right)))
@@ -145,6 +151,8 @@ fn suspect(evidence: Evidence<'_>, score: f64, subject: u32, channel: Channel) -
         paths: evidence.propagation(&parts, by_failures.then_some(subject)),
         exemplars,
         baseline_trace_ids,
+        attributes: Vec::new(),
+        attribute_search: None,
     };
     suspect.reason = wording::reason(&suspect, channel, cause.as_ref());
     suspect

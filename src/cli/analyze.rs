@@ -1,9 +1,9 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
 use super::{Context, Exit, Format, InputArgs, OutputArgs, epilogue};
+use crate::analysis::Attributes;
 use crate::error::Error;
-use crate::span::AttributeSelection;
-use crate::{analysis, normalize, report, window};
+use crate::{analysis, report, window};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -43,14 +43,33 @@ pub struct Args {
     /// Takes all paths up to the next option or `--`, so give the positional paths first or after `--`.
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Windows")]
     pub baseline_data: Vec<PathBuf>,
+    /// Attributes that may tell a suspect's calls apart, such as host, version or tenant [default: all with few values]
+    ///
+    /// Named attributes are read whatever they say; of the others, those that number every call or say how it ended are not.
+    #[arg(long, value_name = "KEY,...", value_delimiter = ',', conflicts_with = "no_attributes")]
+    pub attributes: Vec<String>,
+    /// Do not look into attributes, which saves their memory
+    #[arg(long)]
+    pub no_attributes: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub output: OutputArgs,
 }
 
+impl Args {
+    fn attributes(&self) -> Attributes {
+        match (self.no_attributes, self.attributes.is_empty()) {
+            (true, _) => Attributes::None,
+            (false, true) => Attributes::All,
+            (false, false) => Attributes::Keys(self.attributes.clone()),
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
-    let options = args.input.options(AttributeSelection::Keys(normalize::required_attributes()));
+    let attributes = args.attributes();
+    let options = args.input.options(attributes.selection());
     let (regression, mut exit) = context.read_some(&args.input.paths, &options)?;
     let mut baseline = None;
     if !args.baseline_data.is_empty() {
@@ -62,7 +81,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let windows = window::Options { baseline: args.baseline.clone(), regression: args.regression.clone() };
     let (windows, selection) = prepared.select(&windows)?;
     context.warn_windows(&windows.warnings);
-    let analysis = analysis::analyze(&prepared, &windows, &selection)?;
+    let options = analysis::Options { attributes };
+    let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options)?;
     let text = match args.output.format {
         Format::Terminal => report::analysis::text(&analysis),
         Format::Json => report::json(&analysis),

@@ -48,6 +48,12 @@ impl Paths {
         index
     }
 
+    /// Index of a path, if any trace takes it.
+    #[must_use]
+    pub fn find(&self, path: &Path) -> Option<u32> {
+        self.index.get(path).copied()
+    }
+
     /// Number of paths.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -148,7 +148,7 @@ impl Reader<'_, '_> {
                     let tags = Tags::new(*cursor);
                     cursor.skip()?;
                     tags.each(&mut |key, tag| {
-                        if self.sink.attributes.wants(key)
+                        if self.sink.wants(key)
                             && let Some(value) = tag.value()?
                         {
                             let value = value.intern(&mut self.sink.batch);
@@ -207,7 +207,7 @@ impl Reader<'_, '_> {
         for tags in &fields.tags {
             tags.each(&mut |key, tag| {
                 let Some(key) = Facts::attribute(key, tag.text()?.as_deref()) else { return Ok(()) };
-                if self.sink.attributes.wants(key)
+                if self.sink.wants(key)
                     && let Some(value) = tag.value()?
                 {
                     let value = value.intern(&mut self.sink.batch);

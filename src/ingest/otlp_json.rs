@@ -136,7 +136,7 @@ impl Reader<'_, '_> {
                 continue;
             }
             attributes(cursor, &mut |key, cursor| {
-                let wants = self.sink.attributes.wants(key);
+                let wants = self.sink.wants(key);
                 if key != "service.name" && !wants {
                     return cursor.skip();
                 }
@@ -190,7 +190,7 @@ impl Reader<'_, '_> {
                 }
             };
             let text = cursor.text()?.unwrap_or_default();
-            if !text.is_empty() && self.sink.attributes.wants(key) {
+            if !text.is_empty() && self.sink.wants(key) {
                 let value = Value::String(text).intern(&mut self.sink.batch);
                 self.scope.add(&mut self.sink.batch, AttributeScope::Span, key, value);
             }
@@ -238,7 +238,7 @@ impl Reader<'_, '_> {
     }
 
     fn give(&mut self, row: u32, key: &str, cursor: &mut Cursor) -> Step<()> {
-        if !self.sink.attributes.wants(key) {
+        if !self.sink.wants(key) {
             return cursor.skip();
         }
         if let Some(value) = any_value(cursor)? {

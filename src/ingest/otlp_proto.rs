@@ -96,7 +96,7 @@ impl Reader<'_, '_> {
 
     fn resource(&mut self, bytes: &[u8], at: u64) -> Result<(), Broken> {
         each_attribute(bytes, at, 1, |key, value| {
-            let wants = self.sink.attributes.wants(key);
+            let wants = self.sink.wants(key);
             if !wants && key != "service.name" {
                 return Ok(());
             }
@@ -136,7 +136,7 @@ impl Reader<'_, '_> {
                 (2, Field::Bytes(text, _)) => (schema::SCOPE_VERSION, text),
                 _ => continue,
             };
-            if !text.is_empty() && self.sink.attributes.wants(key) {
+            if !text.is_empty() && self.sink.wants(key) {
                 let value = Value::String(String::from_utf8_lossy(text)).intern(&mut self.sink.batch);
                 self.scope.add(&mut self.sink.batch, AttributeScope::Span, key, value);
             }
@@ -176,7 +176,7 @@ impl Reader<'_, '_> {
     }
 
     fn give(&mut self, row: u32, key: &str, value: Fields) -> Result<(), Broken> {
-        if self.sink.attributes.wants(key)
+        if self.sink.wants(key)
             && let Some(value) = any_value(value, 0)?
         {
             let value = value.intern(&mut self.sink.batch);

@@ -54,6 +54,12 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// Whether attributes with this key are to be kept, by what is known of its values so far.
+    #[must_use]
+    pub fn wants(&self, key: &str) -> bool {
+        self.batch.attributes.wants(self.attributes, key)
+    }
+
     /// Counts a record that could not be read.
     pub fn skip(&mut self, place: Place, reason: impl Into<String>) {
         self.report.skip(place, reason);

@@ -97,7 +97,7 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn new(selection: &AttributeSelection) -> Self {
         let any = match selection {
-            AttributeSelection::All => true,
+            AttributeSelection::All | AttributeSelection::Telling(_) => true,
             AttributeSelection::Keys(keys) => !keys.is_empty(),
         };
         Self {
@@ -131,7 +131,7 @@ impl SharedAttributes {
 
 /// Gives a span a string attribute if the selection wants it and the value is not empty.
 pub(super) fn give_text(sink: &mut Sink, row: u32, key: &str, value: &str) {
-    if !value.is_empty() && sink.attributes.wants(key) {
+    if !value.is_empty() && sink.wants(key) {
         sink.batch.string_attribute(row, AttributeScope::Span, key, value);
     }
 }

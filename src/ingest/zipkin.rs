@@ -51,7 +51,7 @@ pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) 
         && let Some(mut members) = place.object()?
     {
         while let Some(key) = place.key(&mut members)? {
-            if !sink.attributes.wants(&key) {
+            if !sink.wants(&key) {
                 place.skip()?;
             } else if let Some(text) = place.text()? {
                 let value = Value::String(text).intern(&mut sink.batch);

@@ -1,9 +1,9 @@
 //! An analysis as text: the verdict, where the change went, the suspects with their evidence, and how far to trust it.
 
-use super::WIDTH;
 use super::text::{
     ALERT, BOLD, CAUTION, CODE, DIM, bar, count, counted, escape, fit, left, paint, percent, right, width, wrap,
 };
+use super::{WIDTH, attributes};
 use crate::analysis::{Analysis, DecompositionRow, Pair, PropagationPath, RankedService, RowCause, Suspect, Window};
 use crate::compare::attribute::Cause;
 use crate::rank::Verdict;
@@ -30,6 +30,7 @@ pub fn text(analysis: &Analysis) -> String {
     entries(&mut out, analysis);
     errors(&mut out, analysis);
     structure(&mut out, analysis);
+    value_changes(&mut out, analysis);
     quality(&mut out, analysis);
     out.0
 }
@@ -249,6 +250,9 @@ fn evidence(out: &mut Out, suspect: &Suspect) {
             out.labelled(4, "hurts", &escape(&hurts));
         }
     }
+    for (index, carrier) in attributes::carriers(suspect).iter().enumerate() {
+        out.labelled(4, if index == 0 { "where" } else { "" }, carrier);
+    }
     for (index, exemplar) in suspect.exemplars.iter().enumerate() {
         let label = if index == 0 { "traces" } else { "" };
         let id = paint(CODE, &fit(&exemplar.trace_id, 40));
@@ -349,6 +353,20 @@ fn structure(out: &mut Out, analysis: &Analysis) {
     }
     if changed.len() > SHOWN {
         out.line(&format!("  and {} more", changed.len() - SHOWN));
+    }
+}
+
+fn value_changes(out: &mut Out, analysis: &Analysis) {
+    let (lines, n_more) = attributes::value_changes(&analysis.new_values);
+    if lines.is_empty() {
+        return;
+    }
+    out.heading("New and gone values of attributes");
+    for [word, what, when] in lines {
+        out.line(&format!("  {} {} {}", left(&word, 5), left(&what, 56), right(&when, 33)));
+    }
+    if n_more > 0 {
+        out.line(&format!("  and {n_more} more"));
     }
 }
 

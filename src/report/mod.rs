@@ -5,6 +5,7 @@
 //! they are not wanted, and says the same without them. Names from the data pass through [`text::escape`].
 
 pub mod analysis;
+mod attributes;
 pub mod eval;
 pub mod graph;
 pub mod inspect;

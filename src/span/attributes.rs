@@ -1,4 +1,4 @@
-use super::{Dictionary, schema};
+use super::{AttributeSelection, Dictionary, MAX_DISTINCT, schema};
 use hashbrown::HashMap;
 use std::borrow::Cow;
 
@@ -9,26 +9,6 @@ pub enum AttributeScope {
     Resource,
     /// Span attribute.
     Span,
-}
-
-/// Which attributes `ingest` keeps. The others are not decoded.
-#[derive(Clone, Debug)]
-pub enum AttributeSelection {
-    /// Every attribute.
-    All,
-    /// Only these keys, in both scopes; sorted.
-    Keys(Vec<String>),
-}
-
-impl AttributeSelection {
-    /// Whether attributes with this key are kept.
-    #[must_use]
-    pub fn wants(&self, key: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Keys(keys) => keys.binary_search_by(|known| known.as_str().cmp(key)).is_ok(),
-        }
-    }
 }
 
 /// A typed attribute value; texts are codes of [`AttributeTable::values`].
@@ -93,11 +73,21 @@ pub struct AttributeColumn {
     pub values: Vec<AttributeValue>,
 }
 
+/// A count of codes that are higher than all before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rise {
+    /// One more than the highest code so far.
+    above: u32,
+    count: u32,
+}
+
 /// All attributes kept, a sparse column a key.
 #[derive(Clone, Debug, Default)]
 pub struct AttributeTable {
     keys: Vec<AttributeKey>,
     columns: Vec<AttributeColumn>,
+    /// At least so many distinct texts are in each column: how often a text came with a higher code than any before.
+    distinct: Vec<Rise>,
     /// Column by key, resource scope first.
     index: [HashMap<Box<str>, u32, foldhash::fast::FixedState>; 2],
     /// Texts of string and JSON values.
@@ -115,11 +105,35 @@ impl AttributeTable {
         index.insert(key.into(), column);
         self.keys.push(AttributeKey { scope, key: key.to_owned() });
         self.columns.push(AttributeColumn::default());
+        self.distinct.push(Rise::default());
         column
+    }
+
+    /// Whether `selection` wants more values of `key`, by what is known of those so far.
+    #[must_use]
+    pub fn wants(&self, selection: &AttributeSelection, key: &str) -> bool {
+        match selection {
+            AttributeSelection::Telling(_) if !selection.names(key) => selection.wants(key) && !self.has_many(key),
+            _ => selection.wants(key),
+        }
+    }
+
+    /// Whether a key is known to have more than [`MAX_DISTINCT`] texts.
+    #[must_use]
+    pub fn has_many(&self, key: &str) -> bool {
+        let count = |index: &HashMap<Box<str>, u32, foldhash::fast::FixedState>| {
+            index.get(key).map_or(0, |&column| self.distinct[column as usize].count)
+        };
+        self.index.iter().map(count).any(|count| count > MAX_DISTINCT)
     }
 
     /// Gives span row `row` the value; `row` is at least every row pushed before. The first value of a row stands.
     pub fn push(&mut self, column: u32, row: u32, value: AttributeValue) {
+        if let AttributeValue::String(code) = value {
+            let distinct = &mut self.distinct[column as usize];
+            distinct.count += u32::from(code >= distinct.above);
+            distinct.above = distinct.above.max(code.saturating_add(1));
+        }
         let column = &mut self.columns[column as usize];
         if column.rows.last() != Some(&row) {
             column.rows.push(row);
@@ -155,8 +169,10 @@ impl AttributeTable {
     /// Appends the attributes of a batch whose first span has row `first_row` here.
     pub(super) fn absorb(&mut self, other: Self, first_row: u32) {
         let codes = self.values.absorb(&other.values);
-        for (key, column) in other.keys.into_iter().zip(other.columns) {
+        for ((key, column), distinct) in other.keys.into_iter().zip(other.columns).zip(other.distinct) {
             let index = self.column_index(key.scope, &key.key) as usize;
+            // A bound from below: the texts of both may be the same.
+            self.distinct[index].count = self.distinct[index].count.max(distinct.count);
             let target = &mut self.columns[index];
             target.rows.extend(column.rows.iter().map(|row| row + first_row));
             target.values.extend(column.values.iter().map(|&value| match value {

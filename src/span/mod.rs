@@ -10,14 +10,14 @@ mod dictionary;
 mod frame;
 mod ids;
 pub mod schema;
+mod selection;
 
-pub use attributes::{
-    AttributeColumn, AttributeKey, AttributeScope, AttributeSelection, AttributeTable, AttributeValue,
-};
+pub use attributes::{AttributeColumn, AttributeKey, AttributeScope, AttributeTable, AttributeValue};
 pub use batch::{Span, SpanBatch};
 pub use dictionary::Dictionary;
 pub use frame::{SpanColumns, SpanFrame};
 pub use ids::{SpanId, SpanIdTexts, TraceIds, TraceKey};
+pub use selection::{AttributeSelection, MAX_DISTINCT, tells_calls_apart};
 
 use serde::{Deserialize, Serialize};
 

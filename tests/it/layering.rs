@@ -17,6 +17,7 @@ const LAYERS: [&[&str]; 18] = [
     &["topology"],
     &["compare"],
     &["rank"],
+    &["drill"],
     &["trace"],
     &["analysis"],
     &["eval"],

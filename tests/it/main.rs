@@ -1,6 +1,7 @@
 //! Tests of the library's stages and of the program, in one binary because each would link all of polars.
 
 mod analyze;
+mod attributes;
 mod builder;
 mod canonical;
 mod cli;

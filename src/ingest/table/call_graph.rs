@@ -140,7 +140,7 @@ impl<'m> CallGraph<'m> {
                 self.sink.batch.attribute(row, key.scope, &key.key, *value);
             }
             if let Some(peer) = call.peer
-                && self.sink.attributes.wants("peer.service")
+                && self.sink.wants("peer.service")
             {
                 let batch = &mut self.sink.batch;
                 let name = batch.names.get(peer);

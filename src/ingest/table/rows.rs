@@ -59,7 +59,7 @@ impl<'m> Rows<'m> {
             return;
         }
         let key = AttributeKey::from_column_name(name.strip_prefix(dialect.prefix).unwrap_or(name));
-        if self.sink.attributes.wants(&key.key) {
+        if self.sink.wants(&key.key) {
             self.store(row, key.scope, &key.key, cell);
         }
     }
@@ -147,6 +147,9 @@ impl<'m> Rows<'m> {
     fn attribute(&mut self, row: u32, role: &AttributeRole, cell: Cell<'_>) {
         match role {
             AttributeRole::One(key) => {
+                if !self.sink.wants(&key.key) {
+                    return;
+                }
                 let cell = match cell {
                     // Text of a writer that marks no text as such, unless it is no text.
                     Cell::Bytes(bytes) => std::str::from_utf8(bytes).map_or(cell, Cell::Str),
@@ -165,7 +168,7 @@ impl<'m> Rows<'m> {
             }
             AttributeRole::Overflow(scope) => {
                 overflow::each_entry(cell, &mut |key, value| {
-                    if self.sink.attributes.wants(key) {
+                    if self.sink.wants(key) {
                         self.store(row, *scope, key, value);
                     }
                 });
@@ -175,7 +178,7 @@ impl<'m> Rows<'m> {
                     AttributeScope::Resource => key.strip_prefix("attributes.").unwrap_or(key),
                     AttributeScope::Span => key,
                 };
-                if self.sink.attributes.wants(key) {
+                if self.sink.wants(key) {
                     self.store(row, *scope, key, value);
                 }
             }),
@@ -183,7 +186,7 @@ impl<'m> Rows<'m> {
     }
 
     fn extra(&mut self, row: u32, key: &str, cell: Cell<'_>) {
-        if self.sink.attributes.wants(key) {
+        if self.sink.wants(key) {
             self.store(row, AttributeScope::Span, key, cell);
         }
     }

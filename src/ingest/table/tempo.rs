@@ -217,7 +217,7 @@ impl Level<'_> {
         let selection = sink.attributes;
         let batch = &mut sink.batch;
         let mut give = |scope, key: &str, value: Cell<'_>| {
-            if selection.wants(key)
+            if batch.attributes.wants(selection, key)
                 && let Some(value) = value.attribute(&mut batch.attributes)
             {
                 batch.attribute(row, scope, key, value);

@@ -1,0 +1,202 @@
+//! Versions, pods, hosts and images that only one window has.
+
+use super::Input;
+use super::columns::preference;
+use super::{Of, columns};
+use crate::span::{AttributeKey, AttributeScope, AttributeValue};
+use hashbrown::HashMap;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Spans of a service that a value would have in the other window if nothing had changed, from which on their absence is no chance.
+const MIN_EXPECTED: f64 = 10.0;
+/// Values of one key and service listed as new, and as gone: where more come and go, coming and going is what they do.
+const MAX_LISTED: usize = 5;
+
+/// Whether a value came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Only the regression has it.
+    New,
+    /// Only the baseline has it.
+    Gone,
+}
+
+/// A value of a resource attribute that only one window has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Presence {
+    /// Index of the service.
+    pub service: u32,
+    /// Key and value.
+    pub key: String,
+    /// Value as text.
+    pub value: String,
+    /// Which window has it.
+    pub change: Change,
+    /// Attributes of the service, keys and values, that came or went with it.
+    pub also: Vec<(String, String)>,
+    /// Spans of the service with it, in the window that has it.
+    pub n_spans: u64,
+    /// Their share of the service's spans there.
+    pub share_of_spans: f64,
+    /// For a new value its first span's start, for one that is gone its last one's, nanoseconds since the Unix epoch.
+    pub seen_unix_ns: i64,
+}
+
+impl Presence {
+    /// The value of `key` that came or went.
+    #[must_use]
+    pub fn names(&self, key: &str) -> Option<&str> {
+        let also = self.also.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        std::iter::once((self.key.as_str(), self.value.as_str()))
+            .chain(also)
+            .find(|&(own, _)| own == key)
+            .map(|(_, value)| value)
+    }
+}
+
+/// Attributes that describe where code runs even where a source has no resources and puts them on spans.
+const OF_RESOURCE: [&str; 9] = [
+    "service.version",
+    "version",
+    "host.name",
+    "hostname",
+    "k8s.pod.name",
+    "k8s.node.name",
+    "service.instance.id",
+    "container.id",
+    "container.image.tag",
+];
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    n_spans: [u64; 2],
+    first_ns: i64,
+    last_ns: i64,
+}
+
+/// What is new or gone, by service; the largest shares first.
+#[must_use]
+pub fn presence(input: Input<'_>) -> Vec<Presence> {
+    let forest = input.forest;
+    let n_rows = input.frame.spans.len();
+    // Window and service of each row: 0 for neither window, 1 for the baseline, 2 for the regression.
+    let mut window = vec![0_u8; n_rows];
+    for (which, traces) in [(1, &input.selection.baseline), (2, &input.selection.regression)] {
+        for &trace in traces {
+            for span in forest.spans_of(trace as usize) {
+                window[forest.row[span] as usize] = which;
+            }
+        }
+    }
+    let mut service = vec![u32::MAX; n_rows];
+    let mut totals = vec![[0_u64; 2]; forest.services.len()];
+    for (span, &row) in forest.row.iter().enumerate() {
+        let own = forest.operations[forest.operation[span] as usize].service;
+        service[row as usize] = own;
+        if let Some(side) = window[row as usize].checked_sub(1) {
+            totals[own as usize][usize::from(side)] += 1;
+        }
+    }
+    let keys: Vec<_> = columns::telling(&input.frame.attributes, &|_| false)
+        .into_iter()
+        .filter(|(key, _)| key.scope == AttributeScope::Resource || OF_RESOURCE.contains(&key.key.as_str()))
+        .collect();
+    let mut found: Vec<Presence> = keys
+        .par_iter()
+        .flat_map_iter(|&(key, column)| {
+            let mut counts = HashMap::<(u32, u32), Count, foldhash::fast::FixedState>::default();
+            for (&row, &value) in column.rows.iter().zip(&column.values) {
+                let AttributeValue::String(code) = value else { continue };
+                let row = row as usize;
+                if service.get(row).is_none_or(|&service| service == u32::MAX) {
+                    continue;
+                }
+                let start = input.frame.spans.start_unix_ns[row];
+                let fresh = Count { n_spans: [0; 2], first_ns: i64::MAX, last_ns: i64::MIN };
+                let count = counts.entry((service[row], code)).or_insert(fresh);
+                if let Some(side) = window[row].checked_sub(1) {
+                    count.n_spans[usize::from(side)] += 1;
+                }
+                // In a gap between the windows it may begin or end, too.
+                if window[row] != 1 {
+                    count.first_ns = count.first_ns.min(start);
+                }
+                if window[row] != 2 {
+                    count.last_ns = count.last_ns.max(start);
+                }
+            }
+            listed(input, key, counts, &totals)
+        })
+        .collect();
+    found.sort_by(|left, right| {
+        let same = |presence: &Presence| (presence.service, presence.change, presence.n_spans, presence.seen_unix_ns);
+        let name = |presence: &Presence| {
+            (preference(&presence.key, Of::Suspect), presence.key.clone(), presence.value.clone())
+        };
+        same(left).cmp(&same(right)).then_with(|| name(left).cmp(&name(right)))
+    });
+    // What came at the same moment on as many spans is one thing with several names.
+    found.dedup_by(|next, kept| {
+        let same = |presence: &Presence| (presence.service, presence.change, presence.n_spans, presence.seen_unix_ns);
+        let is_same = same(next) == same(kept);
+        if is_same {
+            kept.also.push((std::mem::take(&mut next.key), std::mem::take(&mut next.value)));
+        }
+        is_same
+    });
+    found.sort_by(|left, right| {
+        let name = |presence: &Presence| {
+            (&forest.services[presence.service as usize].name, presence.key.clone(), presence.value.clone())
+        };
+        (left.change.cmp(&right.change))
+            .then(right.share_of_spans.total_cmp(&left.share_of_spans))
+            .then_with(|| name(left).cmp(&name(right)))
+    });
+    found
+}
+
+/// The values of one key that only one window has, a few a service.
+fn listed(
+    input: Input<'_>,
+    key: &AttributeKey,
+    counts: HashMap<(u32, u32), Count, foldhash::fast::FixedState>,
+    totals: &[[u64; 2]],
+) -> Vec<Presence> {
+    let mut list: Vec<Presence> = Vec::new();
+    for ((service, code), count) in counts {
+        let total = totals[service as usize];
+        let share = |side: usize| count.n_spans[side] as f64 / total[side].max(1) as f64;
+        let is_only =
+            |side: usize| count.n_spans[1 - side] == 0 && share(side) * total[1 - side] as f64 >= MIN_EXPECTED;
+        let (change, side, seen_unix_ns) = match (is_only(0), is_only(1)) {
+            (_, true) => (Change::New, 1, count.first_ns),
+            (true, false) => (Change::Gone, 0, count.last_ns),
+            _ => continue,
+        };
+        list.push(Presence {
+            service,
+            key: key.key.clone(),
+            value: input.frame.attributes.values.get(code).to_owned(),
+            change,
+            also: Vec::new(),
+            n_spans: count.n_spans[side],
+            share_of_spans: share(side),
+            seen_unix_ns,
+        });
+    }
+    list.sort_by(|left, right| {
+        (left.service, left.change, std::cmp::Reverse(left.n_spans), &left.value).cmp(&(
+            right.service,
+            right.change,
+            std::cmp::Reverse(right.n_spans),
+            &right.value,
+        ))
+    });
+    let mut kept = Vec::new();
+    for same in list.chunk_by(|left, right| (left.service, left.change) == (right.service, right.change)) {
+        kept.extend(same.iter().take(MAX_LISTED).cloned());
+    }
+    kept
+}

@@ -1,0 +1,296 @@
+//! Best first: the value that explains most with the fewest calls, then what it explains together with another, then what is left.
+
+use super::columns::{Dense, NO_CODE, preference, telling};
+use super::split::{Group, Parts};
+use super::units::{NO_SPAN, collect};
+use super::{Carrier, Condition, Drill, Input, Of, Target};
+use crate::normalize::Forest;
+use crate::span::{AttributeColumn, AttributeKey};
+use crate::stats;
+use rayon::prelude::*;
+
+/// Largest false discovery rate at which a value is reported.
+const MAX_Q: f64 = 0.01;
+/// A carrier has at least this share of the contribution,
+const MIN_SHARE: f64 = 0.2;
+/// and more than its share of calls by this much: the part of the contribution that it explains and their number does not.
+const MIN_GAIN: f64 = 0.1;
+/// A pair has nearly all that its first value has,
+const PAIR_SHARE: f64 = 0.8;
+/// and gains this much on it within its calls, as a host would that has a quarter of them less.
+const PAIR_GAIN: f64 = 0.2;
+/// Values with this share of their calls in common are two names of one thing.
+const SAME: f64 = 0.98;
+/// Carriers a suspect: with three the text is full.
+const MAX_CARRIERS: usize = 3;
+
+/// A value that was tried.
+#[derive(Clone, Debug)]
+struct Tried {
+    attribute: usize,
+    of: Of,
+    group: Group,
+    q: f64,
+}
+
+/// Codes of a suspect's units by one attribute of one of its spans.
+struct Coded<'a> {
+    attribute: usize,
+    of: Of,
+    key: &'a AttributeKey,
+    values: Vec<String>,
+    codes: Vec<u32>,
+}
+
+/// Finds what carries the contribution of each target.
+///
+/// `keys` are those that the user asks for; if there are none, all that can tell calls apart are tried. Cost: a pass over the spans of the
+/// traces that touch a target, then one a key over the targets' calls.
+#[must_use]
+pub fn drill(input: Input<'_>, targets: &[Target], keys: &[String]) -> Vec<Drill> {
+    let columns = telling(&input.frame.attributes, &|key| keys.iter().any(|known| known == key));
+    let columns: Vec<_> = columns.into_iter().filter(|(key, _)| keys.is_empty() || keys.contains(&key.key)).collect();
+    if columns.is_empty() {
+        return vec![Drill::default(); targets.len()];
+    }
+    let parts: Vec<Parts> = collect(input, targets).into_iter().map(Parts::new).collect();
+    // Keys one by one, so that memory holds the codes of one a thread.
+    let tried: Vec<Vec<Vec<Tried>>> =
+        columns.par_iter().enumerate().map(|(attribute, column)| try_key(input, &parts, attribute, *column)).collect();
+    (0..targets.len())
+        .into_par_iter()
+        .map(|target| {
+            let tried: Vec<Tried> = tried.iter().flat_map(|of_key| of_key[target].iter().cloned()).collect();
+            search(input, &columns, &parts[target], tried)
+        })
+        .collect()
+}
+
+/// The figures of all values of one key, for each target.
+fn try_key(
+    input: Input<'_>,
+    parts: &[Parts],
+    attribute: usize,
+    (key, column): (&AttributeKey, &AttributeColumn),
+) -> Vec<Vec<Tried>> {
+    let Some(dense) = Dense::new(input.frame, key, column) else { return vec![Vec::new(); parts.len()] };
+    parts
+        .iter()
+        .map(|parts| {
+            let tried = |of: Of| {
+                let groups = parts.groups(&codes(input.forest, &dense, parts, of));
+                groups.into_iter().map(move |group| Tried { attribute, of, group, q: 1.0 })
+            };
+            if parts.is_empty() { Vec::new() } else { Of::ALL.into_iter().flat_map(tried).collect() }
+        })
+        .collect()
+}
+
+fn codes(forest: &Forest, dense: &Dense, parts: &Parts, of: Of) -> Vec<u32> {
+    let code = |span: u32, first: u32| {
+        if span == NO_SPAN { NO_CODE } else { dense.code(forest, first as usize, span as usize) }
+    };
+    parts.units.iter().map(|unit| code(unit.spans[of as usize], unit.first)).collect()
+}
+
+/// What a group explains beyond its number; a share above one explains no more than all.
+fn gain(group: &Group) -> f64 {
+    group.share.min(1.0) - group.share_of_calls[1]
+}
+
+fn carries(group: &Group) -> bool {
+    group.excess > 0.0 && group.share >= MIN_SHARE && gain(group) >= MIN_GAIN
+}
+
+fn search(
+    input: Input<'_>,
+    columns: &[(&AttributeKey, &AttributeColumn)],
+    parts: &Parts,
+    mut tried: Vec<Tried>,
+) -> Drill {
+    let tests: Vec<usize> = (0..tried.len()).filter(|&index| tried[index].group.p.is_some()).collect();
+    let p: Vec<f64> = tests.iter().filter_map(|&index| tried[index].group.p).collect();
+    for (&index, q) in tests.iter().zip(stats::false_discovery_rates(&p)) {
+        tried[index].q = q;
+    }
+    let mut keys: Vec<usize> = tests.iter().map(|&index| tried[index].attribute).collect();
+    keys.dedup();
+    let mut drill = Drill { carriers: Vec::new(), n_keys: keys.len(), n_values: p.len() };
+
+    // A value that all calls have is no carrier, but if none had it before it is worth a word.
+    let is_everywhere =
+        |tried: &Tried| tried.group.p.is_none() && tried.group.only_in_regression && carries_all(&tried.group);
+    tried.retain(|tried| (tried.q <= MAX_Q && carries(&tried.group)) || is_everywhere(tried));
+    let coded = coded(input, columns, parts, &tried);
+    let mut values: Vec<Value<'_>> = tried
+        .iter()
+        .filter_map(|tried| {
+            let coded = coded.iter().find(|coded| (coded.attribute, coded.of) == (tried.attribute, tried.of))?;
+            Some(Value { coded, group: tried.group, q: tried.group.p.map(|_| tried.q) })
+        })
+        .collect();
+    values.sort_by(|left, right| {
+        let name = |value: &Value<'_>| (preference(&value.coded.key.key, value.coded.of), value.condition());
+        gain(&right.group).total_cmp(&gain(&left.group)).then_with(|| name(left).cmp(&name(right)))
+    });
+
+    let mut is_left = vec![true; parts.units.len()];
+    while drill.carriers.len() < MAX_CARRIERS {
+        let rest = parts.of(|unit| is_left[unit]);
+        let is_first = drill.carriers.is_empty();
+        let Some(best) = values
+            .iter()
+            .find(|value| value.q.is_some() && (is_first || still_carries(value, parts, &rest, &is_left, p.len())))
+        else {
+            break;
+        };
+        let (carrier, mask) = carrier(best, &values, parts, p.len());
+        for (left, is_taken) in is_left.iter_mut().zip(mask) {
+            *left &= !is_taken;
+        }
+        drill.carriers.push(carrier);
+    }
+    drill.carriers.extend(everywhere(&values, parts));
+    drill
+}
+
+/// Whether a group that all calls are in has all of the contribution, as it must.
+fn carries_all(group: &Group) -> bool {
+    group.share_of_calls[1] > 0.99 && group.part > 0.0
+}
+
+/// A value worth reporting.
+struct Value<'a> {
+    coded: &'a Coded<'a>,
+    group: Group,
+    q: Option<f64>,
+}
+
+impl Value<'_> {
+    fn has(&self, unit: usize) -> bool {
+        self.coded.codes[unit] == self.group.code
+    }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            key: self.coded.key.key.clone(),
+            value: self.coded.values.get(self.group.code as usize).cloned().unwrap_or_default(),
+            of: self.coded.of,
+            scope: self.coded.key.scope,
+        }
+    }
+}
+
+/// The codes by every attribute that `tried` has a value of.
+fn coded<'a>(
+    input: Input<'_>,
+    columns: &[(&'a AttributeKey, &AttributeColumn)],
+    parts: &Parts,
+    tried: &[Tried],
+) -> Vec<Coded<'a>> {
+    let mut result: Vec<Coded<'a>> = Vec::new();
+    for chunk in tried.chunk_by(|left, right| left.attribute == right.attribute) {
+        let (key, column) = columns[chunk[0].attribute];
+        let Some(dense) = Dense::new(input.frame, key, column) else { continue };
+        for of in chunk.chunk_by(|left, right| left.of == right.of).map(|same| same[0].of) {
+            let codes = codes(input.forest, &dense, parts, of);
+            result.push(Coded { attribute: chunk[0].attribute, of, key, values: dense.values.clone(), codes });
+        }
+    }
+    result
+}
+
+/// Groups of the units that are kept: those of `value`, as codes of its own.
+fn within(parts: &Parts, keep: &dyn Fn(usize) -> bool, value: &Value<'_>) -> Vec<u32> {
+    (0..parts.units.len()).filter(|&unit| keep(unit)).map(|unit| value.coded.codes[unit]).collect()
+}
+
+/// Whether a value has more than its number explains of what others have left.
+fn still_carries(value: &Value<'_>, parts: &Parts, rest: &Parts, is_left: &[bool], n_tests: usize) -> bool {
+    let groups = rest.groups(&within(parts, &|unit| is_left[unit], value));
+    groups.iter().filter(|group| group.code == value.group.code).any(|group| {
+        let of_all = Group { share: group.part / parts.total, ..*group };
+        carries(group) && of_all.share >= MIN_SHARE && group.p.is_some_and(|p| p * n_tests as f64 <= MAX_Q)
+    })
+}
+
+/// A value, or the pair that it is part of, as a carrier; and which units are in it.
+fn carrier(best: &Value<'_>, values: &[Value<'_>], parts: &Parts, n_tests: usize) -> (Carrier, Vec<bool>) {
+    let own: Vec<bool> = (0..parts.units.len()).map(|unit| best.has(unit)).collect();
+    let inner = parts.of(|unit| own[unit]);
+    let second = values
+        .iter()
+        .filter(|value| value.q.is_some() && !std::ptr::eq(value.coded, best.coded))
+        .filter_map(|value| {
+            let groups = inner.groups(&within(parts, &|unit| own[unit], value));
+            let group = groups.into_iter().find(|group| group.code == value.group.code)?;
+            let p = group.p? * n_tests as f64;
+            let is_clear = group.share >= PAIR_SHARE && gain(&group) >= PAIR_GAIN && group.excess > 0.0 && p <= MAX_Q;
+            is_clear.then_some((gain(&group), value, p))
+        })
+        // The first of equals, which stand in order.
+        .reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let Some((_, second, p)) = second else {
+        let (conditions, also) = names(&[best], &own, values);
+        return (Carrier { q: best.q, ..new_carrier(parts, best.group, conditions, also) }, own);
+    };
+    let both: Vec<bool> = own.iter().enumerate().map(|(unit, &own)| own && second.has(unit)).collect();
+    let codes: Vec<u32> = both.iter().map(|&both| if both { 0 } else { NO_CODE }).collect();
+    let group = parts.groups(&codes).into_iter().next().unwrap_or(best.group);
+    let (conditions, also) = names(&[best, second], &both, values);
+    (Carrier { q: best.q.map(|q| q.max(p)), ..new_carrier(parts, group, conditions, also) }, both)
+}
+
+/// The values' names, and the others that mean the same calls, those that people think in first.
+fn names(own: &[&Value<'_>], mask: &[bool], values: &[Value<'_>]) -> (Vec<Condition>, Vec<Condition>) {
+    if let [first, second] = own {
+        let mut conditions = vec![first.condition(), second.condition()];
+        conditions.sort_by_cached_key(|condition| (preference(&condition.key, condition.of), condition.clone()));
+        return (conditions, Vec::new());
+    }
+    let n_own = mask.iter().filter(|&&own| own).count() as f64;
+    let is_same = |value: &&Value<'_>| {
+        let (mut both, mut either) = (0.0, n_own);
+        for (unit, &own) in mask.iter().enumerate() {
+            match (own, value.has(unit)) {
+                (true, true) => both += 1.0,
+                (false, true) => either += 1.0,
+                _ => {}
+            }
+        }
+        both >= SAME * either
+    };
+    let mut same: Vec<Condition> = values.iter().filter(is_same).map(Value::condition).collect();
+    same.sort_by_cached_key(|condition| (preference(&condition.key, condition.of), condition.clone()));
+    // An attribute that travels with the request says the same of each of its spans.
+    same.dedup_by(|next, kept| (&next.key, &next.value) == (&kept.key, &kept.value));
+    let also = same.split_off(1.min(same.len()));
+    (same, also)
+}
+
+fn new_carrier(parts: &Parts, group: Group, conditions: Vec<Condition>, also: Vec<Condition>) -> Carrier {
+    /// Two-sided 95 % quantile of the standard normal.
+    const Z: f64 = 1.959_963_984_540_054;
+    Carrier {
+        conditions,
+        also,
+        contribution: parts.sign * group.part,
+        share: group.share,
+        interval: [group.share - Z * group.share_error, group.share + Z * group.share_error],
+        share_of_calls: group.share_of_calls,
+        n_calls: group.n_calls,
+        q: None,
+        only_in_regression: group.only_in_regression,
+    }
+}
+
+/// What every call of the regression has and none of the baseline had, as one carrier.
+fn everywhere(values: &[Value<'_>], parts: &Parts) -> Option<Carrier> {
+    let new: Vec<&Value<'_>> = values.iter().filter(|value| value.q.is_none()).collect();
+    let first = new.first()?;
+    let mut conditions: Vec<Condition> = new.iter().map(|value| value.condition()).collect();
+    conditions.sort_by_cached_key(|condition| (preference(&condition.key, condition.of), condition.clone()));
+    conditions.dedup_by(|next, kept| (&next.key, &next.value) == (&kept.key, &kept.value));
+    let also = conditions.split_off(1.min(conditions.len()));
+    Some(new_carrier(parts, first.group, conditions, also))
+}

@@ -1,0 +1,394 @@
+//! The calls of each suspect, with what each brings to its contribution.
+//!
+//! A contribution is a sum of effects, each the change of a mean over *units*: time a visit, calls made a visit of the
+//! caller, visits a call, failures a call. One walk over the traces that touch a suspect collects the units of all suspects, so that
+//! the unit of a trace is found with the same rules as its cost.
+
+use super::{Input, Measure, Of, Target};
+use crate::blame::{BlameKind, BlameSink, Walker};
+use crate::compare::attribute::{Subject, tops};
+use crate::compare::paths::{NO_PATH, Path, Scope};
+use crate::compare::sums::Sums;
+use crate::normalize::{NO_PARENT, SpanFlags};
+use rayon::prelude::*;
+
+/// No span.
+pub(super) const NO_SPAN: u32 = u32::MAX;
+/// Blocks of consecutive traces a window, which stand for independent draws; of 200 the standard error is known to 5 %.
+const MAX_BLOCKS: usize = 200;
+/// Effects of a suspect that are split: the largest, until this share of all is reached,
+const COVERED: f64 = 0.98;
+/// or so many.
+const MAX_TERMS: usize = 16;
+
+/// What is measured of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// Own, before and waiting time of a visit, as far as they are the suspect's.
+    Time([bool; 3]),
+    /// Calls of the path from a visit of its parent.
+    Calls,
+    /// Whether a call is on the blamed path.
+    Visited,
+    /// Whether a failure began with a call: with the span itself, or with its peer.
+    Failed(usize),
+}
+
+/// One effect of a suspect on one path.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Term {
+    path: u32,
+    what: What,
+    /// Its part of the contribution.
+    pub(super) effect: f64,
+    /// For failures what a call counts in each window: one by the number of requests.
+    pub(super) per_call: Option<[f64; 2]>,
+}
+
+/// One call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unit {
+    /// Spans that may carry an attribute, by [`Of`], or [`NO_SPAN`].
+    pub(super) spans: [u32; 4],
+    /// First span of the trace.
+    pub(super) first: u32,
+    pub(super) term: u16,
+    /// Blocks of the baseline come first.
+    pub(super) block: u16,
+    pub(super) is_regression: bool,
+    /// Sampling weight.
+    pub(super) weight: f64,
+    /// Measure times weight.
+    pub(super) value: f64,
+}
+
+/// The units of one suspect, in the order of blocks.
+#[derive(Debug, Default)]
+pub(super) struct Units {
+    pub(super) terms: Vec<Term>,
+    pub(super) list: Vec<Unit>,
+    pub(super) n_blocks: usize,
+}
+
+/// The effects that make up a target's contribution, the largest first.
+fn terms(input: Input<'_>, target: Target) -> Vec<Term> {
+    let comparison = input.comparison;
+    let attribution = &comparison.attribution;
+    let paths = &input.table.paths;
+    let sums = [&comparison.baseline, &comparison.regression];
+    let mut terms = Vec::new();
+    let mut add = |path: usize, what, effect: f64, per_call| {
+        if effect != 0.0 && effect.is_finite() {
+            terms.push(Term { path: u32::try_from(path).unwrap_or(NO_PATH), what, effect, per_call });
+        }
+    };
+    let rate = |scope: Scope| if scope == comparison.scope { 1.0 } else { comparison.background_rate };
+    if target.measure == Measure::Failures {
+        let requests = [Scope::Request, Scope::Background].map(|scope| sums.map(|sums| tops(paths, sums, scope)));
+        for (index, subjects) in attribution.failure_subjects.iter().enumerate() {
+            let scope = paths.list[index].scope;
+            let requests = requests[usize::from(scope == Scope::Background)];
+            let per_call = requests.map(|requests| if requests > 0.0 { rate(scope) / requests } else { 0.0 });
+            for side in (0..2).filter(|&side| subjects[side] == target.subject) {
+                let failures = |window: usize| {
+                    let sums: &Sums = sums[window];
+                    sums.n_failures[side][index] * per_call[window]
+                };
+                add(index, What::Failed(side), failures(1) - failures(0), Some(per_call));
+            }
+        }
+    } else {
+        for (index, targets) in attribution.targets.iter().enumerate() {
+            let is_own = targets.map(|row| attribution.rows[row as usize].subject == target.subject);
+            if !is_own.contains(&true) {
+                continue;
+            }
+            let (effects, behind) = (comparison.effects.of(index), comparison.background.of(index));
+            let effect = |which: usize| {
+                let value = effects[which] + comparison.background_rate * behind[which];
+                if is_own[which] { value } else { 0.0 }
+            };
+            if target.measure == Measure::Latency {
+                let own = [is_own[0], is_own[1], is_own[2]];
+                add(index, What::Time(own), effect(0) + effect(1) + effect(2), None);
+                add(index, What::Calls, effect(3), None);
+                add(index, What::Visited, effect(4), None);
+            } else {
+                add(index, What::Calls, effect(3).min(0.0), None);
+            }
+        }
+    }
+    terms.sort_by(|left, right| right.effect.abs().total_cmp(&left.effect.abs()).then(left.path.cmp(&right.path)));
+    let total: f64 = terms.iter().map(|term| term.effect.abs()).sum();
+    let mut covered = 0.0;
+    let n_terms = terms.iter().take_while(|term| {
+        let before = covered;
+        covered += term.effect.abs();
+        before < COVERED * total
+    });
+    let n_terms = n_terms.count().min(MAX_TERMS);
+    terms.truncate(n_terms);
+    terms
+}
+
+/// A term of a target that is measured on visits or calls of a path.
+#[derive(Clone, Copy, Debug)]
+struct Use {
+    target: usize,
+    term: u16,
+}
+
+/// Collects the units of every target, in one pass over the traces that touch any.
+pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
+    let mut result: Vec<Units> =
+        targets.iter().map(|&target| Units { terms: terms(input, target), ..Units::default() }).collect();
+    // Where each term's units are: at its own path, or at the caller's.
+    let mut uses: Vec<(u32, Use)> = Vec::new();
+    for (target, units) in result.iter().enumerate() {
+        for (term, found) in (0_u16..).zip(&units.terms) {
+            let path = match found.what {
+                What::Calls => input.table.paths.list[found.path as usize].parent,
+                _ => found.path,
+            };
+            if path != NO_PATH {
+                uses.push((path, Use { target, term }));
+            }
+        }
+    }
+    uses.sort_by_key(|&(path, of)| (path, of.target, of.term));
+    let windows = [&input.selection.baseline, &input.selection.regression];
+    let n_blocks = windows.map(|traces| traces.len().min(MAX_BLOCKS));
+    let jobs: Vec<(usize, usize)> =
+        (0..2).flat_map(|window| (0..n_blocks[window]).map(move |block| (window, block))).collect();
+    let parts: Vec<Vec<Vec<Unit>>> = jobs
+        .par_iter()
+        .map_init(
+            || Collector::new(input, targets, &result, &uses),
+            |collector, &(window, block)| {
+                let traces = windows[window];
+                let bound = |block: usize| block * traces.len() / n_blocks[window].max(1);
+                let place = block + if window == 0 { 0 } else { n_blocks[0] };
+                collector.block(&traces[bound(block)..bound(block + 1)], window == 1, u16::try_from(place).unwrap_or(0))
+            },
+        )
+        .collect();
+    for part in parts {
+        for (units, part) in result.iter_mut().zip(part) {
+            units.list.extend(part);
+        }
+    }
+    for units in &mut result {
+        units.n_blocks = n_blocks[0] + n_blocks[1];
+    }
+    result
+}
+
+/// Walks traces; buffers are by position in the trace.
+struct Collector<'a> {
+    input: Input<'a>,
+    targets: &'a [Target],
+    terms: Vec<&'a [Term]>,
+    uses: &'a [(u32, Use)],
+    walker: Walker,
+    first: usize,
+    path: Vec<u32>,
+    top: Vec<u32>,
+    is_visited: Vec<bool>,
+    /// Own, before and waiting time.
+    time_ns: Vec<[i64; 3]>,
+    /// Whether a failure began here: with the span, with its peer.
+    has_failed: Vec<[bool; 2]>,
+}
+
+impl<'a> Collector<'a> {
+    fn new(input: Input<'a>, targets: &'a [Target], units: &'a [Units], uses: &'a [(u32, Use)]) -> Self {
+        Self {
+            input,
+            targets,
+            terms: units.iter().map(|units| units.terms.as_slice()).collect(),
+            uses,
+            walker: Walker::default(),
+            first: 0,
+            path: Vec::new(),
+            top: Vec::new(),
+            is_visited: Vec::new(),
+            time_ns: Vec::new(),
+            has_failed: Vec::new(),
+        }
+    }
+
+    fn uses_of(&self, path: u32) -> &'a [(u32, Use)] {
+        let begin = self.uses.partition_point(|&(known, _)| known < path);
+        let rest = &self.uses[begin..];
+        &rest[..rest.partition_point(|&(known, _)| known == path)]
+    }
+
+    fn block(&mut self, traces: &[u32], is_regression: bool, block: u16) -> Vec<Vec<Unit>> {
+        let mut units = vec![Vec::new(); self.terms.len()];
+        for &trace in traces {
+            let costs = self.input.table.costs_of(trace as usize);
+            if !costs.iter().any(|cost| !self.uses_of(cost.path).is_empty()) {
+                continue;
+            }
+            self.load(trace);
+            let weight = self.input.forest.weight[trace as usize];
+            for position in 0..self.path.len() {
+                let path = self.path[position];
+                if path == NO_PATH {
+                    continue;
+                }
+                for &(_, Use { target, term }) in self.uses_of(path) {
+                    let Some(value) = self.measure(position, &self.terms[target][term as usize]) else { continue };
+                    units[target].push(Unit {
+                        spans: self.spans(position, self.targets[target]),
+                        first: u32::try_from(self.first).unwrap_or(NO_SPAN),
+                        term,
+                        block,
+                        is_regression,
+                        weight,
+                        value: value * weight,
+                    });
+                }
+            }
+        }
+        units
+    }
+
+    /// The measure of the unit at `position`; none if it is no unit of the term.
+    fn measure(&self, position: usize, term: &Term) -> Option<f64> {
+        let of_visit = |value: f64| self.is_visited[position].then_some(value);
+        match term.what {
+            What::Time(is_own) => {
+                let own = self.time_ns[position].iter().zip(is_own).filter(|&(_, is_own)| is_own);
+                of_visit(own.map(|(&time_ns, _)| time_ns as f64).sum())
+            }
+            What::Calls => {
+                let children = self.walker.children(position).iter();
+                of_visit(children.filter(|&&child| self.path[child as usize] == term.path).count() as f64)
+            }
+            What::Visited => {
+                // Calls of callers that nobody waits for are not on the blamed path whatever happens.
+                let parent = self.input.forest.parent[self.first + position];
+                let is_asked = parent != NO_PARENT && self.is_visited[parent as usize];
+                is_asked.then(|| f64::from(u8::from(self.is_visited[position])))
+            }
+            What::Failed(side) => Some(f64::from(u8::from(self.has_failed[position][side]))),
+        }
+    }
+
+    /// The spans around the unit at `position` that may carry an attribute.
+    fn spans(&self, position: usize, target: Target) -> [u32; 4] {
+        let forest = self.input.forest;
+        let service = |position: usize| forest.operations[forest.operation[self.first + position] as usize].service;
+        let span = |position: usize| u32::try_from(self.first + position).unwrap_or(NO_SPAN);
+        let child_of = |service_asked: u32| {
+            let children = self.walker.children(position).iter().map(|&child| child as usize);
+            children.filter(|&child| service(child) == service_asked).min().map_or(NO_SPAN, span)
+        };
+        let mut spans = [NO_SPAN; 4];
+        match self.input.comparison.attribution.subjects[target.subject as usize] {
+            Subject::Operation(own, _) if service(position) == own => {
+                spans[Of::Suspect as usize] = span(position);
+                spans[Of::Caller as usize] = self.caller(position).map_or(NO_SPAN, span);
+            }
+            Subject::Operation(own, _) => {
+                spans[Of::Suspect as usize] = child_of(own);
+                spans[Of::Caller as usize] = span(position);
+            }
+            Subject::Edge(_, callee) => {
+                spans[Of::Caller as usize] = span(position);
+                spans[Of::Callee as usize] = child_of(callee);
+            }
+        }
+        let top = span(self.top[position] as usize);
+        if !spans.contains(&top) {
+            spans[Of::Entry as usize] = top;
+        }
+        spans
+    }
+
+    /// The nearest span above that belongs to another service.
+    fn caller(&self, position: usize) -> Option<usize> {
+        let forest = self.input.forest;
+        let service = |position: usize| forest.operations[forest.operation[self.first + position] as usize].service;
+        let mut above = position;
+        while above != self.top[position] as usize {
+            let parent = forest.parent[self.first + above];
+            if parent == NO_PARENT {
+                return None;
+            }
+            above = parent as usize;
+            if service(above) != service(position) {
+                return Some(above);
+            }
+        }
+        None
+    }
+
+    /// Finds the path, visits, times and failures of every span of a trace.
+    fn load(&mut self, trace: u32) {
+        let Input { forest, table, .. } = self.input;
+        let spans = forest.spans_of(trace as usize);
+        let n_spans = spans.len();
+        self.first = spans.start;
+        for (buffer, empty) in [(&mut self.path, NO_PATH), (&mut self.top, 0)] {
+            buffer.clear();
+            buffer.resize(n_spans, empty);
+        }
+        self.is_visited.clear();
+        self.is_visited.resize(n_spans, false);
+        self.time_ns.clear();
+        self.time_ns.resize(n_spans, [0; 3]);
+        self.has_failed.clear();
+        self.has_failed.resize(n_spans, [false; 2]);
+        let mut walker = std::mem::take(&mut self.walker);
+        walker.load(forest, trace as usize);
+        let mut stack = Vec::new();
+        for top in spans.clone().filter(|&span| forest.is_top(span)) {
+            let scope = if forest.is_root(top) { Scope::Request } else { Scope::Background };
+            stack.push((top - self.first, NO_PATH));
+            while let Some((position, parent)) = stack.pop() {
+                let operation = forest.operation[self.first + position];
+                let is_retry = parent != NO_PATH && walker.is_retry(position);
+                let path = table.paths.find(&Path { parent, operation, is_retry, scope });
+                self.path[position] = path.unwrap_or(NO_PATH);
+                self.top[position] = u32::try_from(top - self.first).unwrap_or(0);
+                if let Some(path) = path {
+                    stack.extend(walker.children(position).iter().map(|&child| (child as usize, path)));
+                }
+            }
+            walker.walk(forest, self.first, top, self);
+        }
+        self.walker = walker;
+        let begin = table.failures.partition_point(|&(known, _)| known < trace);
+        for (_, failure) in table.failures[begin..].iter().take_while(|&&(known, _)| known == trace) {
+            let failed = |position: usize| forest.flags[self.first + position].has(SpanFlags::FAILED);
+            let origin = (0..n_spans)
+                .filter(|&position| self.path[position] == failure.path)
+                .max_by_key(|&position| (failed(position), forest.end_ns[self.first + position], position));
+            if let Some(origin) = origin {
+                self.has_failed[origin][usize::from(failure.is_peer)] = true;
+            }
+        }
+    }
+}
+
+impl BlameSink for Collector<'_> {
+    type Node = ();
+
+    fn call(&mut self, _parent: Option<()>, _span: usize, _is_retry: bool) {}
+
+    fn visit(&mut self, _node: (), span: usize) {
+        self.is_visited[span - self.first] = true;
+    }
+
+    fn blame(&mut self, _node: (), span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
+        let which = match kind {
+            BlameKind::Gap if start_ns == self.input.forest.start_ns[span] => 1,
+            BlameKind::Own | BlameKind::Gap => 0,
+            BlameKind::Peer | BlameKind::Backoff => 2,
+        };
+        let time_ns = &mut self.time_ns[span - self.first][which];
+        *time_ns = time_ns.saturating_add(end_ns - start_ns);
+    }
+}

@@ -1,0 +1,98 @@
+//! Attributes as text: which calls carry a suspect's contribution, and what is new or gone.
+
+use super::text::{counted, escape, percent};
+use crate::analysis::{Attribute, Carrier, Suspect, ValueChange};
+use crate::drill::Of;
+use crate::drill::presence::Change;
+
+/// New and gone values shown, each.
+const SHOWN: usize = 5;
+
+fn condition(key: &str, value: &str, of: Of) -> String {
+    let of = match of {
+        Of::Suspect => "",
+        Of::Caller => " of its caller",
+        Of::Callee => " of the callee",
+        Of::Entry => " of the request",
+    };
+    format!("{key}={value}{of}")
+}
+
+fn named(attribute: &Attribute) -> String {
+    condition(&attribute.key, &attribute.value, attribute.of)
+}
+
+/// A line for each carrier of a suspect; one that says so if calls were told apart and none carries more than its part.
+pub(super) fn carriers(suspect: &Suspect) -> Vec<String> {
+    let mut lines: Vec<String> = suspect.attributes.iter().map(carrier).collect();
+    if let (true, Some(search)) = (lines.is_empty(), suspect.attribute_search)
+        && search.n_values > 0
+    {
+        lines.push(format!(
+            "everywhere alike: none of {} of {} tells its calls apart",
+            counted(search.n_values, "value"),
+            counted(search.n_keys, "attribute")
+        ));
+    }
+    lines
+}
+
+fn carrier(carrier: &Carrier) -> String {
+    let mut text = condition(&carrier.key, &carrier.value, carrier.of);
+    if let Some(and) = &carrier.and {
+        text = format!("{text} and {}", named(and));
+    }
+    if let Some(also) = carrier.also.first() {
+        let more = carrier.also.len() - 1;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        text = format!("{text} (also {}{more})", named(also));
+    }
+    let text = escape(&text).into_owned();
+    match carrier.q {
+        None => format!("all its calls have {text}, which none had before"),
+        Some(_) => {
+            let new = if carrier.only_in_regression { ", new" } else { "" };
+            format!(
+                "{} of it with {text}: {} of its calls, lift {:.1}{new}",
+                percent(carrier.share),
+                percent(carrier.share_of_calls.regression),
+                carrier.lift
+            )
+        }
+    }
+}
+
+/// New and gone values, as (word, what, share and time).
+pub(super) fn value_changes(changes: &[ValueChange]) -> (Vec<[String; 3]>, usize) {
+    let mut lines = Vec::new();
+    let mut n_more = 0;
+    for (change, word) in [(Change::New, "new"), (Change::Gone, "gone")] {
+        let replaced = |gone: &ValueChange| {
+            let is_named = |new: &ValueChange| {
+                (&new.service, &new.key, new.replaces.as_ref()) == (&gone.service, &gone.key, Some(&gone.value))
+            };
+            changes.iter().any(is_named)
+        };
+        let own: Vec<&ValueChange> =
+            changes.iter().filter(|own| own.change == change && !(change == Change::Gone && replaced(own))).collect();
+        n_more += own.len().saturating_sub(SHOWN);
+        for own in own.into_iter().take(SHOWN) {
+            let mut what = format!("{}  {}={}", own.service, own.key, own.value);
+            if let Some(before) = &own.replaces {
+                what = format!("{what} instead of {before}");
+            }
+            if let Some(also) = own.also.first() {
+                what = format!("{what} (also {also})");
+            }
+            let time = own.seen.split_once('T').map_or(own.seen.as_str(), |(_, time)| time);
+            let time = time.split(['.', 'Z']).next().unwrap_or(time);
+            let when = if change == Change::New { "from" } else { "until" };
+            lines.push([
+                word.to_owned(),
+                escape(&what).into_owned(),
+                format!("{} of spans, {when} {time}", percent(own.share_of_spans)),
+            ]);
+        }
+    }
+    (lines, n_more)
+}
