@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use suspect::analysis::{self, Analysis, DecompositionRow};
+use suspect::analysis::{self, Analysis, Attributes, DecompositionRow};
 use suspect::canonical;
 use suspect::ingest;
 use suspect::normalize::required_attributes;
@@ -50,7 +50,7 @@ fn analyze(paths: &[PathBuf], windows: Option<&[String; 2]>) -> Analysis {
 }
 
 fn prepare(paths: &[PathBuf]) -> analysis::Prepared {
-    let options = ingest::Options { attributes: AttributeSelection::Keys(required_attributes()), columns: Vec::new() };
+    let options = ingest::Options { attributes: Attributes::default().selection(), columns: Vec::new() };
     analysis::prepare(None, ingest::read(paths, &options, &|_, _| ()).expect("files"))
 }
 

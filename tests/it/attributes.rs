@@ -273,10 +273,10 @@ fn a_slow_way_to_one_instance_is_told_by_the_instance_that_answers() {
 
 #[test]
 fn a_value_with_few_calls_is_not_judged_however_slow_it_is() {
-    // Ten calls on a host of their own, one of them 10 s: less than support asks for.
+    // Ten calls on a host of their own, one of them 300 ms slower: less than support asks for.
     let slow = |index: i64, is_regression: bool| {
         let host = if index % 40 == 0 { 9 } else { index % 5 };
-        let extra = if is_regression { 20 } else { 0 } + if is_regression && index == 40 { 10_000 } else { 0 };
+        let extra = if is_regression { 20 } else { 0 } + if is_regression && index == 40 { 300 } else { 0 };
         on_host(request(index, extra), host).to_vec()
     };
     let analysis = analyze(&spans(slow), Attributes::All);
@@ -371,7 +371,11 @@ fn a_key_with_very_many_values_is_not_kept_to_the_end() {
 #[test]
 fn the_release_of_the_bundled_incident_is_pointed_out() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/incidents/slow-release");
-    let document = run_in(&folder, &["analyze", "spans", "--format", "json"]).json();
+    let windows = [
+        "--baseline=1795461663825227573..1795461763825227573",
+        "--regression=1795461774249266649..1795461874249266649",
+    ];
+    let document = run_in(&folder, &["analyze", "spans", "--format", "json", windows[0], windows[1]]).json();
     let new: Vec<_> =
         document["new_values"].as_array().expect("a list").iter().filter(|value| value["change"] == "new").collect();
     assert_eq!(new.len(), 1, "{new:?}");
