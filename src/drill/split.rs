@@ -6,7 +6,7 @@
 //! variance is the sum of their squares. No replicate is drawn, so the figures of ten thousand groups cost one pass.
 
 use super::columns::NO_CODE;
-use super::units::{Unit, Units};
+use super::units::{Term, Unit, Units};
 use crate::stats;
 
 /// Fewest calls of the regression by which a value is judged: it has support.
@@ -52,6 +52,23 @@ struct TermSums {
     part: f64,
 }
 
+impl TermSums {
+    /// What a unit of weight counts: by the number of requests, or such that the units sum to the effect.
+    fn scale_of(&self, term: &Term) -> [f64; 2] {
+        if let Some([before, after]) = term.per_call {
+            return [-before, after];
+        }
+        let [before, after] = [0, 1].map(|window: usize| self.x[window] / self.n[window]);
+        let change = after - before;
+        // A mean that does not change leaves nothing to split, and one without a window to compare with is structure.
+        if change.abs() > 1e-9 * before.abs().max(after.abs()) && term.effect.is_finite() {
+            [-term.effect / change / self.n[0], term.effect / change / self.n[1]]
+        } else {
+            [0.0; 2]
+        }
+    }
+}
+
 /// A group's figures.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Group {
@@ -81,23 +98,7 @@ impl Parts {
             sums.x[window] += unit.value;
         }
         for (sums, term) in sums.iter_mut().zip(&terms) {
-            sums.scale = match term.per_call {
-                Some([before, after]) => [-before, after],
-                None => {
-                    let mean = |window: usize| sums.x[window] / sums.n[window];
-                    let (before, after) = (mean(0), mean(1));
-                    let change = after - before;
-                    // A mean that does not change leaves nothing to split, and one that has no window to compare is structure.
-                    if change.abs() > 1e-9 * before.abs().max(after.abs()) && term.effect.is_finite() {
-                        [0, 1].map(|window: usize| {
-                            let sign = if window == 0 { -1.0 } else { 1.0 };
-                            sign * term.effect / change / sums.n[window]
-                        })
-                    } else {
-                        [0.0; 2]
-                    }
-                }
-            };
+            sums.scale = sums.scale_of(term);
         }
         Self::with_scales(list, sums, n_blocks, None)
     }
@@ -218,12 +219,12 @@ impl Parts {
             let window = usize::from(is_regression);
             own.fill([0.0; 2]);
             all.fill([0.0; 2]);
-            for index in begin..end {
-                let (unit, y) = (&self.units[index], self.y[index]);
+            let units = self.units[begin..end].iter().zip(&self.y[begin..end]).zip(&codes[begin..end]);
+            for ((unit, &y), &code) in units {
                 let term = unit.term as usize;
                 all[term][0] += unit.weight;
                 all[term][1] += y;
-                if let Some(group) = find(codes[index]) {
+                if let Some(group) = find(code) {
                     let part = self.terms[term].part;
                     let even = if is_regression { part * unit.weight / self.terms[term].n[1] } else { 0.0 };
                     own[group][0] += y;

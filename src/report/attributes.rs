@@ -48,18 +48,16 @@ fn carrier(carrier: &Carrier) -> String {
         text = format!("{text} (also {}{more})", named(also));
     }
     let text = escape(&text).into_owned();
-    match carrier.q {
-        None => format!("all its calls have {text}, which none had before"),
-        Some(_) => {
-            let new = if carrier.only_in_regression { ", new" } else { "" };
-            format!(
-                "{} of it with {text}: {} of its calls, lift {:.1}{new}",
-                percent(carrier.share),
-                percent(carrier.share_of_calls.regression),
-                carrier.lift
-            )
-        }
+    if carrier.q.is_none() {
+        return format!("all its calls have {text}, which none had before");
     }
+    let new = if carrier.only_in_regression { ", new" } else { "" };
+    format!(
+        "{} of it with {text}: {} of its calls, lift {:.1}{new}",
+        percent(carrier.share),
+        percent(carrier.share_of_calls.regression),
+        carrier.lift
+    )
 }
 
 /// New and gone values, as (word, what, share and time).

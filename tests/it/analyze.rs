@@ -8,10 +8,9 @@ use std::sync::LazyLock;
 use suspect::analysis::{self, Analysis, Attributes, DecompositionRow};
 use suspect::canonical;
 use suspect::ingest;
-use suspect::normalize::required_attributes;
 use suspect::rank::Verdict;
 use suspect::report;
-use suspect::span::{AttributeSelection, AttributeTable, SpanColumns, SpanFrame};
+use suspect::span::{AttributeTable, SpanColumns, SpanFrame};
 use suspect::window;
 
 /// A folder of the bundled data.

@@ -8,7 +8,7 @@ use suspect::drill::Of;
 use suspect::drill::presence::Change;
 use suspect::ingest::Ingested;
 use suspect::report;
-use suspect::span::{AttributeSelection, MAX_DISTINCT, SpanBatch};
+use suspect::span::{AttributeScope, AttributeSelection, MAX_DISTINCT, SpanBatch};
 use suspect::window;
 
 /// Traces a window, a second apart.
@@ -50,10 +50,9 @@ fn analyze(spans: &[Given], attributes: Attributes) -> Analysis {
     let windows = window::Options {
         baseline: Some(format!("{}..{}", at(0), at(1))),
         regression: Some(format!("{}..{}", at(1), at(2))),
-        ..window::Options::default()
     };
     let (windows, selection) = prepared.select(&windows).expect("windows with traces");
-    let options = Options { attributes, ..Options::default() };
+    let options = Options { attributes };
     analysis::analyze_with(&prepared, &windows, &selection, &options).expect("an analysis")
 }
 
@@ -127,8 +126,13 @@ fn a_value_that_takes_back_what_another_adds_leaves_the_other_more_than_all() {
 #[test]
 fn a_tenant_on_the_entry_span_is_found_from_the_service_that_it_slows_down() {
     let slow = |index: i64, is_regression: bool| {
-        let tenant =
-            if index % 10 < 3 { "acme" } else { ["umbrella", "initech", "hooli"][index.unsigned_abs() as usize % 3] };
+        let tenant = if index % 10 < 3 {
+            "acme"
+        } else if index % 3 == 0 {
+            "umbrella"
+        } else {
+            "hooli"
+        };
         let mut spans = request(index, if is_regression && tenant == "acme" { 30 } else { 0 });
         spans[0] = spans[0].clone().attribute("tenant", tenant);
         spans.to_vec()
@@ -144,7 +148,7 @@ fn a_tenant_on_the_entry_span_is_found_from_the_service_that_it_slows_down() {
 fn two_attributes_together_are_named_where_each_alone_has_twice_the_calls() {
     // Slow where version 2 runs in region eu: a quarter of the calls. Each alone has half of them and all of the change.
     let slow = |index: i64, is_regression: bool| {
-        let (version, region) = (["1", "2"][index as usize % 2], ["eu", "us"][index as usize / 2 % 2]);
+        let (version, region) = (if index % 2 == 0 { "1" } else { "2" }, if index / 2 % 2 == 0 { "eu" } else { "us" });
         let mut spans = request(index, if is_regression && (version, region) == ("2", "eu") { 40 } else { 0 });
         spans[2] = spans[2].clone().resource("service.version", version).resource("cloud.region", region);
         spans.to_vec()
@@ -357,10 +361,10 @@ fn attributes_are_looked_into_as_asked() {
 fn a_key_with_very_many_values_is_not_kept_to_the_end() {
     let selection = AttributeSelection::Telling(vec!["needed".to_owned()]);
     let mut batch = SpanBatch::default();
-    for (row, id) in (0..MAX_DISTINCT + 5).enumerate() {
+    for row in 0..MAX_DISTINCT + 5 {
         for key in ["id", "needed"] {
             if batch.attributes.wants(&selection, key) {
-                batch.string_attribute(row as u32, suspect::span::AttributeScope::Span, key, &format!("{key}{id}"));
+                batch.string_attribute(row, AttributeScope::Span, key, &format!("{key}{row}"));
             }
         }
     }

@@ -166,6 +166,16 @@ fn help_of_analyze_explains_windows() {
               Such as `trace_id=tid,start=ts:ms,duration=took:us`. Times and durations take a unit: s,
               ms, us or ns.
 
+          --attributes <KEY,...>
+              Attributes that may tell a suspect's calls apart, such as host, version or tenant
+              [default: all with few values]
+
+              Named attributes are read whatever they say; of the others, those that number every call
+              or say how it ended are not.
+
+          --no-attributes
+              Do not look into attributes, which saves their memory
+
           --format <FORMAT>
               Text for people or JSON for programs
 
