@@ -79,17 +79,15 @@ impl<'f> Group<'f> {
         let mut at = 0;
         for &(row, place) in &self.ascending {
             let mut step = 1;
-            while column.rows.get(at + step).is_some_and(|&next| next < row) {
+            while column.row(at + step).is_some_and(|next| next < row) {
                 at += step;
                 step *= 2;
             }
-            let end = (at + step + 1).min(column.rows.len());
-            at += column.rows.get(at..end).map_or(0, |near| near.partition_point(|&next| next < row));
-            if at >= column.rows.len() {
-                return;
-            }
-            if column.rows[at] == row {
-                visit(place as usize, column.values[at]);
+            at = column.position_from(at..(at + step + 1).min(column.len()), row);
+            match (column.row(at), column.value(at)) {
+                (Some(found), Some(value)) if found == row => visit(place as usize, value),
+                (Some(_), _) => {}
+                (None, _) => return,
             }
         }
     }

@@ -94,15 +94,15 @@ impl<'f> Plan<'f> {
         let types = column_types(&attributes);
         let mut overflow = Vec::new();
         for (&(key, values), column) in attributes.iter().zip(types) {
-            let fitting = values.values.iter().filter(|&&value| ColumnType::of(value) == column).count();
-            if column.is_none() || fitting < values.values.len() {
+            let fitting = values.iter().filter(|&(_, value)| ColumnType::of(value) == column).count();
+            if column.is_none() || fitting < values.len() {
                 overflow.push(Overflow { key, values, column });
             }
             if let Some(column) = column {
                 columns.push(PlannedColumn { name: key.column_name(), source: Source::Attribute(values, column) });
             }
         }
-        overflow.retain(|overflow: &Overflow<'_>| !overflow.values.values.is_empty());
+        overflow.retain(|overflow: &Overflow<'_>| !overflow.values.is_empty());
         for (scope, name) in
             [(AttributeScope::Resource, schema::RESOURCE_JSON), (AttributeScope::Span, schema::ATTRIBUTES_JSON)]
         {
@@ -160,7 +160,7 @@ fn column_types(attributes: &[(&AttributeKey, &AttributeColumn)]) -> Vec<Option<
         .iter()
         .map(|(_, column)| {
             let mut counts = ColumnType::ALL.map(|column_type| (column_type, 0_usize));
-            for column_type in column.values.iter().filter_map(|&value| ColumnType::of(value)) {
+            for column_type in column.iter().filter_map(|(_, value)| ColumnType::of(value)) {
                 counts[column_type as usize].1 += 1;
             }
             // The first of equals, for the sake of the same file from the same spans.

@@ -26,7 +26,7 @@ pub(super) fn telling<'a>(
 ) -> Vec<(&'a AttributeKey, &'a AttributeColumn)> {
     let mut columns = table.sorted();
     columns.retain(|(key, column)| {
-        !column.rows.is_empty() && (is_named(&key.key) || tells_calls_apart(&key.key)) && !table.has_many(&key.key)
+        !column.is_empty() && (is_named(&key.key) || tells_calls_apart(&key.key)) && !table.has_many(&key.key)
     });
     columns
 }
@@ -47,7 +47,7 @@ impl Dense {
         let mut values: Vec<AttributeValue> = Vec::new();
         let mut codes = vec![NO_CODE; n_rows];
         let mut last = None;
-        for (&row, &value) in column.rows.iter().zip(&column.values) {
+        for (row, value) in column.iter() {
             let Some(identity) = identity(value) else { continue };
             let code = match last {
                 Some((same, code)) if same == identity => code,
@@ -65,7 +65,7 @@ impl Dense {
         if let Some(numbers) = numbers.filter(|numbers| numbers.len() > MAX_NUMBERS) {
             return Self::ranges(frame, key, codes, &numbers);
         }
-        let is_constant = values.len() < 2 && column.rows.len() >= n_rows;
+        let is_constant = values.len() < 2 && column.len() >= n_rows;
         if values.is_empty() || values.len() > MAX_DISTINCT as usize || is_constant {
             return None;
         }

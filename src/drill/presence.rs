@@ -107,7 +107,7 @@ pub fn presence(input: Input<'_>) -> Vec<Presence> {
         .par_iter()
         .flat_map_iter(|&(key, column)| {
             let mut counts = HashMap::<(u32, u32), Count, foldhash::fast::FixedState>::default();
-            for (&row, &value) in column.rows.iter().zip(&column.values) {
+            for (row, value) in column.iter() {
                 let AttributeValue::String(code) = value else { continue };
                 let row = row as usize;
                 if service.get(row).is_none_or(|&service| service == u32::MAX) {

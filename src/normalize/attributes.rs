@@ -66,7 +66,7 @@ fn columns<'a>(table: &'a AttributeTable, key: &str) -> impl Iterator<Item = &'a
 fn fill(table: &AttributeTable, key: &str, codes: &mut [u32], mut code: impl FnMut(AttributeValue) -> u32) {
     for column in columns(table, key) {
         let mut last = None;
-        for (&row, &value) in column.rows.iter().zip(&column.values) {
+        for (row, value) in column.iter() {
             if let Some(slot) = codes.get_mut(row as usize).filter(|slot| **slot == NONE) {
                 *slot = match last {
                     Some((known, code)) if known == value => code,
@@ -182,7 +182,7 @@ fn failed(frame: &SpanFrame) -> Vec<bool> {
     let mut failed: Vec<bool> = spans.status.iter().map(|&status| status == SpanStatus::Error as u8).collect();
     let mut by_code = |keys: &[&str], is_failure: fn(i64, bool) -> bool| {
         for column in keys.iter().flat_map(|key| columns(&frame.attributes, key)) {
-            for (&row, &value) in column.rows.iter().zip(&column.values) {
+            for (row, value) in column.iter() {
                 let row = row as usize;
                 let code = match value {
                     AttributeValue::Int(code) => Some(code),
@@ -221,12 +221,12 @@ fn weight(frame: &SpanFrame) -> Vec<f64> {
         }
     };
     for column in SAMPLE_RATE.iter().flat_map(|key| columns(table, key)) {
-        for (&row, &value) in column.rows.iter().zip(&column.values) {
+        for (row, value) in column.iter() {
             set(row, table.text(value).parse().ok());
         }
     }
     for column in columns(table, schema::TRACESTATE) {
-        for (&row, &value) in column.rows.iter().zip(&column.values) {
+        for (row, value) in column.iter() {
             let text: Cow<'_, str> = table.text(value);
             set(row, threshold(&text).map(adjusted_count));
         }

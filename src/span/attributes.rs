@@ -1,4 +1,4 @@
-use super::{AttributeSelection, Dictionary, MAX_DISTINCT, schema};
+use super::{AttributeColumn, AttributeSelection, Dictionary, MAX_DISTINCT, schema};
 use hashbrown::HashMap;
 use std::borrow::Cow;
 
@@ -64,15 +64,6 @@ impl AttributeKey {
     }
 }
 
-/// The values of one attribute: `values[i]` belongs to span row `rows[i]`; `rows` ascend, a row appears at most once.
-#[derive(Clone, Debug, Default)]
-pub struct AttributeColumn {
-    /// Span rows that carry the attribute, ascending.
-    pub rows: Vec<u32>,
-    /// Their values.
-    pub values: Vec<AttributeValue>,
-}
-
 /// A count of codes that are higher than all before.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rise {
@@ -134,11 +125,7 @@ impl AttributeTable {
             distinct.count += u32::from(code >= distinct.above);
             distinct.above = distinct.above.max(code.saturating_add(1));
         }
-        let column = &mut self.columns[column as usize];
-        if column.rows.last() != Some(&row) {
-            column.rows.push(row);
-            column.values.push(value);
-        }
+        self.columns[column as usize].push(row, value);
     }
 
     /// The column of an attribute, if any span has it.
@@ -174,12 +161,14 @@ impl AttributeTable {
             // A bound from below: the texts of both may be the same.
             self.distinct[index].count = self.distinct[index].count.max(distinct.count);
             let target = &mut self.columns[index];
-            target.rows.extend(column.rows.iter().map(|row| row + first_row));
-            target.values.extend(column.values.iter().map(|&value| match value {
-                AttributeValue::String(code) => AttributeValue::String(codes[code as usize]),
-                AttributeValue::Json(code) => AttributeValue::Json(codes[code as usize]),
-                plain => plain,
-            }));
+            for (row, value) in column.iter() {
+                let value = match value {
+                    AttributeValue::String(code) => AttributeValue::String(codes[code as usize]),
+                    AttributeValue::Json(code) => AttributeValue::Json(codes[code as usize]),
+                    plain => plain,
+                };
+                target.push(first_row + row, value);
+            }
         }
     }
 }

@@ -6,14 +6,16 @@
 
 mod attributes;
 mod batch;
+mod column;
 mod dictionary;
 mod frame;
 mod ids;
 pub mod schema;
 mod selection;
 
-pub use attributes::{AttributeColumn, AttributeKey, AttributeScope, AttributeTable, AttributeValue};
+pub use attributes::{AttributeKey, AttributeScope, AttributeTable, AttributeValue};
 pub use batch::{Span, SpanBatch};
+pub use column::AttributeColumn;
 pub use dictionary::Dictionary;
 pub use frame::{SpanColumns, SpanFrame};
 pub use ids::{SpanId, SpanIdTexts, TraceIds, TraceKey};

@@ -425,9 +425,9 @@ fn part(frame: &SpanFrame, keep: impl Fn(i64) -> bool) -> SpanFrame {
     attributes.values = frame.attributes.values.clone();
     for (key, column) in frame.attributes.sorted() {
         let index = attributes.column_index(key.scope, &key.key);
-        for (row, value) in column.rows.iter().zip(&column.values) {
-            if let Ok(new) = rows.binary_search(&(*row as usize)) {
-                attributes.push(index, u32::try_from(new).expect("few rows"), *value);
+        for (row, value) in column.iter() {
+            if let Ok(new) = rows.binary_search(&(row as usize)) {
+                attributes.push(index, u32::try_from(new).expect("few rows"), value);
             }
         }
     }

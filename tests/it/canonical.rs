@@ -84,7 +84,7 @@ fn records(frame: &SpanFrame) -> Vec<Record> {
         })
         .collect();
     for (key, column) in frame.attributes.sorted() {
-        for (&row, &value) in column.rows.iter().zip(&column.values) {
+        for (row, value) in column.iter() {
             let value = match value {
                 AttributeValue::String(code) => Value::String(frame.attributes.values.get(code).to_owned()),
                 AttributeValue::Json(code) => Value::Json(frame.attributes.values.get(code).to_owned()),
@@ -247,9 +247,9 @@ fn rows_of_several_row_groups_keep_their_attributes() {
     assert_eq!(frame.spans.len(), n_spans as usize);
     assert!(frame.spans.start_unix_ns.is_sorted());
     let column = frame.attributes.get(AttributeScope::Span, "n").expect("an attribute");
-    assert_eq!(column.rows.len(), n_spans as usize / 3);
-    for (&row, value) in column.rows.iter().zip(&column.values) {
-        assert_eq!(*value, AttributeValue::Int(frame.spans.duration_ns[row as usize]));
+    assert_eq!(column.len(), n_spans as usize / 3);
+    for (row, value) in column.iter() {
+        assert_eq!(value, AttributeValue::Int(frame.spans.duration_ns[row as usize]));
     }
 }
 

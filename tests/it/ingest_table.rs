@@ -89,9 +89,9 @@ fn attributes(frame: &SpanFrame, row: u32) -> Vec<String> {
     use suspect::span::AttributeValue::{Bool, Double, Int, Json, String};
     let mut out = Vec::new();
     for (key, column) in frame.attributes.sorted() {
-        let Ok(at) = column.rows.binary_search(&row) else { continue };
+        let Some((_, value)) = column.iter().find(|&(known, _)| known == row) else { continue };
         let scope = if key.scope == AttributeScope::Resource { "resource." } else { "" };
-        let value = match column.values[at] {
+        let value = match value {
             String(code) => format!("{:?}", frame.attributes.values.get(code)),
             Json(code) => frame.attributes.values.get(code).to_owned(),
             Int(value) => value.to_string(),

@@ -56,7 +56,7 @@ fn spans(frame: &SpanFrame) -> Vec<String> {
 /// An attribute a line, with the number of spans that carry it and its first value.
 fn attributes(frame: &SpanFrame) -> Vec<String> {
     let line = |(AttributeKey { scope, key }, column): (&AttributeKey, &suspect::span::AttributeColumn)| {
-        let kind = match column.values[0] {
+        let kind = match column.value(0).expect("a value") {
             suspect::span::AttributeValue::String(_) => "string",
             suspect::span::AttributeValue::Int(_) => "int",
             suspect::span::AttributeValue::Double(_) => "double",
@@ -64,7 +64,7 @@ fn attributes(frame: &SpanFrame) -> Vec<String> {
             suspect::span::AttributeValue::Json(_) => "json",
         };
         let scope = if *scope == AttributeScope::Resource { "resource " } else { "" };
-        format!("{scope}{key} = {kind} {} x{}", frame.attributes.text(column.values[0]), column.rows.len())
+        format!("{scope}{key} = {kind} {} x{}", frame.attributes.text(column.value(0).expect("a value")), column.len())
     };
     frame.attributes.sorted().into_iter().map(line).collect()
 }

@@ -1,0 +1,145 @@
+//! The values of one attribute, in as few bytes as their kind and spread allow.
+
+use super::AttributeValue;
+use std::ops::Range;
+
+/// The values of one attribute; rows ascend, a row appears at most once.
+///
+/// An attribute of all spans costs four bytes a span if it is a text and eight if it is an integer; one that some spans lack, four more a
+/// span that has it; one of mixed kinds or of doubles, sixteen.
+#[derive(Clone, Debug, Default)]
+pub struct AttributeColumn {
+    /// The rows before the first gap.
+    dense: Range<u32>,
+    /// The rows after it.
+    rest: Vec<u32>,
+    values: Values,
+}
+
+#[derive(Clone, Debug)]
+enum Values {
+    /// Codes of texts.
+    Texts(Vec<u32>),
+    Ints(Vec<i64>),
+    Any(Vec<AttributeValue>),
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::Texts(Vec::new())
+    }
+}
+
+impl AttributeColumn {
+    /// Number of spans that have the attribute.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.dense.len() + self.rest.len()
+    }
+
+    /// Whether no span has it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The span row at position `at`.
+    #[must_use]
+    pub fn row(&self, at: usize) -> Option<u32> {
+        let n_dense = self.dense.len();
+        if at < n_dense {
+            // No more than the range holds.
+            return self.dense.start.checked_add(u32::try_from(at).ok()?);
+        }
+        self.rest.get(at - n_dense).copied()
+    }
+
+    /// The value at position `at`.
+    #[must_use]
+    pub fn value(&self, at: usize) -> Option<AttributeValue> {
+        match &self.values {
+            Values::Texts(codes) => codes.get(at).map(|&code| AttributeValue::String(code)),
+            Values::Ints(values) => values.get(at).map(|&value| AttributeValue::Int(value)),
+            Values::Any(values) => values.get(at).copied(),
+        }
+    }
+
+    /// Rows and their values, rows ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, AttributeValue)> {
+        let rows = self.dense.clone().chain(self.rest.iter().copied());
+        (0..self.len()).zip(rows).filter_map(|(at, row)| Some((row, self.value(at)?)))
+    }
+
+    /// The first position in `range` whose row is not below `row`; the end of the range if there is none.
+    #[must_use]
+    pub fn position_from(&self, range: Range<usize>, row: u32) -> usize {
+        let (mut low, mut high) = (range.start, range.end.max(range.start));
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.row(middle).is_some_and(|known| known < row) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// Appends a value; a row that is not above the last one keeps what it has.
+    pub(super) fn push(&mut self, row: u32, value: AttributeValue) {
+        let last =
+            self.rest.last().copied().or_else(|| if self.dense.is_empty() { None } else { Some(self.dense.end - 1) });
+        if last.is_some_and(|last| last >= row) {
+            return;
+        }
+        match last {
+            None => self.dense = row..row.saturating_add(1),
+            Some(_) if self.rest.is_empty() && self.dense.end == row => self.dense.end = row.saturating_add(1),
+            Some(_) => self.rest.push(row),
+        }
+        match (&mut self.values, value) {
+            (Values::Texts(codes), AttributeValue::String(code)) => codes.push(code),
+            (Values::Ints(values), AttributeValue::Int(value)) => values.push(value),
+            (Values::Any(values), value) => values.push(value),
+            (Values::Texts(codes), AttributeValue::Int(value)) if codes.is_empty() => {
+                self.values = Values::Ints(vec![value]);
+            }
+            (_, value) => {
+                let mut values: Vec<AttributeValue> = (0..self.len() - 1).filter_map(|at| self.value(at)).collect();
+                values.push(value);
+                self.values = Values::Any(values);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttributeColumn, AttributeValue};
+
+    #[test]
+    fn rows_and_values_come_back_as_they_went_in_whatever_their_kinds_and_gaps() {
+        let given = [
+            (3, AttributeValue::Int(-1)),
+            (4, AttributeValue::Int(i64::MAX)),
+            (7, AttributeValue::String(2)),
+            (8, AttributeValue::Double(0.5)),
+            (20, AttributeValue::Bool(true)),
+            (u32::MAX - 1, AttributeValue::Json(9)),
+        ];
+        for n in 0..=given.len() {
+            let mut column = AttributeColumn::default();
+            for &(row, value) in &given[..n] {
+                column.push(row, value);
+                // The first value of a row stands.
+                column.push(row, AttributeValue::String(77));
+            }
+            assert_eq!(column.iter().collect::<Vec<_>>(), given[..n]);
+            assert_eq!((column.len(), column.is_empty()), (n, n == 0));
+            for (at, &(row, _)) in given[..n].iter().enumerate() {
+                assert_eq!(column.position_from(0..n, row), at);
+                assert_eq!(column.position_from(0..n, row + 1), at + 1);
+            }
+        }
+    }
+}
