@@ -220,7 +220,11 @@ pub fn missing_calls_of(table: &CostTable, comparison: &Comparison) -> Vec<Estim
     let attribution = &comparison.attribution;
     // Effect of all fewer calls a row, and the part of it that is missing calls.
     let mut rows = vec![(0.0, 0.0); attribution.rows.len()];
-    for (index, path) in table.paths.list.iter().enumerate().filter(|(_, path)| path.parent != NO_PATH) {
+    for (index, path) in table.paths.list.iter().enumerate() {
+        // An answer that is missing is no missing call: it was called, and left no span.
+        if path.parent == NO_PATH || attribution.is_answer[index] {
+            continue;
+        }
         let kappa = [&comparison.baseline, &comparison.regression]
             .map(|sums| sums.n_calls[index] / sums.n_visits[path.parent as usize]);
         let effect = comparison.effects.calls_ns[index];

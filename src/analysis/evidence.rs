@@ -63,6 +63,20 @@ impl<'a> Evidence<'a> {
                 }
             }
         }
+        // What unanswered calls did is partly that of others, who were seen to do it in answered ones.
+        for (path, which, shares) in self.attribution().spread() {
+            let rows = &self.attribution().rows;
+            let index = path as usize;
+            let value = effects.of(index)[which] + self.comparison.background_rate * background.of(index)[which];
+            let target = self.attribution().targets[index][which];
+            for &(row, share) in shares {
+                for (row, part) in [(row, share), (target, -share)] {
+                    if rows[row as usize].subject == subject {
+                        parts.entry(path).or_default().effect_ns += part * value;
+                    }
+                }
+            }
+        }
         Parts(parts)
     }
 
@@ -196,7 +210,7 @@ impl<'a> Evidence<'a> {
     /// Traces whose failure began with the subject, ascending.
     fn failing(&self, subject: u32) -> Vec<u32> {
         let owner = |failure: &crate::compare::paths::Failure| {
-            self.attribution().failure_subjects[failure.path as usize][usize::from(failure.is_peer)]
+            self.attribution().failure_subjects[failure.path as usize][failure.kind as usize]
         };
         self.table.failures.iter().filter(|(_, failure)| owner(failure) == subject).map(|&(trace, _)| trace).collect()
     }

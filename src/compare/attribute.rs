@@ -10,8 +10,9 @@
 
 use super::decompose::Effects;
 use super::edges::{self, EdgeBlame};
-use super::paths::{NO_PATH, Paths, Scope};
+use super::paths::{FailureKind, NO_PATH, Paths, Scope};
 use super::sums::Sums;
+use super::unanswered::{self, Spread};
 use crate::normalize::{Forest, Operation};
 use crate::span::SpanKind;
 use hashbrown::HashMap;
@@ -68,8 +69,12 @@ pub struct Attribution {
     pub rows: Vec<RowKey>,
     /// For each path the rows of its self, before, wait, calls and critical-path effects.
     pub targets: Vec<[u32; 5]>,
-    /// For each path the subject of failures of its own and of its peer's.
-    pub failure_subjects: Vec<[u32; 2]>,
+    /// For each path the subject of failures, by [`FailureKind`].
+    pub failure_subjects: Vec<[u32; FailureKind::ALL.len()]>,
+    /// For each path whether it is the answer to its parent's call, not a call of its own.
+    pub is_answer: Vec<bool>,
+    /// What of unanswered calls belongs elsewhere.
+    spread: Spread,
     index: HashMap<(Subject, u32), u32, foldhash::fast::FixedState>,
     row_index: HashMap<RowKey, u32, foldhash::fast::FixedState>,
 }
@@ -78,9 +83,16 @@ pub struct Attribution {
 const UNCHANGED: f64 = 1.1;
 
 impl Attribution {
-    /// Decides for every path.
+    /// Decides for every path; `background` are the effects on background work and how much of it there is a request.
     #[must_use]
-    pub fn new(forest: &Forest, paths: &Paths, baseline: &Sums, regression: &Sums) -> Self {
+    pub fn new(
+        forest: &Forest,
+        paths: &Paths,
+        [baseline, regression]: [&Sums; 2],
+        effects: &Effects,
+        background: (&Effects, f64),
+        scope: Scope,
+    ) -> Self {
         let mut result = Self::default();
         let blames = edges::blame(forest, paths, baseline, regression);
         for (index, path) in paths.list.iter().enumerate() {
@@ -122,9 +134,12 @@ impl Attribution {
                 result.row_of(at_peer, Cause::CriticalPath, None)
             };
             result.targets.push([self_row, before_row, wait_row, calls_row, critical_row]);
-            let failure_subjects = [result.subject(own, operation.service), result.subject_of(at_peer)];
-            result.failure_subjects.push(failure_subjects);
+            let (of_itself, of_peer) = (result.subject(own, operation.service), result.subject_of(at_peer));
+            result.failure_subjects.push([of_itself, of_peer, of_peer]);
+            result.is_answer.push(is_answer);
         }
+        let input = unanswered::Input { forest, paths, sums: [baseline, regression], effects, background, scope };
+        result.spread = unanswered::spread(input, &result);
         result
     }
 
@@ -168,7 +183,19 @@ impl Attribution {
                 rows[row as usize] += value;
             }
         }
+        for (path, which, shares) in self.spread() {
+            let value = effects.of(path as usize)[which];
+            for &(row, share) in shares {
+                rows[row as usize] += share * value;
+                rows[self.targets[path as usize][which] as usize] -= share * value;
+            }
+        }
         rows
+    }
+
+    /// Effects of which a share goes to other rows than their target: path, effect in the order of `targets`, rows and shares.
+    pub fn spread(&self) -> impl Iterator<Item = (u32, usize, &[(u32, f64)])> {
+        self.spread.effects.iter().map(|&(path, which, index)| (path, which, self.spread.rows[index].as_slice()))
     }
 
     /// Change of the failing share of `scope`'s requests, a subject where they began to fail.
@@ -183,6 +210,21 @@ impl Attribution {
             for (side, &subject) in self.failure_subjects[index].iter().enumerate() {
                 let share = |sums: &Sums, n_tops: f64| sums.n_failures[side][index] / n_tops;
                 changes[subject as usize] += share(regression, n_tops[1]) - share(baseline, n_tops[0]);
+            }
+        }
+        const SIDE: usize = FailureKind::Unanswered as usize;
+        for &(path, index) in &self.spread.failing {
+            let path = path as usize;
+            if paths.list[path].scope != scope {
+                continue;
+            }
+            let windows = [(baseline, n_tops[0], -1.0), (regression, n_tops[1], 1.0)];
+            for ((sums, n_tops, sign), shares) in windows.into_iter().zip(&self.spread.failures[index]) {
+                let value = sign * sums.n_failures[SIDE][path] / n_tops;
+                for &(subject, share) in shares {
+                    changes[subject as usize] += share * value;
+                    changes[self.failure_subjects[path][SIDE] as usize] -= share * value;
+                }
             }
         }
         changes

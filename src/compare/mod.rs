@@ -7,8 +7,10 @@
 pub mod attribute;
 pub mod decompose;
 mod edges;
+pub mod limits;
 pub mod paths;
 pub mod sums;
+mod unanswered;
 
 use crate::normalize::Forest;
 use crate::stats;
@@ -196,7 +198,14 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     };
     let effects = decompose(&table.paths, &baseline, &regression, scope);
     let background = decompose(&table.paths, &baseline, &regression, Scope::Background);
-    let attribution = Attribution::new(forest, &table.paths, &baseline, &regression);
+    let attribution = Attribution::new(
+        forest,
+        &table.paths,
+        [&baseline, &regression],
+        &effects,
+        (&background, background_rate),
+        scope,
+    );
     let evaluate = |baseline: &Sums, regression: &Sums| {
         replicate(forest, table, &attribution, [baseline, regression], scope, background_rate)
     };

@@ -1,5 +1,6 @@
 //! Call paths and what each trace spends on them: the per-trace kernel of the comparison.
 
+use super::limits::Limits;
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::normalize::{Forest, SpanFlags};
 use hashbrown::{HashMap, HashSet};
@@ -100,10 +101,26 @@ pub struct PathCost {
 /// Where a failing request began to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Path of the last failing span.
+    /// Path of the last failing span, or of what it waited for in vain.
     pub path: u32,
-    /// Whether that is a client span whose peer left no span, so that the peer is to blame.
-    pub is_peer: bool,
+    /// How.
+    pub kind: FailureKind,
+}
+
+/// How a failure began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailureKind {
+    /// The span failed by itself.
+    Own,
+    /// A call failed that left no span of its callee.
+    Unanswered,
+    /// A call was given up: its callee went on, or had left no span by the caller's time limit.
+    TimedOut,
+}
+
+impl FailureKind {
+    /// All kinds, in the order of their indices.
+    pub const ALL: [Self; 3] = [Self::Own, Self::Unanswered, Self::TimedOut];
 }
 
 /// What every trace spends on every path.
@@ -117,6 +134,8 @@ pub struct CostTable {
     pub costs: Vec<PathCost>,
     /// Origins of failing requests, with their trace, in trace order.
     pub failures: Vec<(u32, Failure)>,
+    /// Time limits of callers.
+    pub limits: Limits,
     /// Failures that a later success made good or that the request survived: (trace, path).
     pub swallowed: Vec<(u32, u32)>,
     /// Failing spans that passed a failure on: (trace, path).
@@ -134,19 +153,20 @@ impl CostTable {
 /// Walks every trace of `forest`, in parallel; the result does not depend on the number of threads.
 #[must_use]
 pub fn cost_table(forest: &Forest) -> CostTable {
+    let limits = Limits::learn(forest);
     let traces: Vec<usize> = (0..forest.n_traces()).collect();
     let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
     let parts: Vec<CostTable> = traces
         .par_chunks(chunk)
         .map(|traces| {
-            let mut part = Kernel::new(forest);
+            let mut part = Kernel::new(forest, &limits);
             for &trace in traces {
                 part.trace(trace);
             }
             part.table
         })
         .collect();
-    let mut table = CostTable { offsets: vec![0], ..CostTable::default() };
+    let mut table = CostTable { offsets: vec![0], limits, ..CostTable::default() };
     for part in parts {
         table.absorb(&part);
     }
@@ -227,15 +247,16 @@ struct Kernel<'a> {
     forest: &'a Forest,
     walker: Walker,
     table: CostTable,
+    limits: &'a Limits,
     scope: Scope,
     /// Row of each path met in the current trace.
     rows: HashMap<u32, usize, foldhash::fast::FixedState>,
 }
 
 impl<'a> Kernel<'a> {
-    fn new(forest: &'a Forest) -> Self {
+    fn new(forest: &'a Forest, limits: &'a Limits) -> Self {
         let table = CostTable { offsets: vec![0], ..CostTable::default() };
-        Self { forest, walker: Walker::default(), table, scope: Scope::Request, rows: HashMap::default() }
+        Self { forest, walker: Walker::default(), table, limits, scope: Scope::Request, rows: HashMap::default() }
     }
 
     fn trace(&mut self, trace: usize) {
@@ -279,11 +300,8 @@ impl<'a> Kernel<'a> {
                 span = first + child;
                 path = self.path(Some(path), span, walker.is_retry(child));
             }
-            let peer = forest.operations[forest.operation[span] as usize].peer;
-            let answer = walker.children(span - first).first().map(|&child| first + child as usize);
-            // A callee that runs on after its caller gave up caused the timeout.
-            let is_peer = peer.is_some() && answer.is_none_or(|answer| forest.end_ns[answer] > forest.end_ns[span]);
-            self.table.failures.push((trace, Failure { path, is_peer }));
+            let failure = self.origin(walker, first, span, path);
+            self.table.failures.push((trace, failure));
             return;
         }
         let mut stack = vec![(span, path)];
@@ -297,6 +315,39 @@ impl<'a> Kernel<'a> {
                     stack.push((below, child_path));
                 }
             }
+        }
+    }
+
+    /// How the failure of `span`, none of whose children failed it, began.
+    fn origin(&mut self, walker: &Walker, first: usize, span: usize, path: u32) -> Failure {
+        let forest = self.forest;
+        if forest.operations[forest.operation[span] as usize].peer.is_none() {
+            return Failure { path, kind: FailureKind::Own };
+        }
+        let (called_ns, gave_up_ns) = (forest.start_ns[span], forest.end_ns[span]);
+        let Some(&answer) = walker.children(span - first).first() else {
+            let is_at_limit = self.limits.is_at(forest.operation[span], gave_up_ns - called_ns);
+            let kind = if is_at_limit { FailureKind::TimedOut } else { FailureKind::Unanswered };
+            return Failure { path, kind };
+        };
+        let mut below = first + answer as usize;
+        // A callee that runs on after its caller gave up caused the timeout.
+        if forest.end_ns[below] <= gave_up_ns {
+            return Failure { path, kind: FailureKind::Own };
+        }
+        // It may itself have waited for another, who then is to blame if that took most of the time.
+        let mut failure = Failure { path, kind: FailureKind::TimedOut };
+        let mut below_path = self.path(Some(path), below, walker.is_retry(answer as usize));
+        loop {
+            let blocks = |&&child: &&u32| {
+                let child = first + child as usize;
+                let waited_ns = gave_up_ns.saturating_sub(forest.start_ns[child].max(called_ns));
+                forest.end_ns[child] > gave_up_ns && waited_ns > (gave_up_ns - called_ns) / 2
+            };
+            let Some(&child) = walker.children(below - first).iter().find(blocks) else { return failure };
+            below = first + child as usize;
+            below_path = self.path(Some(below_path), below, walker.is_retry(child as usize));
+            failure.path = below_path;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Costs summed over traces, and over blocks of traces for resampling.
 
-use super::paths::CostTable;
+use super::paths::{CostTable, FailureKind};
 use rayon::prelude::*;
 
 /// Weighted sums a path over some traces of one window. Vectors are indexed by path.
@@ -18,8 +18,8 @@ pub struct Sums {
     pub wait_ns: Vec<f64>,
     /// Nanoseconds of all calls.
     pub call_ns: Vec<f64>,
-    /// Failing requests that began to fail here: by the span itself, and by its peer.
-    pub n_failures: [Vec<f64>; 2],
+    /// Failing requests that began to fail here, by [`FailureKind`].
+    pub n_failures: [Vec<f64>; FailureKind::ALL.len()],
 }
 
 impl Sums {
@@ -34,7 +34,7 @@ impl Sums {
             before_ns: zeros(),
             wait_ns: zeros(),
             call_ns: zeros(),
-            n_failures: [zeros(), zeros()],
+            n_failures: std::array::from_fn(|_| zeros()),
         }
     }
 }
@@ -49,7 +49,7 @@ struct BlockCost {
     before_ns: f64,
     wait_ns: f64,
     call_ns: f64,
-    n_failures: [f64; 2],
+    n_failures: [f64; FailureKind::ALL.len()],
 }
 
 /// Traces of one window in blocks of consecutive starts, which is what gets resampled.
@@ -132,12 +132,12 @@ fn block_costs(table: &CostTable, traces: &[u32], weight: &[f64]) -> Vec<BlockCo
             before_ns: weight * cost.before_ns as f64,
             wait_ns: weight * cost.wait_ns as f64,
             call_ns: weight * cost.call_ns as f64,
-            n_failures: [0.0; 2],
+            n_failures: Default::default(),
         }));
         let first = table.failures.partition_point(|&(known, _)| known < trace);
         costs.extend(table.failures[first..].iter().take_while(|&&(known, _)| known == trace).map(|&(_, failure)| {
-            let mut n_failures = [0.0; 2];
-            n_failures[usize::from(failure.is_peer)] = weight;
+            let mut n_failures = <[f64; FailureKind::ALL.len()]>::default();
+            n_failures[failure.kind as usize] = weight;
             BlockCost { path: failure.path, n_failures, ..BlockCost::default() }
         }));
     }
@@ -152,8 +152,9 @@ fn block_costs(table: &CostTable, traces: &[u32], weight: &[f64]) -> Vec<BlockCo
             kept.before_ns += next.before_ns;
             kept.wait_ns += next.wait_ns;
             kept.call_ns += next.call_ns;
-            kept.n_failures[0] += next.n_failures[0];
-            kept.n_failures[1] += next.n_failures[1];
+            for (sum, count) in kept.n_failures.iter_mut().zip(next.n_failures) {
+                *sum += count;
+            }
         }
         same
     });

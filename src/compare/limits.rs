@@ -1,0 +1,155 @@
+//! Time limits of callers: at what duration the calls of a client operation are given up.
+//!
+//! Takes the client spans that ended with nothing to show: *cut* (their callee ran on) or failed without a span of their callee. Where
+//! many of these last equally long and hardly any good call lasts longer, that duration is the caller's limit:
+//!
+//! ```text
+//! good calls       . .:::.:. .
+//! failed or cut       .              |||||||     1,000 ms and a little: nothing else piles up where nothing gets by
+//! ```
+//!
+//! Calls that fail at once pile up, too, but good calls last longer than they. Limits are looked for in all data, not in a window: the
+//! fault may be that they are reached now.
+
+use crate::normalize::{Forest, NO_PARENT, SpanFlags};
+use crate::span::SpanKind;
+use std::collections::BTreeMap;
+
+/// A pile-up spans this share of the limit at most: timers fire late, and the span ends after the timer.
+const BAND_SHARE: f64 = 0.02;
+/// And at least this much: timers of a busy process are a few milliseconds late at any limit.
+const BAND_NS: i64 = 5_000_000;
+/// A shorter limit than this is none that people set; calls refused at once end within it.
+const MIN_LIMIT_NS: i64 = 10_000_000;
+/// Calls that must pile up at a limit; three at a round one, where chance would rarely put them.
+const MIN_CALLS: usize = 5;
+const MIN_ROUND_CALLS: usize = 3;
+/// Share of good calls that may last longer.
+const MAX_LONGER: f64 = 0.01;
+/// Leading digits of the limits that people set, in any power of ten of a millisecond, and multiples of a minute's quarter.
+const ROUND: [i64; 6] = [10, 15, 20, 25, 30, 50];
+const ROUND_MS: [i64; 5] = [45_000, 60_000, 90_000, 120_000, 600_000];
+
+/// The limits found, by operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Shortest and longest duration of the pile-up, nanoseconds.
+    bands: BTreeMap<u32, (i64, i64)>,
+}
+
+/// Durations of one client operation's calls.
+#[derive(Debug, Default)]
+struct Calls {
+    /// Of those that were cut or failed without an answer.
+    lost_ns: Vec<i64>,
+    /// Of all others.
+    good_ns: Vec<i64>,
+}
+
+impl Limits {
+    /// Looks for the limits of all client operations of `forest`; a pass over the spans.
+    #[must_use]
+    pub fn learn(forest: &Forest) -> Self {
+        let mut calls = BTreeMap::<u32, Calls>::new();
+        each_call(forest, |span, is_lost| {
+            if is_lost {
+                calls.entry(forest.operation[span]).or_default().lost_ns.push(duration_ns(forest, span));
+            }
+        });
+        calls.retain(|_, calls| calls.lost_ns.len() >= MIN_ROUND_CALLS);
+        if calls.is_empty() {
+            return Self::default();
+        }
+        each_call(forest, |span, is_lost| {
+            if !is_lost && let Some(calls) = calls.get_mut(&forest.operation[span]) {
+                calls.good_ns.push(duration_ns(forest, span));
+            }
+        });
+        let bands = calls.into_iter().filter_map(|(operation, calls)| Some((operation, calls.band()?))).collect();
+        Self { bands }
+    }
+
+    /// The limit of client operation `operation`, nanoseconds: a round one if the pile-up begins a little after it.
+    #[must_use]
+    pub fn of(&self, operation: u32) -> Option<i64> {
+        self.bands.get(&operation).map(|&(shortest, _)| round_below(shortest).unwrap_or(shortest))
+    }
+
+    /// Whether a call that took `duration_ns` was given up at the limit.
+    #[must_use]
+    pub fn is_at(&self, operation: u32, duration_ns: i64) -> bool {
+        self.bands
+            .get(&operation)
+            .is_some_and(|&(shortest, longest)| (shortest..=longest.max(band_end(shortest))).contains(&duration_ns))
+    }
+}
+
+impl Calls {
+    /// The densest band of lost calls, if it is a limit.
+    fn band(mut self) -> Option<(i64, i64)> {
+        self.lost_ns.retain(|&duration| duration >= MIN_LIMIT_NS);
+        self.lost_ns.sort_unstable();
+        let lost = &self.lost_ns;
+        let until = |first: usize| lost.partition_point(|&duration| duration <= band_end(lost[first]));
+        // Of equally dense ones the longest.
+        let first = (0..lost.len()).max_by_key(|&first| (until(first) - first, first))?;
+        let (shortest, end) = (lost[first], until(first));
+        let n_calls = end - first;
+        let enough = if round_below(shortest).is_some() { MIN_ROUND_CALLS } else { MIN_CALLS };
+        // Lost calls that spread over all durations are no pile-up.
+        let n_near = lost.len() - lost.partition_point(|&duration| duration < shortest / 2);
+        let n_longer = self.good_ns.iter().filter(|&&duration| duration > band_end(shortest)).count();
+        let is_limit =
+            n_calls >= enough && n_calls * 2 >= n_near && n_longer as f64 <= MAX_LONGER * self.good_ns.len() as f64;
+        // With no good call to be longer than, only a round number tells a limit from a quick refusal.
+        let is_known = !self.good_ns.is_empty() || round_below(shortest).is_some();
+        (is_limit && is_known).then(|| (shortest, lost[end - 1]))
+    }
+}
+
+fn duration_ns(forest: &Forest, span: usize) -> i64 {
+    forest.end_ns[span].saturating_sub(forest.start_ns[span])
+}
+
+fn band_end(shortest: i64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "a share of a 64-bit duration fits")]
+    let share = (shortest as f64 * BAND_SHARE) as i64;
+    shortest.saturating_add(share.max(BAND_NS))
+}
+
+/// The round number of milliseconds that `duration_ns` begins a band after, in nanoseconds.
+fn round_below(duration_ns: i64) -> Option<i64> {
+    const NS_PER_MS: i64 = 1_000_000;
+    let powers = (0..7).map(|power| 10_i64.pow(power));
+    let candidates = powers.flat_map(|power| ROUND.map(|lead| lead * power)).chain(ROUND_MS);
+    candidates
+        .map(|ms| ms * NS_PER_MS)
+        // A clock may count a little short.
+        .filter(|&round| round - NS_PER_MS <= duration_ns && duration_ns <= band_end(round))
+        .min_by_key(|&round| (duration_ns - round).abs())
+}
+
+/// Calls `visit` for every client span that names whom it calls, with whether it was cut or failed without an answer.
+pub(super) fn each_call(forest: &Forest, mut visit: impl FnMut(usize, bool)) {
+    // Latest end of what is below each span of the trace.
+    let mut below_ns: Vec<Option<i64>> = Vec::new();
+    for trace in 0..forest.n_traces() {
+        let spans = forest.spans_of(trace);
+        below_ns.clear();
+        below_ns.resize(spans.len(), None);
+        for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
+            let latest = &mut below_ns[forest.parent[span] as usize];
+            *latest = (*latest).max(Some(forest.end_ns[span]));
+        }
+        for span in spans.clone() {
+            let operation = forest.operations[forest.operation[span] as usize];
+            if operation.kind == SpanKind::Client && operation.peer.is_some() {
+                let is_lost = match below_ns[span - spans.start] {
+                    Some(end_ns) => end_ns > forest.end_ns[span],
+                    None => forest.flags[span].has(SpanFlags::FAILED),
+                };
+                visit(span, is_lost);
+            }
+        }
+    }
+}
