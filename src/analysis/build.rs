@@ -1,13 +1,13 @@
 //! Fills the document from the stages' results.
 
 use super::document::{
-    Analysis, Decomposition, DecompositionRow, Degradation, Edge, Entry, ErrorPart, Errors, Operation, Pair, RowCause,
-    SCHEMA_VERSION, Window, Windows,
+    Analysis, Decomposition, DecompositionRow, Degradation, Edge, Entry, Operation, Pair, RowCause, SCHEMA_VERSION,
+    Window, Windows,
 };
 use super::evidence::Evidence;
-use super::{Prepared, attributes, diagnostics, suspects, wording};
+use super::{Prepared, attributes, diagnostics, errors, structure, suspects, wording};
 use crate::compare::Estimate;
-use crate::compare::attribute::{Subject, tops};
+use crate::compare::attribute::Subject;
 use crate::compare::paths::Scope;
 use crate::normalize::SpanFlags;
 use crate::rank::Ranking;
@@ -26,7 +26,8 @@ pub(super) fn document(
     graph: GraphDocument,
     keys: Option<&[String]>,
 ) -> Analysis {
-    let suspects = suspects::suspects(ranking, evidence, keys);
+    let structure = structure::changes(evidence);
+    let suspects = suspects::suspects(ranking, evidence, &structure, keys);
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
         verdict: ranking.verdict,
@@ -39,7 +40,8 @@ pub(super) fn document(
         services: suspects::services(ranking, &suspects, evidence),
         suspects,
         new_values: if keys.is_some() { attributes::value_changes(evidence) } else { Vec::new() },
-        errors: errors(evidence),
+        errors: errors::errors(evidence),
+        structure,
         graph,
         diagnostics: diagnostics(prepared, evidence.selection),
     };
@@ -149,6 +151,7 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {
         error_ratio: pair(error_ratio),
         error_ratio_change: comparison.failure_change.value,
         error_ratio_interval: comparison.failure_change.interval(),
+        error_ratio_mix: comparison.failure_mix.value,
     }
 }
 
@@ -265,67 +268,4 @@ fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
     let weight = |entry: &Entry| (entry.change_ms * f64::midpoint(entry.share.baseline, entry.share.regression)).abs();
     entries.sort_by(|left, right| weight(right).total_cmp(&weight(left)));
     entries
-}
-
-fn errors(evidence: Evidence<'_>) -> Errors {
-    let (table, comparison) = (evidence.table, evidence.comparison);
-    let requests =
-        [&comparison.baseline, &comparison.regression].map(|sums| tops(&table.paths, sums, comparison.scope));
-    let parts = |counts: Vec<(Operation, [f64; 2])>| {
-        let mut counts = counts;
-        counts.sort_by(|left, right| left.0.cmp(&right.0));
-        counts.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1[0] += next.1[0];
-                kept.1[1] += next.1[1];
-            }
-            same
-        });
-        let mut parts: Vec<ErrorPart> = counts
-            .into_iter()
-            .map(|(operation, [before, after])| {
-                let per_request = pair([ratio(before, requests[0]), ratio(after, requests[1])]);
-                let change = per_request.regression - per_request.baseline;
-                ErrorPart { service: operation.service, operation: operation.operation, per_request, change }
-            })
-            .filter(|part| part.per_request != Pair::default())
-            .collect();
-        parts.sort_by(|left, right| right.change.abs().total_cmp(&left.change.abs()));
-        parts
-    };
-    // 0 for a trace of the baseline, 1 for one of the regression.
-    let mut window = vec![None; evidence.forest.n_traces()];
-    for (side, traces) in [&evidence.selection.baseline, &evidence.selection.regression].into_iter().enumerate() {
-        for &trace in traces {
-            window[trace as usize] = Some(side);
-        }
-    }
-    let passing = |list: &[(u32, u32)]| {
-        let counts = list.iter().filter_map(|&(trace, path)| {
-            if table.paths.list[path as usize].scope != comparison.scope {
-                return None;
-            }
-            let mut count = [0.0; 2];
-            count[window[trace as usize]?] = evidence.forest.weight[trace as usize];
-            Some((operation(evidence, table.paths.list[path as usize].operation), count))
-        });
-        parts(counts.collect())
-    };
-    let mut originates = Vec::new();
-    for (index, _) in table.paths.list.iter().enumerate().filter(|(_, path)| path.scope == comparison.scope) {
-        for (side, &subject) in comparison.attribution.failure_subjects[index].iter().enumerate() {
-            let count = [comparison.baseline.n_failures[side][index], comparison.regression.n_failures[side][index]];
-            if count.iter().all(|&failures| failures == 0.0) {
-                continue;
-            }
-            let (service, name, _) = names(evidence, subject);
-            originates.push((Operation { service, operation: name.unwrap_or_default() }, count));
-        }
-    }
-    Errors {
-        originates: parts(originates),
-        propagates: passing(&table.propagated),
-        swallowed: passing(&table.swallowed),
-    }
 }

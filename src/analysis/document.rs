@@ -5,6 +5,7 @@
 
 use super::attributes::{AttributeSearch, Carrier, ValueChange};
 use crate::compare::attribute::Cause;
+use crate::compare::structure::Kind;
 use crate::diagnostics::{SetAside, SourceReport};
 use crate::normalize::Repairs;
 use crate::rank::{Channel, Verdict};
@@ -41,6 +42,8 @@ pub struct Analysis {
     pub new_values: Vec<ValueChange>,
     /// Where failures began, what passed them on, what survived them.
     pub errors: Errors,
+    /// What changed in what requests are made of, the dearest first.
+    pub structure: Vec<StructureChange>,
     /// Services and operations and the calls between them, in both windows.
     pub graph: crate::topology::GraphDocument,
     /// What was read, set aside, repaired and doubted.
@@ -119,6 +122,8 @@ pub struct Degradation {
     pub error_ratio_change: f64,
     /// Interval of its change.
     pub error_ratio_interval: [f64; 2],
+    /// The part of its change that comes from other requests being made.
+    pub error_ratio_mix: f64,
 }
 
 /// Where the change of the mean latency went: the rows and the residual sum to the change.
@@ -336,17 +341,103 @@ pub struct Errors {
     pub swallowed: Vec<ErrorPart>,
 }
 
+/// How failures began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The operation failed by itself.
+    Fails,
+    /// Calls to it failed, and it left no span of them.
+    LeftNoSpan,
+    /// Time ran out while others waited for it.
+    Timeout,
+}
+
 /// An operation's part in failures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ErrorPart {
     /// Service.
     pub service: String,
-    /// Operation.
+    /// Operation; for a service that left no span, the call to it.
     pub operation: String,
+    /// How they began; in `originates` only.
+    pub kind: Option<ErrorKind>,
     /// Failures per request.
     pub per_request: Pair,
     /// Its change.
     pub change: f64,
+    /// Interval of the change; its variance is that between traces.
+    pub interval: [f64; 2],
+    /// False discovery rate at which the change would be reported, over all parts of all three lists.
+    pub q: f64,
+    /// Failures, by sampling weight; where calls left no span, shared as those of answered calls are.
+    pub n_failures: Pair,
+    /// Time limit at which they were given up, where one is known.
+    pub limit_ms: Option<f64>,
+    /// What the failing spans say of themselves most often.
+    pub exception: Option<ExceptionSeen>,
+    /// Entry operations whose requests hold these failures, those that changed most first; at most 10.
+    pub entries: Vec<EntryFailures>,
+}
+
+/// An exception, or what a span gave as its error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExceptionSeen {
+    /// Its type: `exception.type`, else `error.type`.
+    pub exception: Option<String>,
+    /// Its commonest message: `exception.message`, else the status message.
+    pub message: Option<String>,
+    /// Failing spans with this type.
+    pub n_failures: Pair,
+}
+
+/// Failures of a part in the requests to one entry operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntryFailures {
+    /// Service of the entry.
+    pub service: String,
+    /// Operation of the entry.
+    pub operation: String,
+    /// Failures, by sampling weight.
+    pub n_failures: Pair,
+    /// The same per request to this entry.
+    pub per_request: Pair,
+}
+
+/// A change in what requests are made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StructureChange {
+    /// What became of a call.
+    pub kind: Kind,
+    /// Service to look at: the caller, or the callee where it fails, falls silent or takes too long.
+    pub service: String,
+    /// Who calls; absent for `silent` and `unobserved`, which are about all callers.
+    pub caller: Option<Operation>,
+    /// What is called, under the name of the service that is asked.
+    pub callee: Option<Operation>,
+    /// For `early_return` how many more calls of the caller are left out.
+    pub n_other_callees: u32,
+    /// Calls per visit of the caller. For `silent` and `unobserved` the share of calls that left a span of the callee, for `timeouts`
+    /// the share of calls given up, for `lost_parallelism` the share of the calls' time that ran hidden behind other calls.
+    pub calls_per_visit: Pair,
+    /// Its change.
+    pub change: f64,
+    /// Interval of the change.
+    pub interval: [f64; 2],
+    /// False discovery rate at which it is listed.
+    pub q: f64,
+    /// What it adds to a request on average, milliseconds; negative where it saves time.
+    pub contribution_ms: f64,
+    /// The same as percent of the change apart from the traffic mix.
+    pub contribution_percent: f64,
+    /// Requests of the regression, by sampling weight, that differ by it from the baseline's, at least.
+    pub requests_affected: f64,
+    /// The same as a share of the regression's requests.
+    pub share_affected: f64,
+    /// For `timeouts` the limit, where one is known.
+    pub limit_ms: Option<f64>,
+    /// The change in a sentence.
+    pub description: String,
 }
 
 /// What was read, set aside, repaired and doubted.

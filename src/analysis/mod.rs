@@ -6,15 +6,17 @@
 mod attributes;
 mod build;
 mod document;
+mod errors;
 mod evidence;
+mod structure;
 mod suspects;
 mod wording;
 
 pub use attributes::{Attribute, AttributeSearch, Carrier, ValueChange};
 pub use document::{
-    Analysis, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics, Edge, Entry, ErrorPart, Errors,
-    Exemplar, Finding, Operation, Pair, PropagationPath, RankedService, RowCause, SCHEMA_VERSION, Suspect, Window,
-    Windows,
+    Analysis, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics, Edge, Entry, EntryFailures,
+    ErrorKind, ErrorPart, Errors, ExceptionSeen, Exemplar, Finding, Operation, Pair, PropagationPath, RankedService,
+    RowCause, SCHEMA_VERSION, StructureChange, Suspect, Window, Windows,
 };
 
 use crate::compare::{self, Selection, paths};

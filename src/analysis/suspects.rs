@@ -1,7 +1,7 @@
 //! The ranking in the document's words: services, and the operations and edges that make up their part.
 
 use super::build::{NS_PER_MS, interval_ms, names, operation, percent, ratio};
-use super::document::{Contribution, Finding, RankedService, Suspect};
+use super::document::{Contribution, Finding, RankedService, StructureChange, Suspect};
 use super::evidence::Evidence;
 use super::{attributes, wording};
 use crate::compare::Estimate;
@@ -70,7 +70,12 @@ pub(super) fn services(ranking: &Ranking, suspects: &[Suspect], evidence: Eviden
         .collect()
 }
 
-pub(super) fn suspects(ranking: &Ranking, evidence: Evidence<'_>, keys: Option<&[String]>) -> Vec<Suspect> {
+pub(super) fn suspects(
+    ranking: &Ranking,
+    evidence: Evidence<'_>,
+    structure: &[StructureChange],
+    keys: Option<&[String]>,
+) -> Vec<Suspect> {
     if ranking.verdict != Verdict::Regression {
         return Vec::new();
     }
@@ -106,7 +111,7 @@ pub(super) fn suspects(ranking: &Ranking, evidence: Evidence<'_>, keys: Option<&
         .into_iter()
         .map(|(score, subject, channel)| {
             let (attributes, attribute_search) = attributes::carriers(&drills, subject, channel);
-            Suspect { attributes, attribute_search, ..suspect(evidence, score, subject, channel) }
+            Suspect { attributes, attribute_search, ..suspect(evidence, structure, score, subject, channel) }
         })
         .collect();
     suspects.sort_by(|left, right| {
@@ -120,7 +125,13 @@ pub(super) fn suspects(ranking: &Ranking, evidence: Evidence<'_>, keys: Option<&
     suspects
 }
 
-fn suspect(evidence: Evidence<'_>, score: f64, subject: u32, channel: Channel) -> Suspect {
+fn suspect(
+    evidence: Evidence<'_>,
+    structure: &[StructureChange],
+    score: f64,
+    subject: u32,
+    channel: Channel,
+) -> Suspect {
     let comparison = evidence.comparison;
     let (service, subject_operation, edge) = names(evidence, subject);
     let parts = evidence.parts(subject);
@@ -155,5 +166,7 @@ fn suspect(evidence: Evidence<'_>, score: f64, subject: u32, channel: Channel) -
         attribute_search: None,
     };
     suspect.reason = wording::reason(&suspect, channel, cause.as_ref());
+    let failures = super::errors::main_kind(evidence, subject);
+    super::structure::refine(&mut suspect, structure, channel, cause.as_ref(), failures);
     suspect
 }

@@ -10,7 +10,7 @@
 
 use super::decompose::Effects;
 use super::edges::{self, EdgeBlame};
-use super::paths::{FailureKind, NO_PATH, Paths, Scope};
+use super::paths::{FailureKind, NO_PATH, Path, Paths, Scope};
 use super::sums::Sums;
 use super::unanswered::{self, Spread};
 use crate::normalize::{Forest, Operation};
@@ -73,11 +73,18 @@ pub struct Attribution {
     pub failure_subjects: Vec<[u32; FailureKind::ALL.len()]>,
     /// For each path whether it is the answer to its parent's call, not a call of its own.
     pub is_answer: Vec<bool>,
+    /// For each path the top that it is below.
+    top: Vec<u32>,
+    /// For each top its share of the requests of its scope, in the mean of both windows.
+    share: Vec<f64>,
     /// What of unanswered calls belongs elsewhere.
     spread: Spread,
     index: HashMap<(Subject, u32), u32, foldhash::fast::FixedState>,
     row_index: HashMap<RowKey, u32, foldhash::fast::FixedState>,
 }
+
+/// Index of failures of calls that left no span.
+const UNANSWERED: usize = FailureKind::Unanswered as usize;
 
 /// A callee that takes up to this much longer than before did not become the critical path by itself.
 const UNCHANGED: f64 = 1.1;
@@ -136,11 +143,24 @@ impl Attribution {
             result.targets.push([self_row, before_row, wait_row, calls_row, critical_row]);
             let (of_itself, of_peer) = (result.subject(own, operation.service), result.subject_of(at_peer));
             result.failure_subjects.push([of_itself, of_peer, of_peer]);
+            result.top.push(result.top_of(index, path.parent));
             result.is_answer.push(is_answer);
         }
+        let windows = [baseline, regression];
+        let n_tops = |scope| windows.map(|sums| tops(paths, sums, scope).max(f64::MIN_POSITIVE));
+        let (requests, background_tops) = (n_tops(Scope::Request), n_tops(Scope::Background));
+        let share = |(index, path): (usize, &Path)| {
+            let n_tops = if path.scope == Scope::Request { requests } else { background_tops };
+            f64::midpoint(baseline.n_visits[index] / n_tops[0], regression.n_visits[index] / n_tops[1])
+        };
+        result.share = paths.list.iter().enumerate().map(share).collect();
         let input = unanswered::Input { forest, paths, sums: [baseline, regression], effects, background, scope };
         result.spread = unanswered::spread(input, &result);
         result
+    }
+
+    fn top_of(&self, path: usize, parent: u32) -> u32 {
+        if parent == NO_PATH { u32::try_from(path).unwrap_or(u32::MAX) } else { self.top[parent as usize] }
     }
 
     fn subject(&mut self, subject: Subject, blamed: u32) -> u32 {
@@ -198,36 +218,65 @@ impl Attribution {
         self.spread.effects.iter().map(|&(path, which, index)| (path, which, self.spread.rows[index].as_slice()))
     }
 
-    /// Change of the failing share of `scope`'s requests, a subject where they began to fail.
+    /// For a path whose calls left no span, the subjects to which a share of its failures in a window goes.
     #[must_use]
-    pub fn failure_changes(&self, paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) -> Vec<f64> {
-        let mut changes = vec![0.0; self.subjects.len()];
-        let n_tops = [baseline, regression].map(|sums| tops(paths, sums, scope));
-        if n_tops.iter().any(|&n_tops| n_tops <= 0.0) {
-            return changes;
+    pub fn failure_shares(&self, path: u32, window: usize) -> &[(u32, f64)] {
+        match self.spread.failing.binary_search_by_key(&path, |&(known, _)| known) {
+            Ok(found) => &self.spread.failures[self.spread.failing[found].1][window],
+            Err(_) => &[],
         }
+    }
+
+    /// Change of the failing share of `scope`'s requests, a subject where they began to fail; and apart, what of it is traffic mix.
+    ///
+    /// As with the latency, an entry operation that is called more often brings its failures with it, which is nobody's fault; so are
+    /// those of an entry that only one window has. With `f_r` the failing share of entry `r` and a bar for the mean of both windows,
+    /// `D f = sum_r share_r_bar D f_r + sum_r D share_r f_r_bar`. The shares are those of the data also where `windows` are resampled:
+    /// how often an entry is called says nothing of whether it fails more.
+    #[must_use]
+    pub fn failure_changes(&self, paths: &Paths, windows: [&Sums; 2], scope: Scope) -> (Vec<f64>, f64) {
+        let mut changes = vec![0.0; self.subjects.len()];
+        let n_tops = windows.map(|sums| tops(paths, sums, scope));
+        if n_tops.iter().any(|&n_tops| n_tops <= 0.0) {
+            return (changes, 0.0);
+        }
+        let mut total = 0.0;
+        // What a failure counts on a path, a window: its entry's share over its requests.
+        let weight = |path: usize| {
+            let visits = windows.map(|sums| sums.n_visits[self.top[path] as usize]);
+            if visits.iter().any(|&visits| visits <= 0.0) {
+                return [0.0; 2];
+            }
+            let share = self.share[self.top[path] as usize];
+            [-share / visits[0], share / visits[1]]
+        };
         for (index, _) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
             for (side, &subject) in self.failure_subjects[index].iter().enumerate() {
-                let share = |sums: &Sums, n_tops: f64| sums.n_failures[side][index] / n_tops;
-                changes[subject as usize] += share(regression, n_tops[1]) - share(baseline, n_tops[0]);
+                let counts = windows.map(|sums| sums.n_failures[side][index]);
+                if counts.iter().all(|&count| count == 0.0) {
+                    continue;
+                }
+                total += counts[1] / n_tops[1] - counts[0] / n_tops[0];
+                let weight = weight(index);
+                changes[subject as usize] += weight[0] * counts[0] + weight[1] * counts[1];
             }
         }
-        const SIDE: usize = FailureKind::Unanswered as usize;
         for &(path, index) in &self.spread.failing {
             let path = path as usize;
             if paths.list[path].scope != scope {
                 continue;
             }
-            let windows = [(baseline, n_tops[0], -1.0), (regression, n_tops[1], 1.0)];
-            for ((sums, n_tops, sign), shares) in windows.into_iter().zip(&self.spread.failures[index]) {
-                let value = sign * sums.n_failures[SIDE][path] / n_tops;
+            let weights = weight(path).into_iter().zip(windows);
+            for ((weight, sums), shares) in weights.zip(&self.spread.failures[index]) {
+                let value = weight * sums.n_failures[UNANSWERED][path];
                 for &(subject, share) in shares {
                     changes[subject as usize] += share * value;
-                    changes[self.failure_subjects[path][SIDE] as usize] -= share * value;
+                    changes[self.failure_subjects[path][UNANSWERED] as usize] -= share * value;
                 }
             }
         }
-        changes
+        let by_subjects: f64 = changes.iter().sum();
+        (changes, total - by_subjects)
     }
 }
 

@@ -1,11 +1,11 @@
-//! Time limits of callers: at what duration the calls of a client operation are given up.
+//! Time limits: at what duration the calls of an operation are given up.
 //!
-//! Takes the client spans that ended with nothing to show: *cut* (their callee ran on) or failed without a span of their callee. Where
-//! many of these last equally long and hardly any good call lasts longer, that duration is the caller's limit:
+//! Takes the client and server spans that failed or were *cut*: their callee ran on. Where many of these last equally long and hardly
+//! any good call lasts longer, that duration is a limit: the caller's own, or one further up that ended the work of all below.
 //!
 //! ```text
 //! good calls       . .:::.:. .
-//! failed or cut       .              |||||||     1,000 ms and a little: nothing else piles up where nothing gets by
+//! failed or cut       .              |||||||     1,000 ms and a little: much piles up where nothing gets by
 //! ```
 //!
 //! Calls that fail at once pile up, too, but good calls last longer than they. Limits are looked for in all data, not in a window: the
@@ -37,17 +37,17 @@ pub struct Limits {
     bands: BTreeMap<u32, (i64, i64)>,
 }
 
-/// Durations of one client operation's calls.
+/// Durations of one operation's calls.
 #[derive(Debug, Default)]
 struct Calls {
-    /// Of those that were cut or failed without an answer.
+    /// Of those that failed or were cut.
     lost_ns: Vec<i64>,
     /// Of all others.
     good_ns: Vec<i64>,
 }
 
 impl Limits {
-    /// Looks for the limits of all client operations of `forest`; a pass over the spans.
+    /// Looks for the limits of all operations of `forest`; a pass over the spans.
     #[must_use]
     pub fn learn(forest: &Forest) -> Self {
         let mut calls = BTreeMap::<u32, Calls>::new();
@@ -69,7 +69,7 @@ impl Limits {
         Self { bands }
     }
 
-    /// The limit of client operation `operation`, nanoseconds: a round one if the pile-up begins a little after it.
+    /// The limit of operation `operation`, nanoseconds: a round one if the pile-up begins a little after it.
     #[must_use]
     pub fn of(&self, operation: u32) -> Option<i64> {
         self.bands.get(&operation).map(|&(shortest, _)| round_below(shortest).unwrap_or(shortest))
@@ -129,26 +129,23 @@ fn round_below(duration_ns: i64) -> Option<i64> {
         .min_by_key(|&round| (duration_ns - round).abs())
 }
 
-/// Calls `visit` for every client span that names whom it calls, with whether it was cut or failed without an answer.
-pub(super) fn each_call(forest: &Forest, mut visit: impl FnMut(usize, bool)) {
+/// Calls `visit` for every span that asks or answers, with whether it failed or was given up before its callee was done.
+fn each_call(forest: &Forest, mut visit: impl FnMut(usize, bool)) {
     // Latest end of what is below each span of the trace.
-    let mut below_ns: Vec<Option<i64>> = Vec::new();
+    let mut below_ns: Vec<i64> = Vec::new();
     for trace in 0..forest.n_traces() {
         let spans = forest.spans_of(trace);
         below_ns.clear();
-        below_ns.resize(spans.len(), None);
+        below_ns.resize(spans.len(), i64::MIN);
         for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
             let latest = &mut below_ns[forest.parent[span] as usize];
-            *latest = (*latest).max(Some(forest.end_ns[span]));
+            *latest = (*latest).max(forest.end_ns[span]);
         }
         for span in spans.clone() {
-            let operation = forest.operations[forest.operation[span] as usize];
-            if operation.kind == SpanKind::Client && operation.peer.is_some() {
-                let is_lost = match below_ns[span - spans.start] {
-                    Some(end_ns) => end_ns > forest.end_ns[span],
-                    None => forest.flags[span].has(SpanFlags::FAILED),
-                };
-                visit(span, is_lost);
+            let kind = forest.kind(span);
+            if matches!(kind, SpanKind::Client | SpanKind::Server) {
+                let is_cut = kind == SpanKind::Client && below_ns[span - spans.start] > forest.end_ns[span];
+                visit(span, is_cut || forest.flags[span].has(SpanFlags::FAILED));
             }
         }
     }

@@ -9,6 +9,8 @@ pub mod decompose;
 mod edges;
 pub mod limits;
 pub mod paths;
+pub mod ratio;
+pub mod structure;
 pub mod sums;
 mod unanswered;
 
@@ -102,6 +104,8 @@ pub struct Comparison {
     pub adjusted_ns: Estimate,
     /// Change of the share of failing requests.
     pub failure_change: Estimate,
+    /// Its part from the traffic mix.
+    pub failure_mix: Estimate,
 }
 
 /// One evaluation of everything that carries an uncertainty, as flat vectors.
@@ -112,7 +116,7 @@ struct Replicate {
     failures: Vec<f64>,
     services: Vec<f64>,
     service_failures: Vec<f64>,
-    totals: [f64; 4],
+    totals: [f64; 5],
 }
 
 /// Sums and sums of squares of the replicates' deviations from the point estimates.
@@ -149,7 +153,7 @@ impl Moments {
             failures: zeros(&point.failures),
             services: zeros(&point.services),
             service_failures: zeros(&point.service_failures),
-            totals: [0.0; 4],
+            totals: [0.0; 5],
         };
         Self { n: 0.0, point: point.clone(), sum: empty(), squares: empty() }
     }
@@ -243,6 +247,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         mix_ns: totals[1],
         adjusted_ns: totals[2],
         failure_change: totals[3],
+        failure_mix: totals[4],
         service_replicates,
         service_failure_replicates,
         baseline,
@@ -265,8 +270,8 @@ fn replicate(
 ) -> Replicate {
     let effects = decompose(&table.paths, baseline, regression, scope);
     let rows = attribution.rows_ns(&effects);
-    let mut failures = attribution.failure_changes(&table.paths, baseline, regression, scope);
-    let failure_change = failures.iter().fold(0.0, |sum, failure| sum + failure);
+    let (mut failures, failure_mix) = attribution.failure_changes(&table.paths, [baseline, regression], scope);
+    let failure_change = failures.iter().fold(failure_mix, |sum, failure| sum + failure);
     let mut subjects = vec![0.0; attribution.subjects.len()];
     let mut add = |rows: &[f64], rate: f64| {
         for (key, value) in attribution.rows.iter().zip(rows) {
@@ -277,7 +282,7 @@ fn replicate(
     if background_rate > 0.0 {
         let background = decompose(&table.paths, baseline, regression, Scope::Background);
         add(&attribution.rows_ns(&background), background_rate);
-        let changes = attribution.failure_changes(&table.paths, baseline, regression, Scope::Background);
+        let (changes, _) = attribution.failure_changes(&table.paths, [baseline, regression], Scope::Background);
         for (failure, change) in failures.iter_mut().zip(changes) {
             *failure += background_rate * change;
         }
@@ -294,7 +299,7 @@ fn replicate(
     Replicate {
         services: by_service(&subjects),
         service_failures: by_service(&failures),
-        totals: [change, mix, change - mix, failure_change],
+        totals: [change, mix, change - mix, failure_change, failure_mix],
         rows,
         subjects,
         failures,

@@ -101,10 +101,12 @@ pub struct PathCost {
 /// Where a failing request began to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Path of the last failing span, or of what it waited for in vain.
+    /// Path of the last failing span, or of what that one waited for in vain.
     pub path: u32,
     /// How.
     pub kind: FailureKind,
+    /// The last failing span, an index of the forest.
+    pub span: u32,
 }
 
 /// How a failure began.
@@ -114,7 +116,7 @@ pub enum FailureKind {
     Own,
     /// A call failed that left no span of its callee.
     Unanswered,
-    /// A call was given up: its callee went on, or had left no span by the caller's time limit.
+    /// Time ran out: the callee went on, or the span ended at a time limit.
     TimedOut,
 }
 
@@ -321,33 +323,49 @@ impl<'a> Kernel<'a> {
     /// How the failure of `span`, none of whose children failed it, began.
     fn origin(&mut self, walker: &Walker, first: usize, span: usize, path: u32) -> Failure {
         let forest = self.forest;
-        if forest.operations[forest.operation[span] as usize].peer.is_none() {
-            return Failure { path, kind: FailureKind::Own };
-        }
-        let (called_ns, gave_up_ns) = (forest.start_ns[span], forest.end_ns[span]);
-        let Some(&answer) = walker.children(span - first).first() else {
-            let is_at_limit = self.limits.is_at(forest.operation[span], gave_up_ns - called_ns);
-            let kind = if is_at_limit { FailureKind::TimedOut } else { FailureKind::Unanswered };
-            return Failure { path, kind };
-        };
-        let mut below = first + answer as usize;
+        let row = u32::try_from(span).unwrap_or(u32::MAX);
+        let answer = walker.children(span - first).first().map(|&child| first + child as usize);
+        let calls = forest.operations[forest.operation[span] as usize].peer.is_some();
         // A callee that runs on after its caller gave up caused the timeout.
-        if forest.end_ns[below] <= gave_up_ns {
-            return Failure { path, kind: FailureKind::Own };
+        let is_cut = calls && answer.is_some_and(|answer| forest.end_ns[answer] > forest.end_ns[span]);
+        if is_cut || self.limits.is_at(forest.operation[span], forest.end_ns[span] - forest.start_ns[span]) {
+            let path = self.waited_for(walker, first, span, path);
+            return Failure { path, kind: FailureKind::TimedOut, span: row };
         }
-        // It may itself have waited for another, who then is to blame if that took most of the time.
-        let mut failure = Failure { path, kind: FailureKind::TimedOut };
-        let mut below_path = self.path(Some(path), below, walker.is_retry(answer as usize));
+        let kind = if calls && answer.is_none() { FailureKind::Unanswered } else { FailureKind::Own };
+        Failure { path, kind, span: row }
+    }
+
+    /// What `span` spent its time on until it was given up: down through the calls that each took more than half of it.
+    fn waited_for(&mut self, walker: &Walker, first: usize, span: usize, path: u32) -> u32 {
+        let forest = self.forest;
+        let (mut span, mut path) = (span, path);
+        let (mut low, mut high) = (forest.start_ns[span], forest.end_ns[span]);
+        let mut times: Vec<(u32, i64, i64, u32)> = Vec::new();
         loop {
-            let blocks = |&&child: &&u32| {
-                let child = first + child as usize;
-                let waited_ns = gave_up_ns.saturating_sub(forest.start_ns[child].max(called_ns));
-                forest.end_ns[child] > gave_up_ns && waited_ns > (gave_up_ns - called_ns) / 2
+            // Operation, time of all calls, time of the longest, that call.
+            times.clear();
+            for &child in walker.children(span - first) {
+                let below = first + child as usize;
+                let time_ns = (forest.end_ns[below].min(high) - forest.start_ns[below].max(low)).max(0);
+                let operation = forest.operation[below];
+                match times.iter_mut().find(|(known, ..)| *known == operation) {
+                    Some((_, sum_ns, longest_ns, longest)) => {
+                        *sum_ns = sum_ns.saturating_add(time_ns);
+                        if time_ns > *longest_ns {
+                            (*longest_ns, *longest) = (time_ns, child);
+                        }
+                    }
+                    None => times.push((operation, time_ns, time_ns, child)),
+                }
+            }
+            let most = times.iter().max_by_key(|&&(_, sum_ns, _, child)| (sum_ns, std::cmp::Reverse(child)));
+            let Some(&(_, _, _, child)) = most.filter(|&&(_, sum_ns, ..)| sum_ns > (high - low) / 2) else {
+                return path;
             };
-            let Some(&child) = walker.children(below - first).iter().find(blocks) else { return failure };
-            below = first + child as usize;
-            below_path = self.path(Some(below_path), below, walker.is_retry(child as usize));
-            failure.path = below_path;
+            span = first + child as usize;
+            path = self.path(Some(path), span, walker.is_retry(child as usize));
+            (low, high) = (low.max(forest.start_ns[span]), high.min(forest.end_ns[span]));
         }
     }
 

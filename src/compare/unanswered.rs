@@ -181,12 +181,12 @@ fn latency(input: Input<'_>, attribution: &Attribution, asked: &Asked, requests:
         }
     }
     let total: f64 = by_row.values().sum();
-    let per_request = |visits: [f64; 2]| (visits[0] / requests[0] + visits[1] / requests[1]) / 2.0;
+    let per_request = |visits: [f64; 2]| f64::midpoint(visits[0] / requests[0], visits[1] / requests[1]);
     let n_answered = per_request(answered);
     let n_unanswered = per_request(all) - n_answered;
     // The part that the answered calls vouch for: their change a call over that of the unanswered.
     let part = (total / n_answered) / (asked.change_ns / n_unanswered);
-    if n_unanswered <= 0.0 || !(part > 0.0) {
+    if n_unanswered <= 0.0 || part.is_nan() || part <= 0.0 {
         return Shares::new();
     }
     let same_way = |value: f64| (value * asked.change_ns.signum()).max(0.0);
@@ -203,7 +203,8 @@ fn failures(input: Input<'_>, attribution: &Attribution, asked: &Asked, result: 
     let n_failing = asked.n_failures;
     let answered = input.visits(&asked.answers);
     let all = input.visits(&asked.paths);
-    if n_failing == [0.0; 2] || answered == [0.0; 2] {
+    let is_none = |counts: [f64; 2]| counts.iter().all(|&count| count == 0.0);
+    if is_none(n_failing) || is_none(answered) {
         return;
     }
     let is_below = input.below(&asked.answers);
@@ -223,7 +224,7 @@ fn failures(input: Input<'_>, attribution: &Attribution, asked: &Asked, result: 
         let total: f64 = by_subject.values().sum();
         let n_unanswered = all[window] - answered[window];
         let part = (total / answered[window]) / (n_failing[window] / n_unanswered);
-        if n_unanswered <= 0.0 || !(part > 0.0) {
+        if n_unanswered <= 0.0 || part.is_nan() || part <= 0.0 {
             return Shares::new();
         }
         by_subject.into_iter().map(|(subject, count)| (subject, part.min(1.0) * count / total)).collect()

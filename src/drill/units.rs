@@ -7,7 +7,7 @@
 use super::{Input, Measure, Of, Target};
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::compare::attribute::{Subject, tops};
-use crate::compare::paths::{NO_PATH, Path, Scope};
+use crate::compare::paths::{FailureKind, NO_PATH, Path, Scope};
 use crate::compare::sums::Sums;
 use crate::normalize::{NO_PARENT, SpanFlags};
 use rayon::prelude::*;
@@ -197,7 +197,7 @@ struct Collector<'a> {
     /// Own, before and waiting time.
     time_ns: Vec<[i64; 3]>,
     /// Whether a failure began here: with the span, with its peer.
-    has_failed: Vec<[bool; 2]>,
+    has_failed: Vec<[bool; FailureKind::ALL.len()]>,
 }
 
 impl<'a> Collector<'a> {
@@ -340,7 +340,7 @@ impl<'a> Collector<'a> {
         self.time_ns.clear();
         self.time_ns.resize(n_spans, [0; 3]);
         self.has_failed.clear();
-        self.has_failed.resize(n_spans, [false; 2]);
+        self.has_failed.resize(n_spans, [false; FailureKind::ALL.len()]);
         let mut walker = std::mem::take(&mut self.walker);
         walker.load(forest, trace as usize);
         let mut stack = Vec::new();
@@ -367,7 +367,7 @@ impl<'a> Collector<'a> {
                 .filter(|&position| self.path[position] == failure.path)
                 .max_by_key(|&position| (failed(position), forest.end_ns[self.first + position], position));
             if let Some(origin) = origin {
-                self.has_failed[origin][usize::from(failure.is_peer)] = true;
+                self.has_failed[origin][failure.kind as usize] = true;
             }
         }
     }

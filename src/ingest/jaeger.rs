@@ -220,6 +220,7 @@ impl Reader<'_, '_> {
             let exception = Logs::new(place).exception()?;
             values::give_text(self.sink, row, values::EXCEPTION_TYPE, &exception.kind);
             values::give_text(self.sink, row, values::EXCEPTION_MESSAGE, &exception.message);
+            values::give_text(self.sink, row, values::EXCEPTION_ESCAPED, &exception.escaped);
         }
         Ok(())
     }

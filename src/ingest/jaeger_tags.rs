@@ -135,11 +135,12 @@ impl Facts {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Logs<'a>(Cursor<'a>);
 
-/// Type and message of an exception; empty where they are not told.
+/// Type and message of an exception and whether it escaped; empty where they are not told.
 #[derive(Debug, Default)]
 pub(super) struct Exception<'a> {
     pub(super) kind: Cow<'a, str>,
     pub(super) message: Cow<'a, str>,
+    pub(super) escaped: Cow<'a, str>,
 }
 
 impl<'a> Logs<'a> {
@@ -177,6 +178,7 @@ impl<'a> Logs<'a> {
                 "event" => is_exception |= matches!(&*text, "error" | "exception"),
                 super::values::EXCEPTION_TYPE | "error.kind" => exception.kind = text,
                 super::values::EXCEPTION_MESSAGE => exception.message = text,
+                super::values::EXCEPTION_ESCAPED => exception.escaped = text,
                 "error.object" | "message" if plain_message.is_empty() => plain_message = text,
                 _ => {}
             }

@@ -248,7 +248,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// Gives the span the type and message of its first exception event.
+    /// Gives the span the type and message of its first exception event, and whether it escaped.
     fn events(&mut self, cursor: &mut Cursor, row: u32) -> Step<()> {
         let Some(mut elements) = cursor.array()? else { return Ok(()) };
         while cursor.element(&mut elements)? {
@@ -266,7 +266,9 @@ impl Reader<'_, '_> {
             }
             if let (true, Some(mut place)) = (exception, place) {
                 attributes(&mut place, &mut |key, cursor| match key {
-                    values::EXCEPTION_TYPE | values::EXCEPTION_MESSAGE => self.give(row, key, cursor),
+                    values::EXCEPTION_TYPE | values::EXCEPTION_MESSAGE | values::EXCEPTION_ESCAPED => {
+                        self.give(row, key, cursor)
+                    }
                     _ => cursor.skip(),
                 })?;
             }

@@ -185,7 +185,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// Gives the span the type and message of its first exception event.
+    /// Gives the span the type and message of its first exception event, and whether it escaped.
     fn events(&mut self, bytes: &[u8], at: u64, row: u32) -> Result<(), Broken> {
         let mut fields = Fields::new(bytes, at);
         while let Some(field) = fields.next()? {
@@ -199,7 +199,9 @@ impl Reader<'_, '_> {
             }
             if exception {
                 each_attribute(event, at, 3, |key, value| match key {
-                    values::EXCEPTION_TYPE | values::EXCEPTION_MESSAGE => self.give(row, key, value),
+                    values::EXCEPTION_TYPE | values::EXCEPTION_MESSAGE | values::EXCEPTION_ESCAPED => {
+                        self.give(row, key, value)
+                    }
                     _ => Ok(()),
                 })?;
             }

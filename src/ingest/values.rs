@@ -103,7 +103,7 @@ impl Wanted {
         Self {
             any,
             scope: selection.wants(schema::SCOPE_NAME) || selection.wants(schema::SCOPE_VERSION),
-            exceptions: selection.wants(EXCEPTION_TYPE) || selection.wants(EXCEPTION_MESSAGE),
+            exceptions: [EXCEPTION_TYPE, EXCEPTION_MESSAGE, EXCEPTION_ESCAPED].iter().any(|key| selection.wants(key)),
         }
     }
 }
@@ -112,6 +112,8 @@ impl Wanted {
 pub(super) const EXCEPTION_TYPE: &str = "exception.type";
 /// Attribute of exception events and failed spans.
 pub(super) const EXCEPTION_MESSAGE: &str = "exception.message";
+/// Attribute of exception events that left the span's scope.
+pub(super) const EXCEPTION_ESCAPED: &str = "exception.escaped";
 
 /// Attributes shared by many spans: decoded once, given to each span's row.
 #[derive(Clone, Debug, Default)]

@@ -22,12 +22,15 @@ const SAMPLE_RATE: [&str; 3] = ["sample_rate", "SampleRate", "sampling.rate"];
 /// Keys of every attribute that the analysis reads; pass them to `ingest` so that it decodes no other.
 #[must_use]
 pub fn required_attributes() -> Vec<String> {
-    let groups: [&[&str]; 10] =
-        [&DB, &DB_NAMESPACE, &ADDRESS, &PORT, &URL, &HOST, &HTTP_STATUS, &GRPC_STATUS, &SAMPLE_RATE, &OTHER];
+    let groups: [&[&str]; 11] =
+        [&DB, &DB_NAMESPACE, &ADDRESS, &PORT, &URL, &HOST, &HTTP_STATUS, &GRPC_STATUS, &SAMPLE_RATE, &FAILURE, &OTHER];
     let mut keys: Vec<String> = groups.into_iter().flatten().map(|&key| key.to_owned()).collect();
     keys.sort_unstable();
     keys
 }
+/// Whether an exception left the span, and what went wrong by type and message.
+const FAILURE: [&str; 5] = [ESCAPED, "exception.type", "exception.message", "error.type", schema::STATUS_DESCRIPTION];
+const ESCAPED: &str = "exception.escaped";
 const OTHER: [&str; 5] =
     ["peer.service", "rpc.service", "messaging.destination.name", "messaging.system", schema::TRACESTATE];
 
@@ -174,8 +177,9 @@ fn url_host(url: &str) -> Option<&str> {
     (!named.is_empty()).then_some(named)
 }
 
-/// A span failed if its status says so or, where the status says nothing, if its HTTP or gRPC code does.
+/// A span failed if its status says so or, where the status says nothing, if its HTTP or gRPC code does or an exception escaped from it.
 ///
+/// An exception that was only recorded may have been handled, and says nothing.
 /// By OpenTelemetry's conventions a 4xx answer is the client's error, so it fails a client span and no server span.
 fn failed(frame: &SpanFrame) -> Vec<bool> {
     let spans = &frame.spans;
@@ -205,6 +209,14 @@ fn failed(frame: &SpanFrame) -> Vec<bool> {
         &GRPC_STATUS,
         |code, is_client| if is_client { (1..=16).contains(&code) } else { [2, 4, 12, 13, 14, 15].contains(&code) },
     );
+    for column in columns(&frame.attributes, ESCAPED) {
+        for (&row, &value) in column.rows.iter().zip(&column.values) {
+            let has_escaped = frame.attributes.text(value).eq_ignore_ascii_case("true");
+            if has_escaped && spans.status.get(row as usize) == Some(&(SpanStatus::Unset as u8)) {
+                failed[row as usize] = true;
+            }
+        }
+    }
     failed
 }
 

@@ -3,12 +3,11 @@
 use super::text::{
     ALERT, BOLD, CAUTION, CODE, DIM, bar, count, counted, escape, fit, left, paint, percent, right, width, wrap,
 };
-use super::{WIDTH, attributes};
+use super::{WIDTH, attributes, structure};
 use crate::analysis::{Analysis, DecompositionRow, Pair, PropagationPath, RankedService, RowCause, Suspect, Window};
 use crate::compare::attribute::Cause;
 use crate::rank::Verdict;
 use crate::time::format_ms as ms;
-use crate::topology::{EdgeRow, Status};
 
 /// Rows of the decomposition shown; the rest is summed in one.
 const N_ROWS: usize = 10;
@@ -28,8 +27,9 @@ pub fn text(analysis: &Analysis) -> String {
     decomposition(&mut out, analysis);
     suspects(&mut out, analysis);
     entries(&mut out, analysis);
-    errors(&mut out, analysis);
-    structure(&mut out, analysis);
+    for line in structure::errors(analysis).iter().chain(&structure::changes(analysis)) {
+        out.line(line);
+    }
     value_changes(&mut out, analysis);
     quality(&mut out, analysis);
     out.0
@@ -308,51 +308,6 @@ fn entries(out: &mut Out, analysis: &Analysis) {
     }
     if analysis.entries.len() > N_ENTRIES {
         out.line(&format!("  and {} more", count((analysis.entries.len() - N_ENTRIES) as u64)));
-    }
-}
-
-fn errors(out: &mut Out, analysis: &Analysis) {
-    let moved: Vec<_> = analysis.errors.originates.iter().filter(|part| part.change.abs() >= 0.001).take(5).collect();
-    if moved.is_empty() {
-        return;
-    }
-    out.heading("Where failing requests began to fail (share of requests)");
-    for part in moved {
-        out.line(&format!(
-            "  {} {}",
-            left(&format!("{}: {}", part.service, part.operation), 60),
-            right(&format!("{} -> {}", percent(part.per_request.baseline), percent(part.per_request.regression)), 24)
-        ));
-    }
-}
-
-fn structure(out: &mut Out, analysis: &Analysis) {
-    const SHOWN: usize = 8;
-    let changed: Vec<(&str, &EdgeRow)> = analysis
-        .graph
-        .service_edges
-        .iter()
-        .filter_map(|edge| match edge.change.status()? {
-            Status::New => Some(("new", edge)),
-            Status::Gone => Some(("gone", edge)),
-            Status::Both => None,
-        })
-        .collect();
-    if changed.is_empty() {
-        return;
-    }
-    out.heading("New and gone calls between services");
-    for (status, edge) in changed.iter().take(SHOWN) {
-        let calls = edge.change.figures().map(|calls| calls.n_calls).sum();
-        out.line(&format!(
-            "  {} {} {}",
-            left(status, 5),
-            left(&format!("{} -> {}", edge.caller, edge.callee), 70),
-            right(&counted(calls, "call"), 14)
-        ));
-    }
-    if changed.len() > SHOWN {
-        out.line(&format!("  and {} more", changed.len() - SHOWN));
     }
 }
 

@@ -9,6 +9,7 @@ mod attributes;
 pub mod eval;
 pub mod graph;
 pub mod inspect;
+mod structure;
 pub mod text;
 pub mod trace;
 

@@ -1,0 +1,216 @@
+//! Calls per visit of every parent and child, standardised over the ways to the parent, with their variance.
+
+use super::super::ratio::Presence;
+use super::Input;
+use crate::compare::Estimate;
+use crate::compare::paths::{NO_PATH, PathCost};
+use std::collections::BTreeMap;
+
+/// Whose visits a rate is per: those of an operation, or the calls to a service that reports spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Family {
+    Visits(u32),
+    CallsTo(u32),
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) family: Family,
+    /// Operation called; for [`Family::CallsTo`] none: any answer.
+    pub(super) callee: Option<u32>,
+    pub(super) is_retry: bool,
+}
+
+/// A rate in both windows.
+#[derive(Clone, Debug)]
+pub(super) struct Rate {
+    pub(super) key: Key,
+    /// Paths of the callee.
+    pub(super) paths: Vec<u32>,
+    /// Calls per visit.
+    pub(super) per_visit: [f64; 2],
+    /// Change and its standard error.
+    pub(super) change: Estimate,
+    /// Traces that visit the parent, and that make the call.
+    pub(super) presence: [Presence; 2],
+}
+
+/// All rates whose parent both windows visit, in order of their first path.
+pub(super) struct Rates {
+    pub(super) list: Vec<Rate>,
+    /// For each path its rate and what a call of it counts, a window; `None` where the parent is not visited in both windows.
+    own: Vec<Option<(u32, [f64; 2])>>,
+    /// For each path the rates of calls from it, and what a visit takes off each, a window.
+    below: Vec<Vec<(u32, [f64; 2])>>,
+}
+
+impl Rates {
+    pub(super) fn new(input: Input<'_>) -> Self {
+        let (forest, paths, sums) = (input.forest, &input.table.paths, input.sums());
+        let is_visited = |path: usize| sums.iter().all(|sums| sums.n_visits[path] > 0.0);
+        let families = |path: usize| {
+            let index = paths.list[path].operation;
+            let peer = forest.operations[index as usize].peer;
+            let reports = peer.filter(|&peer| !forest.services[peer as usize].is_inferred);
+            [Some(Family::Visits(index)), reports.map(Family::CallsTo)].into_iter().flatten()
+        };
+        // Visits of each family by the paths that both windows know.
+        let mut n_visits = BTreeMap::<Family, [f64; 2]>::new();
+        for path in (0..paths.len()).filter(|&path| is_visited(path)) {
+            for family in families(path) {
+                let total = n_visits.entry(family).or_default();
+                (0..2).for_each(|window| total[window] += sums[window].n_visits[path]);
+            }
+        }
+        let mut index = BTreeMap::<Key, u32>::new();
+        let mut list: Vec<Rate> = Vec::new();
+        let mut own = vec![None; paths.len()];
+        let mut below = vec![Vec::new(); paths.len()];
+        for (path, known) in paths.list.iter().enumerate() {
+            let parent = known.parent as usize;
+            if known.parent == NO_PATH || !is_visited(parent) {
+                continue;
+            }
+            let caller = forest.operations[paths.list[parent].operation as usize];
+            let service = forest.operations[known.operation as usize].service;
+            let is_answer = input.comparison.attribution.is_answer[path] && caller.peer == Some(service);
+            let key = if is_answer {
+                Key { family: Family::CallsTo(service), callee: None, is_retry: false }
+            } else {
+                let family = Family::Visits(paths.list[parent].operation);
+                Key { family, callee: Some(known.operation), is_retry: known.is_retry }
+            };
+            let Some(total) = n_visits.get(&key.family) else { continue };
+            let visits = [0, 1].map(|window: usize| sums[window].n_visits[parent]);
+            let share = f64::midpoint(visits[0] / total[0], visits[1] / total[1]);
+            let rate = *index.entry(key).or_insert_with(|| {
+                let (per_visit, presence) = ([0.0; 2], [Presence::default(); 2]);
+                list.push(Rate { key, paths: Vec::new(), per_visit, change: Estimate::default(), presence });
+                u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
+            });
+            let counts = visits.map(|visits| share / visits);
+            let mut takes = [0.0; 2];
+            for window in 0..2 {
+                let per_visit = sums[window].n_calls[path] / visits[window];
+                list[rate as usize].per_visit[window] += share * per_visit;
+                takes[window] = counts[window] * per_visit;
+            }
+            list[rate as usize].paths.push(u32::try_from(path).unwrap_or(u32::MAX));
+            own[path] = Some((rate, counts));
+            let known: &mut Vec<(u32, [f64; 2])> = &mut below[parent];
+            match known.iter_mut().find(|(known, _)| *known == rate) {
+                Some((_, sum)) => (0..2).for_each(|window| sum[window] += takes[window]),
+                None => known.push((rate, takes)),
+            }
+        }
+        let mut result = Self { list, own, below };
+        result.estimate(input);
+        result
+    }
+
+    /// Standard errors and presence, from what every trace leaves of the rates.
+    fn estimate(&mut self, input: Input<'_>) {
+        let n_rates = self.list.len();
+        let mut variances = vec![0.0; n_rates];
+        for (window, traces) in input.traces().into_iter().enumerate() {
+            let mut squares = vec![0.0; n_rates];
+            let (mut rest, mut n_calls, mut touched) = (vec![0.0; n_rates], vec![0_u32; n_rates], Vec::new());
+            let mut is_touched = vec![false; n_rates];
+            for &trace in traces {
+                for cost in input.table.costs_of(trace as usize) {
+                    self.of_cost(cost, window, &mut |rate, value, calls| {
+                        let rate = rate as usize;
+                        if !std::mem::replace(&mut is_touched[rate], true) {
+                            touched.push(rate);
+                        }
+                        rest[rate] += value;
+                        n_calls[rate] = n_calls[rate].saturating_add(calls);
+                    });
+                }
+                let weight = input.forest.weight[trace as usize];
+                for rate in touched.drain(..) {
+                    let presence = &mut self.list[rate].presence[window];
+                    presence.n_traces += 1;
+                    presence.n_with += u64::from(n_calls[rate] > 0);
+                    squares[rate] += (weight * rest[rate]).powi(2);
+                    (rest[rate], n_calls[rate], is_touched[rate]) = (0.0, 0, false);
+                }
+            }
+            for ((variance, squares), rate) in variances.iter_mut().zip(squares).zip(&self.list) {
+                let n = rate.presence[window].n_traces as f64;
+                *variance += if n > 1.0 { n / (n - 1.0) * squares } else { 0.0 };
+            }
+        }
+        for (rate, variance) in self.list.iter_mut().zip(variances) {
+            let [before, after] = rate.per_visit;
+            // Shares that sum to one leave a rest in the last digits.
+            let value = if (after - before).abs() > 1e-9 * before.max(after) { after - before } else { 0.0 };
+            rate.change = Estimate { value, error: variance.sqrt() };
+        }
+    }
+
+    /// What a trace's cost adds to rates in a window: rate, value and calls.
+    fn of_cost(&self, cost: &PathCost, window: usize, add: &mut impl FnMut(u32, f64, u32)) {
+        let path = cost.path as usize;
+        if let Some((rate, counts)) = self.own[path] {
+            add(rate, counts[window] * f64::from(cost.n_calls), cost.n_calls);
+        }
+        if cost.n_visits > 0 {
+            for &(rate, takes) in &self.below[path] {
+                add(rate, -takes[window] * f64::from(cost.n_visits), 0);
+            }
+        }
+    }
+
+    /// The weighted requests of the regression that differ: the largest difference between the two windows' shares of traces with at
+    /// most so many calls a visit, in the direction of the change, of the traces that visit the parent.
+    pub(super) fn affected(&self, input: Input<'_>, rate: usize) -> f64 {
+        let [baseline, regression] = [0, 1].map(|window| self.calls_a_visit(input, rate, window));
+        let total = |values: &[(f64, f64)]| values.iter().map(|&(_, weight)| weight).sum::<f64>();
+        let totals = [total(&baseline), total(&regression)];
+        if totals.iter().any(|&total| total <= 0.0) {
+            return 0.0;
+        }
+        let sign = self.list[rate].change.value.signum();
+        let mut bounds: Vec<f64> = baseline.iter().chain(&regression).map(|&(value, _)| value).collect();
+        bounds.sort_unstable_by(f64::total_cmp);
+        bounds.dedup();
+        let (mut next, mut below, mut largest) = ([0_usize; 2], [0.0; 2], 0.0_f64);
+        for bound in bounds {
+            for (window, values) in [&baseline, &regression].into_iter().enumerate() {
+                while let Some(&(value, weight)) = values.get(next[window])
+                    && value <= bound
+                {
+                    below[window] += weight;
+                    next[window] += 1;
+                }
+            }
+            largest = largest.max(sign * (below[0] / totals[0] - below[1] / totals[1]));
+        }
+        largest * totals[1]
+    }
+
+    /// Calls a visit and weight of the window's traces that visit the parent, ascending.
+    fn calls_a_visit(&self, input: Input<'_>, rate: usize, window: usize) -> Vec<(f64, f64)> {
+        let index = u32::try_from(rate).unwrap_or(u32::MAX);
+        let mut values = Vec::new();
+        for &trace in input.traces()[window] {
+            let (mut n_calls, mut n_visits) = (0_u64, 0_u64);
+            for cost in input.table.costs_of(trace as usize) {
+                let path = cost.path as usize;
+                if self.own[path].is_some_and(|(rate, _)| rate == index) {
+                    n_calls += u64::from(cost.n_calls);
+                }
+                if self.below[path].iter().any(|&(rate, _)| rate == index) {
+                    n_visits += u64::from(cost.n_visits);
+                }
+            }
+            if n_visits > 0 {
+                values.push((n_calls as f64 / n_visits as f64, input.forest.weight[trace as usize]));
+            }
+        }
+        values.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.total_cmp(&right.1)));
+        values
+    }
+}
