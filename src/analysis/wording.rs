@@ -2,7 +2,7 @@
 
 use super::document::{Analysis, Operation, Suspect};
 use crate::compare::attribute::Cause;
-use crate::rank::{Channel, MIN_REQUESTS, Verdict};
+use crate::rank::{Channel, FLOOR_ERRORS, MIN_REQUESTS, Verdict};
 use crate::time::format_ms;
 
 /// A suspect's main effect.
@@ -130,7 +130,14 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
         "errors" => {
             format!("{service} fails: {} of all requests fail because of {name}", points(contribution.error_ratio))
         }
-        "missing calls" => format!("{service} does less than before: {}", suspect.reason),
+        "timeouts" | "silent" if contribution.error_ratio >= FLOOR_ERRORS => format!(
+            "{service} {}: {} of all requests fail because of {name}",
+            if suspect.kind == "silent" { "does not answer" } else { "answers too late" },
+            points(contribution.error_ratio)
+        ),
+        "missing calls" | "early return" | "gone call" | "fewer calls" => {
+            format!("{service} does less than before: {}", suspect.reason)
+        }
         kind => {
             let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
             let total = ms(ranked.map_or(contribution.ms, |ranked| ranked.contribution.ms));
@@ -138,10 +145,10 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                 "network" => format!(
                     "calls to and from {service} spend {total} more of every request on their way (network, queue or connection pool), most of all {name}"
                 ),
-                "more calls" => format!(
+                "more calls" | "new call" | "N+1" => format!(
                     "{service} makes more calls than before, which adds {total} to every request, most of all {name}"
                 ),
-                "retries" => format!(
+                "retries" | "retry storm" => format!(
                     "failing calls to {service} are repeated, which adds {total} to every request, most of all {name}"
                 ),
                 _ => format!("{service} adds {total} to every request on average, most of all in {name}"),

@@ -157,7 +157,7 @@ fn operations_that_are_labelled_are_among_the_suspects_of_their_service() {
 #[test]
 fn what_happened_to_the_culprit_is_said_in_the_incidents_own_words() {
     let kind = |name: &str| incident(name).labelled.services[0].kind.as_str();
-    assert_eq!(kind("n-plus-one"), "more calls");
+    assert_eq!(kind("n-plus-one"), "N+1");
     assert_eq!(kind("network-delay"), "network");
     assert_eq!(kind("slow-release"), "slower");
     assert_eq!(kind("slow-dependency"), "slower");
