@@ -249,8 +249,9 @@ fn exception(evidence: Evidence<'_>, counts: &[Count]) -> Option<ExceptionSeen> 
     let text = |row: u32, keys: &[&str]| {
         keys.iter().find_map(|key| {
             let column = attributes.get(AttributeScope::Span, key)?;
-            let found = column.rows.binary_search(&row).ok()?;
-            Some(attributes.text(column.values[found]).into_owned()).filter(|text| !text.trim().is_empty())
+            let at = column.position_from(0..column.len(), row);
+            let value = column.value(at).filter(|_| column.row(at) == Some(row))?;
+            Some(attributes.text(value).into_owned()).filter(|text| !text.trim().is_empty())
         })
     };
     let mut seen = BTreeMap::<(String, String), [u64; 2]>::new();

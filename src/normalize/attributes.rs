@@ -210,7 +210,7 @@ fn failed(frame: &SpanFrame) -> Vec<bool> {
         |code, is_client| if is_client { (1..=16).contains(&code) } else { [2, 4, 12, 13, 14, 15].contains(&code) },
     );
     for column in columns(&frame.attributes, ESCAPED) {
-        for (&row, &value) in column.rows.iter().zip(&column.values) {
+        for (row, value) in column.iter() {
             let has_escaped = frame.attributes.text(value).eq_ignore_ascii_case("true");
             if has_escaped && spans.status.get(row as usize) == Some(&(SpanStatus::Unset as u8)) {
                 failed[row as usize] = true;

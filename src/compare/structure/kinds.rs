@@ -18,6 +18,8 @@ const GROWTH: f64 = 2.0;
 const SEQUENTIAL: f64 = 0.8;
 /// A visit that takes less than this share of what it took ended early.
 const FASTER: f64 = 0.95;
+/// Time that is lost by waiting in turn is worth a word from this share of the mean latency on.
+const WORTH: f64 = 0.01;
 /// A callee whose callers fail by this share of their calls more, repeat this share more, or wait this much longer, is missed.
 const SUFFERS: f64 = 0.05;
 const WAITS: f64 = 1.5;
@@ -127,8 +129,9 @@ fn time_in_calls(input: Input<'_>, service: u32) -> f64 {
 /// The calls' time that others hid must have shrunk: where one of two parallel calls only got faster, the other comes to light, too.
 fn lost_parallelism(input: Input<'_>) -> Vec<Candidate> {
     let attribution = &input.comparison.attribution;
+    let floor_ns = WORTH * input.comparison.effects.baseline_mean_ns;
     let lost: Vec<(Subject, Estimate)> = (attribution.rows.iter().zip(&input.comparison.rows))
-        .filter(|(key, row)| key.cause == Cause::LostParallelism && row.value > 0.0)
+        .filter(|(key, row)| key.cause == Cause::LostParallelism && row.value > floor_ns)
         .map(|(key, &row)| (attribution.subjects[key.subject as usize], row))
         .collect();
     if lost.is_empty() {
