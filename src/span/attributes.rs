@@ -79,6 +79,8 @@ pub struct AttributeTable {
     columns: Vec<AttributeColumn>,
     /// At least so many distinct texts are in each column: how often a text came with a higher code than any before.
     distinct: Vec<Rise>,
+    /// Whether any has more than [`MAX_DISTINCT`].
+    has_any_many: bool,
     /// Column by key, resource scope first.
     index: [HashMap<Box<str>, u32, foldhash::fast::FixedState>; 2],
     /// Texts of string and JSON values.
@@ -103,10 +105,14 @@ impl AttributeTable {
     /// Whether `selection` wants more values of `key`, by what is known of those so far.
     #[must_use]
     pub fn wants(&self, selection: &AttributeSelection, key: &str) -> bool {
-        match selection {
-            AttributeSelection::Telling(_) if !selection.names(key) => selection.wants(key) && !self.has_many(key),
-            _ => selection.wants(key),
-        }
+        selection.wants(key) && !self.is_closed(selection, key)
+    }
+
+    /// Whether a key that `selection` wants has too many values to go on with.
+    #[must_use]
+    pub fn is_closed(&self, selection: &AttributeSelection, key: &str) -> bool {
+        let closes = self.has_any_many && matches!(selection, AttributeSelection::Telling(_));
+        closes && self.has_many(key) && !selection.names(key)
     }
 
     /// Whether a key is known to have more than [`MAX_DISTINCT`] texts.
@@ -124,6 +130,7 @@ impl AttributeTable {
             let distinct = &mut self.distinct[column as usize];
             distinct.count += u32::from(code >= distinct.above);
             distinct.above = distinct.above.max(code.saturating_add(1));
+            self.has_any_many |= distinct.count > MAX_DISTINCT;
         }
         self.columns[column as usize].push(row, value);
     }
@@ -156,6 +163,7 @@ impl AttributeTable {
     /// Appends the attributes of a batch whose first span has row `first_row` here.
     pub(super) fn absorb(&mut self, other: Self, first_row: u32) {
         let codes = self.values.absorb(&other.values);
+        self.has_any_many |= other.has_any_many;
         for ((key, column), distinct) in other.keys.into_iter().zip(other.columns).zip(other.distinct) {
             let index = self.column_index(key.scope, &key.key) as usize;
             // A bound from below: the texts of both may be the same.

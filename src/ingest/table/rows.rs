@@ -147,7 +147,7 @@ impl<'m> Rows<'m> {
     fn attribute(&mut self, row: u32, role: &AttributeRole, cell: Cell<'_>) {
         match role {
             AttributeRole::One(key) => {
-                if !self.sink.wants(&key.key) {
+                if self.sink.batch.attributes.is_closed(self.sink.attributes, &key.key) {
                     return;
                 }
                 let cell = match cell {
