@@ -6,7 +6,8 @@
 //! variance is the sum of their squares. No replicate is drawn, so the figures of ten thousand groups cost one pass.
 
 use super::columns::NO_CODE;
-use super::units::{Term, Unit, Units};
+use super::terms::Term;
+use super::units::{Unit, Units};
 use crate::stats;
 
 /// Fewest calls of the regression by which a value is judged: it has support.

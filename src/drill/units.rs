@@ -1,14 +1,12 @@
-//! The calls of each suspect, with what each brings to its contribution.
+//! The calls of each suspect, with what is measured of each.
 //!
-//! A contribution is a sum of effects, each the change of a mean over *units*: time a visit, calls made a visit of the
-//! caller, visits a call, failures a call. One walk over the traces that touch a suspect collects the units of all suspects, so that
-//! the unit of a trace is found with the same rules as its cost.
+//! One walk over the traces that touch a suspect collects the units of all suspects, by the same rules by which their cost was found.
 
-use super::{Input, Measure, Of, Target};
+use super::terms::{Alike, Term, What, terms};
+use super::{Input, Of, Target};
 use crate::blame::{BlameKind, BlameSink, Walker};
-use crate::compare::attribute::{Subject, tops};
+use crate::compare::attribute::Subject;
 use crate::compare::paths::{FailureKind, NO_PATH, Path, Scope};
-use crate::compare::sums::Sums;
 use crate::normalize::{NO_PARENT, SpanFlags};
 use rayon::prelude::*;
 
@@ -16,35 +14,6 @@ use rayon::prelude::*;
 pub(super) const NO_SPAN: u32 = u32::MAX;
 /// Blocks of consecutive traces a window, which stand for independent draws; of 200 the standard error is known to 5 %.
 const MAX_BLOCKS: usize = 200;
-/// Effects of a suspect that are split: the largest, until this share of all is reached,
-const COVERED: f64 = 0.98;
-/// or so many.
-const MAX_TERMS: usize = 16;
-
-/// What is measured of a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    /// Own, before and waiting time of a visit, as far as they are the suspect's.
-    Time([bool; 3]),
-    /// Calls of the path from a visit of its parent.
-    Calls,
-    /// Whether a call is on the blamed path.
-    Visited,
-    /// Whether a failure began with a call: with the span itself, or with its peer.
-    Failed(usize),
-}
-
-/// One effect of a suspect on one path.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Term {
-    path: u32,
-    what: What,
-    /// Its part of the contribution.
-    pub(super) effect: f64,
-    /// For failures what a call counts in each window: one by the number of requests.
-    pub(super) per_call: Option<[f64; 2]>,
-}
-
 /// One call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unit {
@@ -70,67 +39,6 @@ pub(super) struct Units {
     pub(super) n_blocks: usize,
 }
 
-/// The effects that make up a target's contribution, the largest first.
-fn terms(input: Input<'_>, target: Target) -> Vec<Term> {
-    let comparison = input.comparison;
-    let attribution = &comparison.attribution;
-    let paths = &input.table.paths;
-    let sums = [&comparison.baseline, &comparison.regression];
-    let mut terms = Vec::new();
-    let mut add = |path: usize, what, effect: f64, per_call| {
-        if effect != 0.0 && effect.is_finite() {
-            terms.push(Term { path: u32::try_from(path).unwrap_or(NO_PATH), what, effect, per_call });
-        }
-    };
-    let rate = |scope: Scope| if scope == comparison.scope { 1.0 } else { comparison.background_rate };
-    if target.measure == Measure::Failures {
-        let requests = [Scope::Request, Scope::Background].map(|scope| sums.map(|sums| tops(paths, sums, scope)));
-        for (index, subjects) in attribution.failure_subjects.iter().enumerate() {
-            let scope = paths.list[index].scope;
-            let requests = requests[usize::from(scope == Scope::Background)];
-            let per_call = requests.map(|requests| if requests > 0.0 { rate(scope) / requests } else { 0.0 });
-            for side in (0..2).filter(|&side| subjects[side] == target.subject) {
-                let failures = |window: usize| {
-                    let sums: &Sums = sums[window];
-                    sums.n_failures[side][index] * per_call[window]
-                };
-                add(index, What::Failed(side), failures(1) - failures(0), Some(per_call));
-            }
-        }
-    } else {
-        for (index, targets) in attribution.targets.iter().enumerate() {
-            let is_own = targets.map(|row| attribution.rows[row as usize].subject == target.subject);
-            if !is_own.contains(&true) {
-                continue;
-            }
-            let (effects, behind) = (comparison.effects.of(index), comparison.background.of(index));
-            let effect = |which: usize| {
-                let value = effects[which] + comparison.background_rate * behind[which];
-                if is_own[which] { value } else { 0.0 }
-            };
-            if target.measure == Measure::Latency {
-                let own = [is_own[0], is_own[1], is_own[2]];
-                add(index, What::Time(own), effect(0) + effect(1) + effect(2), None);
-                add(index, What::Calls, effect(3), None);
-                add(index, What::Visited, effect(4), None);
-            } else {
-                add(index, What::Calls, effect(3).min(0.0), None);
-            }
-        }
-    }
-    terms.sort_by(|left, right| right.effect.abs().total_cmp(&left.effect.abs()).then(left.path.cmp(&right.path)));
-    let total: f64 = terms.iter().map(|term| term.effect.abs()).sum();
-    let mut covered = 0.0;
-    let n_terms = terms.iter().take_while(|term| {
-        let before = covered;
-        covered += term.effect.abs();
-        before < COVERED * total
-    });
-    let n_terms = n_terms.count().min(MAX_TERMS);
-    terms.truncate(n_terms);
-    terms
-}
-
 /// A term of a target that is measured on visits or calls of a path.
 #[derive(Clone, Copy, Debug)]
 struct Use {
@@ -140,19 +48,20 @@ struct Use {
 
 /// Collects the units of every target, in one pass over the traces that touch any.
 pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
+    let alike = Alike::new(&input.table.paths);
     let mut result: Vec<Units> =
-        targets.iter().map(|&target| Units { terms: terms(input, target), ..Units::default() }).collect();
+        targets.iter().map(|&target| Units { terms: terms(input, target, &alike), ..Units::default() }).collect();
     // Where each term's units are: at its own path, or at the caller's.
     let mut uses: Vec<(u32, Use)> = Vec::new();
     for (target, units) in result.iter().enumerate() {
         for (term, found) in (0_u16..).zip(&units.terms) {
-            let path = match found.what {
-                What::Calls => input.table.paths.list[found.path as usize].parent,
-                _ => found.path,
+            let paths = match found.what {
+                What::Calls => vec![input.table.paths.list[found.path as usize].parent],
+                What::Failed(_) => alike.of(found.path),
+                _ => vec![found.path],
             };
-            if path != NO_PATH {
-                uses.push((path, Use { target, term }));
-            }
+            let own = paths.into_iter().filter(|&path| path != NO_PATH);
+            uses.extend(own.map(|path| (path, Use { target, term })));
         }
     }
     uses.sort_by_key(|&(path, of)| (path, of.target, of.term));
@@ -258,10 +167,9 @@ impl<'a> Collector<'a> {
     fn measure(&self, position: usize, term: &Term) -> Option<f64> {
         let of_visit = |value: f64| self.is_visited[position].then_some(value);
         match term.what {
-            What::Time(is_own) => {
-                let own = self.time_ns[position].iter().zip(is_own).filter(|&(_, is_own)| is_own);
-                of_visit(own.map(|(&time_ns, _)| time_ns as f64).sum())
-            }
+            What::Time(shares) => of_visit(
+                self.time_ns[position].iter().zip(shares).map(|(&time_ns, share)| share * time_ns as f64).sum(),
+            ),
             What::Calls => {
                 let children = self.walker.children(position).iter();
                 of_visit(children.filter(|&&child| self.path[child as usize] == term.path).count() as f64)
@@ -363,9 +271,12 @@ impl<'a> Collector<'a> {
         let begin = table.failures.partition_point(|&(known, _)| known < trace);
         for (_, failure) in table.failures[begin..].iter().take_while(|&&(known, _)| known == trace) {
             let failed = |position: usize| forest.flags[self.first + position].has(SpanFlags::FAILED);
-            let origin = (0..n_spans)
-                .filter(|&position| self.path[position] == failure.path)
-                .max_by_key(|&position| (failed(position), forest.end_ns[self.first + position], position));
+            let is_on_path = |position: &usize| self.path.get(*position) == Some(&failure.path);
+            // The span that failed, or the one that it waited for in vain.
+            let origin = (failure.span as usize).checked_sub(self.first).filter(is_on_path).or_else(|| {
+                let key = |&position: &usize| (failed(position), forest.end_ns[self.first + position], position);
+                (0..n_spans).filter(is_on_path).max_by_key(key)
+            });
             if let Some(origin) = origin {
                 self.has_failed[origin][failure.kind as usize] = true;
             }

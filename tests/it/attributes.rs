@@ -390,3 +390,19 @@ fn the_release_of_the_bundled_incident_is_pointed_out() {
     let carrier = &document["suspects"][0]["attributes"][0];
     assert_eq!((carrier["key"].as_str(), carrier["value"].as_str()), (Some("service.version"), Some("1.5.0")));
 }
+
+#[test]
+fn calls_that_repeat_failed_ones_are_judged_among_those_that_they_repeat() {
+    // payment's release fails half of its calls; checkout repeats them, which it never had to before.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/incidents/error");
+    let windows = [
+        "--baseline=1795460801621708696..1795460901621708696",
+        "--regression=1795460912142391102..1795461012142391102",
+    ];
+    let document = run_in(&folder, &["analyze", "spans", "--format", "json", windows[0], windows[1]]).json();
+    let suspect = &document["suspects"][0];
+    let carrier = &suspect["attributes"][0];
+    assert_eq!((suspect["service"].as_str(), carrier["value"].as_str()), (Some("payment"), Some("1.5.0")), "{suspect}");
+    let (part, whole) = (&carrier["contribution_error_ratio"], &suspect["contribution"]["error_ratio"]);
+    assert_close(part.as_f64().expect("a number"), whole.as_f64().expect("a number"));
+}
