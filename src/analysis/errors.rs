@@ -140,7 +140,12 @@ impl Traces {
         let mut counts = Counts::new();
         let key = |subject: u32, kind: FailureKind| -> Key {
             let (service, name, _) = names(evidence, subject);
-            (Operation { service, operation: name.unwrap_or_default() }, Some(error_kind(kind)))
+            let blamed = attribution.blamed[subject as usize];
+            // Of a peer that never reports spans there is none to miss.
+            let never_reports = evidence.forest.services[blamed as usize].is_inferred;
+            let is_failure = kind == FailureKind::Unanswered && never_reports;
+            let kind = error_kind(if is_failure { FailureKind::Own } else { kind });
+            (Operation { service, operation: name.unwrap_or_default() }, Some(kind))
         };
         // Names are made once a subject and kind.
         let mut keys = BTreeMap::<(u32, FailureKind), Key>::new();

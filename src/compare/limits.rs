@@ -17,15 +17,17 @@ use std::collections::BTreeMap;
 
 /// A pile-up spans this share of the limit at most: timers fire late, and the span ends after the timer.
 const BAND_SHARE: f64 = 0.02;
-/// And at least this much: timers of a busy process are a few milliseconds late at any limit.
+/// And at least this much, up to a tenth of the limit: timers of a busy process are a few milliseconds late at any limit.
 const BAND_NS: i64 = 5_000_000;
 /// A shorter limit than this is none that people set; calls refused at once end within it.
 const MIN_LIMIT_NS: i64 = 10_000_000;
 /// Calls that must pile up at a limit; three at a round one, where chance would rarely put them.
 const MIN_CALLS: usize = 5;
 const MIN_ROUND_CALLS: usize = 3;
-/// Share of good calls that may last longer.
+/// Share of good calls that may last as long or longer.
 const MAX_LONGER: f64 = 0.01;
+/// A limit that is no round number lies this far above all other good calls: else the calls fail at the end of ordinary work.
+const FAR: i64 = 2;
 /// Leading digits of the limits that people set, in any power of ten of a millisecond, and multiples of a minute's quarter.
 const ROUND: [i64; 6] = [10, 15, 20, 25, 30, 50];
 const ROUND_MS: [i64; 5] = [45_000, 60_000, 90_000, 120_000, 600_000];
@@ -98,12 +100,14 @@ impl Calls {
         let enough = if round_below(shortest).is_some() { MIN_ROUND_CALLS } else { MIN_CALLS };
         // Lost calls that spread over all durations are no pile-up.
         let n_near = lost.len() - lost.partition_point(|&duration| duration < shortest / 2);
-        let n_longer = self.good_ns.iter().filter(|&&duration| duration > band_end(shortest)).count();
-        let is_limit =
-            n_calls >= enough && n_calls * 2 >= n_near && n_longer as f64 <= MAX_LONGER * self.good_ns.len() as f64;
-        // With no good call to be longer than, only a round number tells a limit from a quick refusal.
-        let is_known = !self.good_ns.is_empty() || round_below(shortest).is_some();
-        (is_limit && is_known).then(|| (shortest, lost[end - 1]))
+        let is_above = |bound: i64| {
+            let n_longer = self.good_ns.iter().filter(|&&duration| duration >= bound).count();
+            n_longer as f64 <= MAX_LONGER * self.good_ns.len() as f64
+        };
+        // With no good call to be longer than, only a round number tells a limit from a refusal.
+        let is_clear = round_below(shortest).is_some() || (!self.good_ns.is_empty() && is_above(shortest / FAR));
+        let is_limit = n_calls >= enough && n_calls * 2 >= n_near && is_above(shortest) && is_clear;
+        is_limit.then(|| (shortest, lost[end - 1]))
     }
 }
 
@@ -114,7 +118,7 @@ fn duration_ns(forest: &Forest, span: usize) -> i64 {
 fn band_end(shortest: i64) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "a share of a 64-bit duration fits")]
     let share = (shortest as f64 * BAND_SHARE) as i64;
-    shortest.saturating_add(share.max(BAND_NS))
+    shortest.saturating_add(share.max(BAND_NS.min(shortest / 10)))
 }
 
 /// The round number of milliseconds that `duration_ns` begins a band after, in nanoseconds.

@@ -1,8 +1,11 @@
 //! Tiny traces, written in the test that is about them.
 
 use std::ops::Range;
+use suspect::analysis::{self, Analysis};
+use suspect::ingest::Ingested;
 use suspect::normalize::{self, Forest, Repairs};
 use suspect::span::{AttributeScope, Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
+use suspect::window;
 
 /// Times in tests count from here: 2023-11-14T22:13:20Z.
 pub(crate) const EPOCH_NS: i64 = 1_700_000_000 * 1_000_000_000;
@@ -108,4 +111,24 @@ pub(crate) fn forest(spans: &[Given]) -> (SpanFrame, Forest, Repairs) {
     let mut frame = frame(spans);
     let (forest, repairs) = normalize::forest(&mut frame);
     (frame, forest, repairs)
+}
+
+/// The analysis of two windows: the traces of the regression begin an hour after those of the baseline, a second apart.
+pub(crate) fn analysed(baseline: &[Vec<Given>], regression: &[Vec<Given>]) -> Analysis {
+    const HOUR_MS: i64 = 3_600_000;
+    let mut spans = Vec::new();
+    for (window, traces) in (0..).zip([baseline, regression]) {
+        for (number, trace) in (0..).zip(traces) {
+            let by_ms = window * HOUR_MS + number * 1_000;
+            spans.extend(trace.iter().map(|span| span.clone().trace(1 + window * 1_000 + number).later(by_ms)));
+        }
+    }
+    let prepared = analysis::prepare(None, Ingested { frame: frame(&spans), sources: Vec::new() });
+    let minutes = |minutes: i64| EPOCH_NS + minutes * 60_000 * MS;
+    let options = window::Options {
+        baseline: Some(format!("{}..{}", minutes(-1), minutes(30))),
+        regression: Some(format!("{}..{}", minutes(59), minutes(90))),
+    };
+    let (windows, selection) = prepared.select(&options).expect("windows with traces");
+    analysis::analyze(&prepared, &windows, &selection).expect("an analysis")
 }
