@@ -300,23 +300,92 @@ pub struct Suspect {
     pub paths: Vec<PropagationPath>,
     /// Traces of the regression that show it.
     pub exemplars: Vec<Exemplar>,
-    /// Traces of the baseline through the same entries, to set beside them.
+    /// Traces of the baseline to set beside them, each once: those of `exemplars[].beside`.
     pub baseline_trace_ids: Vec<String>,
     /// Attribute values whose calls carry its contribution, the most telling first; empty if it is spread evenly.
     pub attributes: Vec<Carrier>,
     /// How many attributes and values were tried; none for suspects far down the list.
     pub attribute_search: Option<AttributeSearch>,
+    /// Which entry operations it hurt, and how many of their requests.
+    pub impact: Impact,
+    /// What in the data speaks against it, in sentences; empty if nothing does.
+    pub overturned_by: Vec<String>,
 }
 
 /// A way from an entry operation to a suspect.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PropagationPath {
-    /// Operations from the entry down to the suspect.
-    pub hops: Vec<Operation>,
+    /// From the entry down to the suspect; a caller and a callee of one name are one hop.
+    pub hops: Vec<Hop>,
     /// What the suspect adds on this way, milliseconds per request.
     pub contribution_ms: f64,
     /// The same for a request to this entry operation.
     pub contribution_ms_per_entry_request: f64,
+}
+
+/// One step of the way to a suspect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Service.
+    pub service: String,
+    /// Operation.
+    pub operation: String,
+    /// Mean duration of a call on this way, with all that it waits for.
+    pub duration_ms: Pair,
+    /// Calls on this way per request.
+    pub calls_per_request: Pair,
+    /// Calls on this way in the regression that show the suspect; the same traces at every hop.
+    pub exemplars: Vec<SpanExemplar>,
+}
+
+/// A span that shows a suspect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpanExemplar {
+    /// Trace id as the source has it.
+    pub trace_id: String,
+    /// Span id as the source has it.
+    pub span_id: String,
+    /// How long the span took.
+    pub duration_ms: f64,
+}
+
+/// Whom a suspect hurt, and how much.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Impact {
+    /// Requests of the regression that pass the suspect, by sampling weight.
+    pub n_requests: f64,
+    /// Those that it hurt: see [`EntryImpact::n_requests_hurt`].
+    pub n_requests_hurt: f64,
+    /// Those whose failure began with it.
+    pub n_requests_failed: f64,
+    /// What it added to all requests of the regression together, in seconds.
+    pub added_seconds: f64,
+    /// By entry operation, those with most requests hurt first.
+    pub entries: Vec<EntryImpact>,
+}
+
+/// What a suspect did to the requests of one entry operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntryImpact {
+    /// Service.
+    pub service: String,
+    /// Operation.
+    pub operation: String,
+    /// Whether it begins fragments or work that nobody waits for, rather than requests.
+    pub is_background: bool,
+    /// Requests of the regression to this entry, by sampling weight.
+    pub n_requests_of_entry: f64,
+    /// Those of them that pass the suspect.
+    pub n_requests: f64,
+    /// How many more of these than by the baseline's share fail beginning with the suspect, or spend more time on it than
+    /// 95 % of the baseline's requests of this entry that pass it (where its calls are missing: less than 5 % of them).
+    pub n_requests_hurt: f64,
+    /// Those whose failure began with the suspect.
+    pub n_requests_failed: f64,
+    /// What the suspect adds to a request of this entry, milliseconds; over all entries and their shares it sums to the contribution.
+    pub contribution_ms: f64,
+    /// The same times the entry's requests in the regression, in seconds.
+    pub added_seconds: f64,
 }
 
 /// A trace that shows a suspect.
@@ -328,6 +397,20 @@ pub struct Exemplar {
     pub duration_ms: f64,
     /// How much of it is the suspect's.
     pub suspect_ms: f64,
+    /// The baseline's trace most like it, if its entry was called there.
+    pub beside: Option<Beside>,
+}
+
+/// The trace of the baseline that is most like an exemplar: of its entry, with the fewest calls more or less, then nearest to
+/// the median duration there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Trace id as the source has it.
+    pub trace_id: String,
+    /// How long its first request took.
+    pub duration_ms: f64,
+    /// Calls that one of the two makes and the other does not, by call path.
+    pub n_calls_apart: u64,
 }
 
 /// Failures by their part.

@@ -1,18 +1,29 @@
-//! What proves a suspect: the ways to it from the entries, numbers per call, and traces.
+//! What proves a suspect: its part of every path, numbers per call, what requests spend on it, and traces.
+//!
+//! The ways to it from the entries are in `hops`, the requests that it hurts in `impact`.
 
-use super::document::{Exemplar, Operation, Pair, PropagationPath};
+use super::build::{NS_PER_MS, ratio};
+use super::document::{Beside, Exemplar, Pair};
+use super::rows::{PathRows, REGRESSION};
+use super::shapes::Shapes;
 use crate::compare::attribute::{Attribution, Cause, tops};
-use crate::compare::paths::{CostTable, PathCost};
+use crate::compare::paths::{CostTable, Failure, FailureKind, NO_PATH};
 use crate::compare::{Comparison, Selection};
 use crate::drill;
 use crate::normalize::Forest;
+use crate::rank::Channel;
 use crate::span::SpanFrame;
-use hashbrown::HashMap;
+use std::cmp::Reverse;
 
 /// Traces shown for a suspect: enough to see a pattern, few enough to open.
 const N_EXEMPLARS: usize = 3;
-/// Ways shown for a suspect.
-const N_PATHS: usize = 3;
+
+/// The first of `sorted`, but for the most extreme twentieth: those may have a reason of their own. Failures have no extremes.
+pub(super) fn typical_extremes(sorted: &[(i64, u32)], with_extremes: bool) -> &[(i64, u32)] {
+    let n_extremes = (sorted.len() / 20).min(sorted.len().saturating_sub(N_EXEMPLARS));
+    let first = if with_extremes { 0 } else { n_extremes };
+    &sorted[first..(first + N_EXEMPLARS).min(sorted.len())]
+}
 
 /// Everything that evidence is drawn from.
 #[derive(Clone, Copy)]
@@ -22,21 +33,43 @@ pub(super) struct Evidence<'a> {
     pub(super) table: &'a CostTable,
     pub(super) selection: &'a Selection,
     pub(super) comparison: &'a Comparison,
+    pub(super) rows: &'a PathRows,
+    pub(super) shapes: &'a Shapes,
 }
 
 /// A suspect's part of one path.
 #[derive(Clone, Copy, Debug, Default)]
-struct Part {
-    effect_ns: f64,
+pub(super) struct Part {
+    pub(super) effect_ns: f64,
     /// Which of the effects in the order of [`Attribution::targets`] are the suspect's.
-    is_own: [bool; 5],
+    pub(super) is_own: [bool; 5],
+    /// What calls made more or less often, and the critical path, have of `effect_ns`.
+    pub(super) calls_ns: f64,
 }
 
-/// A suspect's parts by path.
-pub(super) struct Parts(HashMap<u32, Part, foldhash::fast::FixedState>);
+/// All below a call counts as the suspect's time where the call being made, or waited for, is at least this share of what the suspect
+/// did. Elsewhere the call's time is none of its doing.
+const MIN_CALLS_SHARE: f64 = 0.05;
 
-/// Whether a path's self, before and wait times are the suspect's, by path.
-type Owned = Vec<[bool; 3]>;
+/// A suspect's parts, in order of paths.
+pub(super) struct Parts(pub(super) Vec<(u32, Part)>);
+
+/// What a suspect costs a request: the times that are its own, and all below the calls that it makes.
+pub(super) struct Stake {
+    /// Paths with whether their self, before and wait times are the suspect's, in order of paths.
+    times: Vec<(u32, [bool; 3])>,
+    /// Paths by which a request passes the suspect.
+    passes: Vec<u32>,
+}
+
+/// What one request spends on a suspect. A trace with several requests of one entry counts as one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spent {
+    /// Path of the top of the request.
+    pub(super) entry: u32,
+    pub(super) trace: u32,
+    pub(super) time_ns: i64,
+}
 
 impl<'a> Evidence<'a> {
     fn attribution(&self) -> &'a Attribution {
@@ -44,95 +77,63 @@ impl<'a> Evidence<'a> {
     }
 
     pub(super) fn drill_input(&self) -> drill::Input<'a> {
-        let Self { frame, forest, table, selection, comparison } = *self;
+        let Self { frame, forest, table, selection, comparison, .. } = *self;
         drill::Input { frame, forest, table, selection, comparison }
     }
 
-    /// The paths on which `subject` has effects.
-    pub(super) fn parts(&self, subject: u32) -> Parts {
-        let mut parts = HashMap::default();
-        let (effects, background) = (&self.comparison.effects, &self.comparison.background);
+    /// The paths on which any of `subjects` has effects.
+    pub(super) fn parts(&self, subjects: &[u32]) -> Parts {
+        let mut is_subject = vec![false; self.attribution().subjects.len()];
+        for &subject in subjects {
+            is_subject[subject as usize] = true;
+        }
+        let mut parts = Vec::new();
         for (index, targets) in self.attribution().targets.iter().enumerate() {
-            let path = u32::try_from(index).unwrap_or(u32::MAX);
-            let (values, behind) = (effects.of(index), background.of(index));
+            let (values, behind) = (self.comparison.effects.of(index), self.comparison.background.of(index));
+            let mut part = Part::default();
             for (which, &row) in targets.iter().enumerate() {
-                if self.attribution().rows[row as usize].subject == subject {
-                    let part: &mut Part = parts.entry(path).or_default();
-                    part.effect_ns += values[which] + self.comparison.background_rate * behind[which];
+                if is_subject[self.attribution().rows[row as usize].subject as usize] {
+                    let effect_ns = values[which] + self.comparison.background_rate * behind[which];
+                    part.effect_ns += effect_ns;
+                    part.calls_ns += if which < 3 { 0.0 } else { effect_ns };
                     part.is_own[which] = true;
                 }
             }
+            if part.is_own.contains(&true) {
+                parts.push((u32::try_from(index).unwrap_or(u32::MAX), part));
+            }
         }
         // What unanswered calls did is partly that of others, who were seen to do it in answered ones.
+        let n_parts = parts.len();
         for (path, which, shares) in self.attribution().spread() {
-            let rows = &self.attribution().rows;
             let index = path as usize;
-            let value = effects.of(index)[which] + self.comparison.background_rate * background.of(index)[which];
+            let value = self.comparison.effects.of(index)[which]
+                + self.comparison.background_rate * self.comparison.background.of(index)[which];
             let target = self.attribution().targets[index][which];
-            for &(row, share) in shares {
-                for (row, part) in [(row, share), (target, -share)] {
-                    if rows[row as usize].subject == subject {
-                        parts.entry(path).or_default().effect_ns += part * value;
-                    }
+            let moved = shares.iter().flat_map(|&(row, share)| [(row, share), (target, -share)]);
+            let own = moved.filter(|&(row, _)| is_subject[self.attribution().rows[row as usize].subject as usize]);
+            let effect_ns: f64 = own.map(|(_, share)| share * value).sum();
+            if effect_ns != 0.0 {
+                match parts[..n_parts].binary_search_by_key(&path, |&(known, _)| known) {
+                    Ok(place) => parts[place].1.effect_ns += effect_ns,
+                    Err(_) => parts.push((path, Part { effect_ns, ..Part::default() })),
                 }
             }
         }
+        parts.sort_by_key(|&(path, _)| path);
+        parts.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            kept.1.effect_ns += if same { next.1.effect_ns } else { 0.0 };
+            same
+        });
         Parts(parts)
-    }
-
-    /// The ways to the suspect that carry most of its contribution, or most of its failures.
-    pub(super) fn propagation(&self, parts: &Parts, by_failures: Option<u32>) -> Vec<PropagationPath> {
-        let mut ways: Vec<(u32, f64)> = match by_failures {
-            Some(subject) => self.failure_paths(subject),
-            None => parts.0.iter().map(|(&path, part)| (path, part.effect_ns.abs())).collect(),
-        };
-        ways.retain(|&(_, weight)| weight > 0.0);
-        ways.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
-        ways.truncate(N_PATHS);
-        ways.into_iter()
-            .map(|(path, _)| {
-                let chain = self.table.paths.from_top(path);
-                let effect_ns = parts.0.get(&path).map_or(0.0, |part| part.effect_ns);
-                let entry = chain[0] as usize;
-                let sums = [&self.comparison.baseline, &self.comparison.regression];
-                let requests: f64 = sums.iter().map(|sums| tops(&self.table.paths, sums, self.comparison.scope)).sum();
-                let own: f64 = sums.iter().map(|sums| sums.n_visits[entry]).sum();
-                let mut hops: Vec<Operation> = chain.iter().map(|&path| self.hop(path)).collect();
-                hops.dedup();
-                PropagationPath {
-                    hops,
-                    contribution_ms: effect_ns / 1e6,
-                    contribution_ms_per_entry_request: if own > 0.0 { effect_ns / 1e6 * requests / own } else { 0.0 },
-                }
-            })
-            .collect()
-    }
-
-    fn failure_paths(&self, subject: u32) -> Vec<(u32, f64)> {
-        let attribution = self.attribution();
-        (0_u32..)
-            .zip(&attribution.failure_subjects)
-            .flat_map(|(path, subjects)| subjects.iter().enumerate().map(move |(side, &owner)| (path, side, owner)))
-            .filter(|&(_, _, owner)| owner == subject)
-            .map(|(path, side, _)| (path, self.comparison.regression.n_failures[side][path as usize]))
-            .collect()
-    }
-
-    fn hop(&self, path: u32) -> Operation {
-        let operation = self.forest.operations[self.table.paths.list[path as usize].operation as usize];
-        Operation {
-            service: self.forest.services[operation.service as usize].name.clone(),
-            operation: self.forest.operation_name(operation).to_owned(),
-        }
     }
 
     /// Mean time blamed on the suspect per call, and its calls per request.
     pub(super) fn per_call(&self, parts: &Parts) -> (Pair, Pair) {
-        let mut paths: Vec<(u32, Part)> = parts.0.iter().map(|(&path, &part)| (path, part)).collect();
-        paths.sort_unstable_by_key(|&(path, _)| path);
         let [baseline, regression] = [&self.comparison.baseline, &self.comparison.regression].map(|sums| {
             let (mut time_ns, mut n_visits) = (0.0, 0.0);
-            for &(path, part) in &paths {
+            for &(path, part) in &parts.0 {
                 let path = path as usize;
                 if part.is_own[..3].contains(&true) {
                     n_visits += sums.n_visits[path];
@@ -142,8 +143,7 @@ impl<'a> Evidence<'a> {
                 time_ns += if part.is_own[2] { sums.wait_ns[path] } else { 0.0 };
             }
             let requests = tops(&self.table.paths, sums, self.comparison.scope);
-            let ratio = |over: f64, under: f64| if under > 0.0 { over / under } else { 0.0 };
-            (ratio(time_ns / 1e6, n_visits), ratio(n_visits, requests))
+            (ratio(time_ns / NS_PER_MS, n_visits), ratio(n_visits, requests))
         });
         (
             Pair { baseline: baseline.0, regression: regression.0 },
@@ -151,94 +151,145 @@ impl<'a> Evidence<'a> {
         )
     }
 
-    /// The times that are the suspect's: its own, and all below the calls that it makes.
-    fn owned(&self, parts: &Parts) -> Owned {
+    /// What the suspect costs each request.
+    pub(super) fn stake(&self, parts: &Parts) -> Stake {
         let paths = &self.table.paths.list;
+        let least_ns = MIN_CALLS_SHARE * parts.0.iter().map(|(_, part)| part.effect_ns.abs()).sum::<f64>();
         let mut is_below = vec![false; paths.len()];
-        let mut owned = vec![[false; 3]; paths.len()];
-        for (index, path) in paths.iter().enumerate() {
-            let part = u32::try_from(index).ok().and_then(|path| parts.0.get(&path)).copied().unwrap_or_default();
-            is_below[index] =
-                part.is_own[3] || part.is_own[4] || is_below.get(path.parent as usize).is_some_and(|&below| below);
-            if path.scope == self.comparison.scope {
-                owned[index] = [0, 1, 2].map(|which: usize| part.is_own[which] || is_below[index]);
+        let mut own = parts.0.iter().peekable();
+        let (mut times, mut passes) = (Vec::new(), Vec::new());
+        for (index, path) in (0_u32..).zip(paths) {
+            let part = own.next_if(|&&(known, _)| known == index).map_or_else(Part::default, |&(_, part)| part);
+            let calls = part.calls_ns != 0.0 && part.calls_ns.abs() >= least_ns;
+            is_below[index as usize] = calls || is_below.get(path.parent as usize).is_some_and(|&below| below);
+            let owned = [0, 1, 2].map(|which: usize| part.is_own[which] || is_below[index as usize]);
+            if owned.contains(&true) {
+                times.push((index, owned));
+            }
+            if part.is_own[..3].contains(&true) {
+                passes.push(index);
+            } else if calls && path.parent != NO_PATH {
+                passes.push(path.parent);
             }
         }
-        owned
+        passes.sort_unstable();
+        passes.dedup();
+        Stake { times, passes }
     }
 
-    /// Traces of the regression that show the suspect best, and of the baseline to set beside them.
-    pub(super) fn exemplars(&self, subject: u32, parts: &Parts, by_failures: bool) -> (Vec<Exemplar>, Vec<String>) {
-        let failing = self.failing(subject);
-        let owned = self.owned(parts);
-        let time_ns = |trace: u32| -> i64 {
-            let own = |cost: &PathCost| {
-                let [own, before, wait] = owned[cost.path as usize].map(i64::from);
-                (own * cost.self_ns).saturating_add(before * cost.before_ns).saturating_add(wait * cost.wait_ns)
+    /// What every request of a window that passes the suspect spends on it, by entry and trace.
+    pub(super) fn spent(&self, stake: &Stake, window: usize) -> Vec<Spent> {
+        let mut spent = Vec::new();
+        for &(path, owned) in &stake.times {
+            let entry = self.rows.entry(path);
+            let [own, before, wait] = owned.map(i64::from);
+            spent.extend(self.rows.of(window, path).iter().map(|row| {
+                let cost = row.cost(self.table);
+                let time_ns =
+                    (own * cost.self_ns).saturating_add(before * cost.before_ns).saturating_add(wait * cost.wait_ns);
+                Spent { entry, trace: row.trace, time_ns }
+            }));
+        }
+        for &path in &stake.passes {
+            let entry = self.rows.entry(path);
+            spent.extend(self.rows.of(window, path).iter().map(|row| Spent { entry, trace: row.trace, time_ns: 0 }));
+        }
+        spent.sort_unstable_by_key(|spent| (spent.entry, spent.trace));
+        spent.dedup_by(|next, kept| {
+            let same = (next.entry, next.trace) == (kept.entry, kept.trace);
+            kept.time_ns = if same { kept.time_ns.saturating_add(next.time_ns) } else { kept.time_ns };
+            same
+        });
+        spent
+    }
+
+    /// Traces of a window, in order of start.
+    pub(super) fn traces(&self, window: usize) -> &'a [u32] {
+        if window == REGRESSION { &self.selection.regression } else { &self.selection.baseline }
+    }
+
+    /// Traces of the regression that show the suspect best, each with the baseline's trace to set beside it.
+    pub(super) fn exemplars(&self, subject: u32, stake: &Stake, channel: Channel) -> (Vec<Exemplar>, Vec<String>) {
+        let failing = self.failing(&[subject]);
+        let by_failures = channel == Channel::Errors;
+        let mut spent = self.spent(stake, REGRESSION);
+        spent.retain(|spent| self.table.paths.list[spent.entry as usize].scope == self.comparison.scope);
+        spent.sort_by_key(|spent| spent.trace);
+        spent.dedup_by(|next, kept| {
+            let same = next.trace == kept.trace;
+            kept.time_ns = if same { kept.time_ns.saturating_add(next.time_ns) } else { kept.time_ns };
+            same
+        });
+        let mut shown: Vec<(i64, u32)> = if by_failures {
+            let time_ns = |trace: u32| {
+                let found = spent.binary_search_by_key(&trace, |spent| spent.trace);
+                found.map_or(0, |place| spent[place].time_ns)
             };
-            self.table.costs_of(trace as usize).iter().map(own).fold(0, i64::saturating_add)
+            let mut traces: Vec<u32> = failing.iter().map(|&(trace, _)| trace).collect();
+            traces.dedup();
+            traces.retain(|trace| self.traces(REGRESSION).binary_search(trace).is_ok());
+            traces.into_iter().map(|trace| (time_ns(trace), trace)).collect()
+        } else {
+            spent.iter().map(|spent| (spent.time_ns, spent.trace)).collect()
         };
-        let shows = |trace: &u32| !by_failures || failing.binary_search(trace).is_ok();
-        let mut shown: Vec<(i64, u32)> = self
-            .selection
-            .regression
-            .iter()
-            .filter(|trace| shows(trace))
-            .map(|&trace| (time_ns(trace), trace))
-            .collect();
-        shown.retain(|&(time_ns, _)| by_failures || time_ns > 0);
-        shown.sort_unstable_by_key(|&(time_ns, trace)| (std::cmp::Reverse(time_ns), trace));
-        // The very slowest few may have a reason of their own: begin with the 95th percentile and keep to the slow side.
-        let skip = if by_failures { 0 } else { (shown.len() / 20).min(shown.len().saturating_sub(N_EXEMPLARS)) };
-        let chosen: Vec<(i64, u32)> = shown.into_iter().skip(skip).take(N_EXEMPLARS).collect();
-        let baseline =
-            chosen.iter().filter_map(|&(_, trace)| self.counterpart(trace)).map(|trace| self.trace_id(trace));
-        let mut baseline: Vec<String> = baseline.collect();
-        baseline.sort_unstable();
-        baseline.dedup();
-        let exemplars = chosen
+        if channel == Channel::MissingCalls {
+            // What is missing shows where least is left.
+            shown.sort_unstable();
+        } else {
+            shown.retain(|&(time_ns, _)| by_failures || time_ns > 0);
+            shown.sort_unstable_by_key(|&(time_ns, trace)| (Reverse(time_ns), trace));
+        }
+        let chosen = typical_extremes(&shown, by_failures);
+        let exemplars: Vec<Exemplar> = chosen
             .iter()
             .map(|&(time_ns, trace)| Exemplar {
                 trace_id: self.trace_id(trace),
-                duration_ms: self.duration_ns(trace) as f64 / 1e6,
-                suspect_ms: time_ns as f64 / 1e6,
+                duration_ms: self.duration_ns(trace) as f64 / NS_PER_MS,
+                suspect_ms: time_ns as f64 / NS_PER_MS,
+                beside: self.shapes.nearest(self.forest, self.table, trace).map(|nearest| Beside {
+                    trace_id: self.trace_id(nearest.trace),
+                    duration_ms: self.duration_ns(nearest.trace) as f64 / NS_PER_MS,
+                    n_calls_apart: nearest.n_calls_apart,
+                }),
             })
             .collect();
+        let mut baseline: Vec<String> =
+            exemplars.iter().filter_map(|exemplar| Some(exemplar.beside.as_ref()?.trace_id.clone())).collect();
+        baseline.sort_unstable();
+        baseline.dedup();
         (exemplars, baseline)
     }
 
-    /// Traces whose failure began with the subject, ascending.
-    fn failing(&self, subject: u32) -> Vec<u32> {
-        let owner = |failure: &crate::compare::paths::Failure| {
-            self.attribution().failure_subjects[failure.path as usize][failure.kind as usize]
+    /// Failures that began with one of the subjects: trace and path, in order of traces. A failure that is shared counts for those who have
+    /// most of it.
+    pub(super) fn failing(&self, subjects: &[u32]) -> Vec<(u32, u32)> {
+        let is_own = |trace: u32, failure: &Failure| {
+            let window = usize::from(self.traces(REGRESSION).binary_search(&trace).is_ok());
+            self.failure_share(subjects, failure.path, failure.kind, window) >= 0.5
         };
-        self.table.failures.iter().filter(|(_, failure)| owner(failure) == subject).map(|&(trace, _)| trace).collect()
+        let own = self.table.failures.iter().filter(|(trace, failure)| is_own(*trace, failure));
+        own.map(|&(trace, failure)| (trace, failure.path)).collect()
     }
 
-    /// The baseline trace through the same entry whose duration is the median.
-    fn counterpart(&self, trace: u32) -> Option<u32> {
-        let entry = self.entry(trace)?;
-        let mut peers: Vec<(i64, u32)> = self
-            .selection
-            .baseline
-            .iter()
-            .filter(|&&other| self.entry(other) == Some(entry))
-            .map(|&other| (self.duration_ns(other), other))
-            .collect();
-        peers.sort_unstable();
-        peers.get(peers.len() / 2).map(|&(_, trace)| trace)
-    }
-
-    /// Path of the top of the trace's first request.
-    fn entry(&self, trace: u32) -> Option<u32> {
-        self.forest.first_top(trace as usize).map(|top| self.forest.operation[top])
+    /// How much of a path's failures of one kind is the subjects'.
+    pub(super) fn failure_share(&self, subjects: &[u32], path: u32, kind: FailureKind, window: usize) -> f64 {
+        let attribution = self.attribution();
+        let owner = attribution.failure_subjects[path as usize][kind as usize];
+        let is_owner = f64::from(u8::from(subjects.contains(&owner)));
+        if kind != FailureKind::Unanswered {
+            return is_owner;
+        }
+        let shares = attribution.failure_shares(path, window).iter();
+        shares.fold(is_owner, |sum, &(subject, share)| {
+            sum + share * (f64::from(u8::from(subjects.contains(&subject))) - is_owner)
+        })
     }
 
     pub(super) fn duration_ns(&self, trace: u32) -> i64 {
         self.forest.first_top(trace as usize).map_or(0, |top| self.forest.end_ns[top] - self.forest.start_ns[top])
     }
 
-    fn trace_id(&self, trace: u32) -> String {
+    pub(super) fn trace_id(&self, trace: u32) -> String {
         self.frame.traces.text(self.forest.trace[trace as usize])
     }
 

@@ -8,15 +8,29 @@ mod build;
 mod document;
 mod errors;
 mod evidence;
+mod explain;
+mod explanation;
+mod hops;
+mod impact;
+mod overturn;
+mod resolve;
+mod rows;
+mod shapes;
+mod standing;
 mod structure;
 mod suspects;
 mod wording;
 
 pub use attributes::{Attribute, AttributeSearch, Carrier, ValueChange};
 pub use document::{
-    Analysis, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics, Edge, Entry, EntryFailures,
-    ErrorKind, ErrorPart, Errors, ExceptionSeen, Exemplar, Finding, Operation, Pair, PropagationPath, RankedService,
-    RowCause, SCHEMA_VERSION, StructureChange, Suspect, Window, Windows,
+    Analysis, Beside, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics, Edge, Entry,
+    EntryFailures, EntryImpact, ErrorKind, ErrorPart, Errors, ExceptionSeen, Exemplar, Finding, Hop, Impact, Operation,
+    Pair, PropagationPath, RankedService, RowCause, SCHEMA_VERSION, SpanExemplar, StructureChange, Suspect, Window,
+    Windows,
+};
+pub use explanation::{
+    About, CauseAccount, ChannelAccount, EdgeAccount, EdgePart, Explanation, Factor, PathAccount,
+    SCHEMA_VERSION as EXPLANATION_SCHEMA_VERSION, Step, Term, Totals,
 };
 
 use crate::compare::{self, Selection, paths};
@@ -180,18 +194,50 @@ pub fn analyze_with(
     selection: &Selection,
     options: &Options,
 ) -> Result<Analysis, Error> {
+    with_evidence(prepared, windows, selection, options, |analysis, _, _| Ok(analysis))
+}
+
+/// The same, and then the full account of one suspect: a service, `SERVICE: OPERATION`, `CALLER -> CALLEE`, or a place in the ranking.
+///
+/// # Errors
+/// As [`analyze`], and [`Error::NotFound`] if nothing in the windows has this name.
+pub fn explain(
+    prepared: &Prepared,
+    windows: &window::Windows,
+    selection: &Selection,
+    options: &Options,
+    suspect: &str,
+) -> Result<Explanation, Error> {
+    with_evidence(prepared, windows, selection, options, |analysis, ranking, evidence| {
+        let target = resolve::resolve(evidence, ranking, suspect)?;
+        Ok(explain::explain(&analysis, ranking, evidence, &target))
+    })
+}
+
+fn with_evidence<T>(
+    prepared: &Prepared,
+    windows: &window::Windows,
+    selection: &Selection,
+    options: &Options,
+    then: impl FnOnce(Analysis, &rank::Ranking, evidence::Evidence<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let table = paths::cost_table(&prepared.forest);
     let comparison = compare::compare(&prepared.forest, &table, selection);
     let ranking = rank::rank(&prepared.forest, &table, &comparison);
     let graph = crate::topology::topology(&prepared.forest, &selection.baseline, &selection.regression)?.document();
+    let path_rows = rows::PathRows::new(&table, selection);
+    let shapes = shapes::Shapes::new(&prepared.forest, &table, &selection.baseline);
     let evidence = evidence::Evidence {
         frame: &prepared.frame,
         forest: &prepared.forest,
         table: &table,
         selection,
         comparison: &comparison,
+        rows: &path_rows,
+        shapes: &shapes,
     };
-    Ok(build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys()))
+    let analysis = build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
+    then(analysis, &ranking, evidence)
 }
 
 /// Counts of spans read, analysed and set aside; the first is the sum of the others.

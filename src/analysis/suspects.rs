@@ -3,16 +3,20 @@
 use super::build::{NS_PER_MS, interval_ms, names, operation, percent, ratio};
 use super::document::{Contribution, Finding, RankedService, StructureChange, Suspect};
 use super::evidence::Evidence;
+use super::hops::propagation;
+use super::impact::impact;
+use super::overturn::{self, Grounds};
 use super::{attributes, wording};
 use crate::compare::Estimate;
 use crate::rank::{self, Channel, Ranking, Verdict};
+use rayon::prelude::*;
 
 /// Suspects listed: beyond lies what nobody reads.
 const MAX_SUSPECTS: usize = 50;
 /// A suspect has at least this share of its service's contribution.
-const MIN_SHARE: f64 = 0.05;
+pub(super) const MIN_SHARE: f64 = 0.05;
 
-fn contribution(evidence: Evidence<'_>, latency: Estimate, failures: Estimate) -> Contribution {
+pub(super) fn contribution(evidence: Evidence<'_>, latency: Estimate, failures: Estimate) -> Contribution {
     let comparison = evidence.comparison;
     Contribution {
         ms: latency.value / NS_PER_MS,
@@ -23,7 +27,7 @@ fn contribution(evidence: Evidence<'_>, latency: Estimate, failures: Estimate) -
     }
 }
 
-fn findings(service: &rank::RankedService) -> Vec<Finding> {
+pub(super) fn findings(service: &rank::RankedService) -> Vec<Finding> {
     let finding = |finding: &rank::Finding| {
         let scale = if finding.channel == Channel::Errors { 1.0 } else { NS_PER_MS };
         Finding {
@@ -107,11 +111,13 @@ pub(super) fn suspects(
         same
     });
     let drills = attributes::drill(evidence, &scored, keys);
+    let grounds = Grounds::new(evidence);
     let mut suspects: Vec<Suspect> = scored
-        .into_iter()
+        .into_par_iter()
         .map(|(score, subject, channel)| {
             let (attributes, attribute_search) = attributes::carriers(&drills, subject, channel);
-            Suspect { attributes, attribute_search, ..suspect(evidence, structure, score, subject, channel) }
+            let suspect = suspect(ranking, evidence, (&grounds, structure), score, subject, channel);
+            Suspect { attributes, attribute_search, ..suspect }
         })
         .collect();
     suspects.sort_by(|left, right| {
@@ -126,18 +132,19 @@ pub(super) fn suspects(
 }
 
 fn suspect(
+    ranking: &Ranking,
     evidence: Evidence<'_>,
-    structure: &[StructureChange],
+    (grounds, structure): (&Grounds, &[StructureChange]),
     score: f64,
     subject: u32,
     channel: Channel,
 ) -> Suspect {
     let comparison = evidence.comparison;
     let (service, subject_operation, edge) = names(evidence, subject);
-    let parts = evidence.parts(subject);
-    let by_failures = channel == Channel::Errors;
+    let parts = evidence.parts(&[subject]);
+    let stake = evidence.stake(&parts);
     let (per_call_ms, calls_per_request) = evidence.per_call(&parts);
-    let (exemplars, baseline_trace_ids) = evidence.exemplars(subject, &parts, by_failures);
+    let (exemplars, baseline_trace_ids) = evidence.exemplars(subject, &stake, channel);
     let contribution =
         contribution(evidence, comparison.subjects[subject as usize], comparison.failures[subject as usize]);
     let main =
@@ -159,11 +166,14 @@ fn suspect(
         reason: String::new(),
         per_call_ms,
         calls_per_request,
-        paths: evidence.propagation(&parts, by_failures.then_some(subject)),
+        paths: propagation(evidence, &parts, (channel == Channel::Errors).then_some(subject)),
         exemplars,
         baseline_trace_ids,
         attributes: Vec::new(),
         attribute_search: None,
+        impact: impact(evidence, &[subject], &parts, &stake, channel),
+        overturned_by: overturn::Finding { evidence, ranking, grounds, subject, parts: &parts, stake: &stake, channel }
+            .overturned_by(),
     };
     suspect.reason = wording::reason(&suspect, channel, cause.as_ref());
     let failures = super::errors::main_kind(evidence, subject);

@@ -12,15 +12,15 @@ pub(super) struct Main {
     pub(super) callee: Option<Operation>,
 }
 
-fn ms(value: f64) -> String {
+pub(super) fn ms(value: f64) -> String {
     format!("{} ms", format_ms(value))
 }
 
-fn signed_ms(value: f64) -> String {
+pub(super) fn signed_ms(value: f64) -> String {
     format!("{}{}", if value > 0.0 { "+" } else { "" }, ms(value))
 }
 
-fn points(ratio: f64) -> String {
+pub(super) fn points(ratio: f64) -> String {
     format!("{:+.1} points", ratio * 100.0)
 }
 

@@ -13,6 +13,7 @@ Examples:
   suspect analyze traces/ --baseline ..+10m --regression -10m..      its first and last minutes
   suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
   suspect analyze new/ --baseline-data old/ --format json -o report.json
+  suspect analyze traces/ --explain cart                             why cart, or why not
 
 A window is START..END, with the start in it and the end not. A trace belongs to the window in which
 its root starts. Each bound is one of:
@@ -51,6 +52,12 @@ pub struct Args {
     /// Do not look into attributes, which saves their memory
     #[arg(long)]
     pub no_attributes: bool,
+    /// Instead of the report, the full account of one suspect, accused or not
+    ///
+    /// A service, `SERVICE: OPERATION`, an edge `CALLER -> CALLEE`, or a place in the ranking: every call path, the
+    /// numbers of both windows, the arithmetic, and why it is accused or not.
+    #[arg(long, value_name = "SUSPECT")]
+    pub explain: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub output: OutputArgs,
@@ -82,10 +89,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let (windows, selection) = prepared.select(&windows)?;
     context.warn_windows(&windows.warnings);
     let options = analysis::Options { attributes };
-    let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options)?;
-    let text = match args.output.format {
-        Format::Terminal => report::analysis::text(&analysis),
-        Format::Json => report::json(&analysis),
+    let text = if let Some(suspect) = &args.explain {
+        let explanation = analysis::explain(&prepared, &windows, &selection, &options, suspect)?;
+        match args.output.format {
+            Format::Terminal => report::explain::text(&explanation),
+            Format::Json => report::json(&explanation),
+        }
+    } else {
+        let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options)?;
+        match args.output.format {
+            Format::Terminal => report::analysis::text(&analysis),
+            Format::Json => report::json(&analysis),
+        }
     };
     context.write(&text, &args.output)?;
     Ok(exit)

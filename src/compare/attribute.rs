@@ -17,6 +17,7 @@ use crate::normalize::{Forest, Operation};
 use crate::span::SpanKind;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a contribution is pinned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +80,8 @@ pub struct Attribution {
     share: Vec<f64>,
     /// What of unanswered calls belongs elsewhere.
     spread: Spread,
+    /// Whose the gaps of each edge are that both windows have, by caller and callee.
+    pub edges: BTreeMap<(u32, u32), EdgeBlame>,
     index: HashMap<(Subject, u32), u32, foldhash::fast::FixedState>,
     row_index: HashMap<RowKey, u32, foldhash::fast::FixedState>,
 }
@@ -156,6 +159,7 @@ impl Attribution {
         result.share = paths.list.iter().enumerate().map(share).collect();
         let input = unanswered::Input { forest, paths, sums: [baseline, regression], effects, background, scope };
         result.spread = unanswered::spread(input, &result);
+        result.edges = blames;
         result
     }
 

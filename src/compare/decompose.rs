@@ -62,25 +62,25 @@ impl Effects {
 
 /// Per-visit values of one path in one window.
 #[derive(Clone, Copy, Debug, Default)]
-struct Rates {
-    kappa: f64,
-    q: f64,
-    self_ns: f64,
-    before_ns: f64,
-    wait_ns: f64,
-    inclusive_ns: f64,
+pub(super) struct Rates {
+    pub(super) kappa: f64,
+    pub(super) q: f64,
+    pub(super) self_ns: f64,
+    pub(super) before_ns: f64,
+    pub(super) wait_ns: f64,
+    pub(super) inclusive_ns: f64,
 }
 
 /// One window's rates, `None` where it has no visits to take them from.
-struct Window {
+pub(super) struct Window {
     /// Requests of the scope.
-    n_tops: f64,
+    pub(super) n_tops: f64,
     mean_ns: f64,
     inclusive_ns: Vec<f64>,
 }
 
 impl Window {
-    fn new(paths: &Paths, sums: &Sums, scope: Scope) -> Self {
+    pub(super) fn new(paths: &Paths, sums: &Sums, scope: Scope) -> Self {
         let own = |path: usize| sums.self_ns[path] + sums.before_ns[path] + sums.wait_ns[path];
         let mut inclusive_ns: Vec<f64> = (0..paths.len()).map(own).collect();
         let (mut n_tops, mut total_ns) = (0.0, 0.0);
@@ -149,7 +149,7 @@ pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope
 }
 
 /// Rates of a path in both windows, each taking the other's where it has nothing to divide by.
-fn rates(index: usize, parent: u32, windows: &[Window; 2], sums: [&Sums; 2]) -> [Rates; 2] {
+pub(super) fn rates(index: usize, parent: u32, windows: &[Window; 2], sums: [&Sums; 2]) -> [Rates; 2] {
     let ratio = |over: f64, under: f64| (under > 0.0).then(|| over / under);
     let both = |value: &dyn Fn(usize) -> Option<f64>| {
         let [before, after] = [value(0), value(1)];

@@ -25,25 +25,40 @@ use std::collections::BTreeMap;
 /// Rises smaller than this share of the largest on a service's edges do not count as risen.
 const SHARE_OF_LARGEST: f64 = 0.3;
 /// Worths within this factor explain equally well.
-const TIE: f64 = 1.25;
+pub const TIE: f64 = 1.25;
 /// The callee's own work became slower if it rose by this share of the gap's rise.
 const SLOWER: f64 = 0.1;
 
-/// Services to blame for the parts of an edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EdgeBlame {
+/// Services to blame for the parts of an edge, and how well each end explains them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EdgeBlame {
     /// For the gap before the answer.
-    pub(super) before: u32,
+    pub before: u32,
     /// For the gap after it.
-    pub(super) after: u32,
+    pub after: u32,
     /// For the wait where the callee left no span.
-    pub(super) wait: u32,
+    pub wait: u32,
+    /// What the decision rests on.
+    pub worths: EdgeWorths,
+}
+
+/// What each end is worth as an explanation of its edges: the sum of their rises, nanoseconds a call, times the share of them that rose.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EdgeWorths {
+    /// Requests leave the caller late.
+    pub sends: f64,
+    /// Requests wait before the callee begins with them.
+    pub takes_in: f64,
+    /// Answers leave the callee late.
+    pub answers: f64,
+    /// Answers wait before the caller goes on with them.
+    pub hears: f64,
 }
 
 impl EdgeBlame {
     /// All to the callee: where nothing tells.
     pub(super) fn callee((_, callee): (u32, u32)) -> Self {
-        Self { before: callee, after: callee, wait: callee }
+        Self { before: callee, after: callee, wait: callee, worths: EdgeWorths::default() }
     }
 }
 
@@ -76,12 +91,7 @@ struct Worth {
 }
 
 /// Decides for every edge that both windows have.
-pub(super) fn blame(
-    forest: &Forest,
-    paths: &Paths,
-    baseline: &Sums,
-    regression: &Sums,
-) -> HashMap<Edge, EdgeBlame, foldhash::fast::FixedState> {
+pub(super) fn blame(forest: &Forest, paths: &Paths, baseline: &Sums, regression: &Sums) -> BTreeMap<Edge, EdgeBlame> {
     let mut edges = BTreeMap::<Edge, Totals>::new();
     // Own time and visits of the operations that answer, a service and window.
     let mut work = vec![[[0.0; 2]; 2]; forest.services.len()];
@@ -136,6 +146,7 @@ pub(super) fn blame(
                 before: to(rise.before > 0.0 && is_callers),
                 after: to(rise.after > 0.0 && hears > TIE * answers),
                 wait: to(rise.wait > 0.0 && is_network),
+                worths: EdgeWorths { sends, takes_in, answers, hears },
             };
             (edge, blame)
         })

@@ -7,7 +7,8 @@
 
 pub mod attribute;
 pub mod decompose;
-mod edges;
+pub mod edges;
+pub mod factors;
 pub mod limits;
 pub mod paths;
 pub mod ratio;

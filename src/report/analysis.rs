@@ -4,7 +4,9 @@ use super::text::{
     ALERT, BOLD, CAUTION, CODE, DIM, bar, count, counted, escape, fit, left, paint, percent, right, width, wrap,
 };
 use super::{WIDTH, attributes, structure};
-use crate::analysis::{Analysis, DecompositionRow, Pair, PropagationPath, RankedService, RowCause, Suspect, Window};
+use crate::analysis::{
+    Analysis, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause, Suspect, Window,
+};
 use crate::compare::attribute::Cause;
 use crate::rank::Verdict;
 use crate::time::format_ms as ms;
@@ -36,21 +38,21 @@ pub fn text(analysis: &Analysis) -> String {
 }
 
 #[derive(Default)]
-struct Out(String);
+pub(super) struct Out(pub(super) String);
 
 impl Out {
-    fn line(&mut self, line: &str) {
+    pub(super) fn line(&mut self, line: &str) {
         self.0.push_str(line.trim_end());
         self.0.push('\n');
     }
 
-    fn heading(&mut self, heading: &str) {
+    pub(super) fn heading(&mut self, heading: &str) {
         self.line("");
         self.line(&paint(BOLD, heading));
     }
 
     /// Wrapped text, its first line after `label`, the others below it.
-    fn labelled(&mut self, indent: usize, label: &str, text: &str) {
+    pub(super) fn labelled(&mut self, indent: usize, label: &str, text: &str) {
         const LABEL: usize = 9;
         let room = WIDTH - indent - LABEL;
         for (index, line) in wrap(text, room).iter().enumerate() {
@@ -61,7 +63,7 @@ impl Out {
     }
 }
 
-fn signed(value: f64) -> String {
+pub(super) fn signed(value: f64) -> String {
     format!("{}{}", if value > 0.0 { "+" } else { "" }, ms(value))
 }
 
@@ -236,19 +238,13 @@ fn suspects(out: &mut Out, analysis: &Analysis) {
     }
 }
 
-fn evidence(out: &mut Out, suspect: &Suspect) {
+pub(super) fn evidence(out: &mut Out, suspect: &Suspect) {
     out.labelled(4, "because", &escape(&suspect.reason));
     if let Some(path) = suspect.paths.first() {
         out.labelled(4, "path", &hops(path));
-        if let (Some(entry), true) = (path.hops.first(), path.contribution_ms_per_entry_request.abs() >= 0.01) {
-            let hurts = format!(
-                "{}: {} by {} ms a request",
-                entry.service,
-                entry.operation,
-                signed(path.contribution_ms_per_entry_request)
-            );
-            out.labelled(4, "hurts", &escape(&hurts));
-        }
+    }
+    if let Some(hurts) = hurts(&suspect.impact) {
+        out.labelled(4, "hurts", &hurts);
     }
     for (index, carrier) in attributes::carriers(suspect).iter().enumerate() {
         out.labelled(4, if index == 0 { "where" } else { "" }, carrier);
@@ -263,9 +259,51 @@ fn evidence(out: &mut Out, suspect: &Suspect) {
             ms(exemplar.suspect_ms)
         ));
     }
-    if let Some(trace) = suspect.baseline_trace_ids.first() {
-        out.line(&format!("    {}{}  from the baseline", paint(DIM, &left("beside", 9)), paint(CODE, &fit(trace, 40))));
+    if let Some(beside) = suspect.exemplars.first().and_then(|exemplar| exemplar.beside.as_ref()) {
+        let calls = match beside.n_calls_apart {
+            0 => "the same calls".to_owned(),
+            n_calls => format!("{} more or fewer", counted(n_calls, "call")),
+        };
+        let id = paint(CODE, &fit(&beside.trace_id, 40));
+        let label = paint(DIM, &left("beside", 9));
+        out.line(&format!("    {label}{id}  {} ms before, {calls}", ms(beside.duration_ms)));
     }
+    for (index, sentence) in suspect.overturned_by.iter().enumerate() {
+        out.labelled(4, if index == 0 { "but" } else { "" }, &escape(sentence));
+    }
+}
+
+/// Whom a suspect hurt: requests and entries, those with most requests hurt first.
+pub(super) fn hurts(impact: &Impact) -> Option<String> {
+    const SHOWN: usize = 3;
+    let part = |entry: &EntryImpact| {
+        let background = if entry.is_background { " in the background" } else { "" };
+        let name = format!("{}: {}", escape(&entry.service), escape(&entry.operation));
+        let counts = format!("{:.0} of {:.0}{background}", entry.n_requests_hurt, entry.n_requests_of_entry);
+        let passing = if entry.n_requests < 0.995 * entry.n_requests_of_entry {
+            format!(" ({:.0} pass it)", entry.n_requests)
+        } else {
+            String::new()
+        };
+        let has_failed = entry.n_requests_failed > 0.0;
+        let failed = if has_failed { format!(", {:.0} failed", entry.n_requests_failed) } else { String::new() };
+        // A request that fails early is no faster for it.
+        let shows_time = entry.contribution_ms >= 0.01 || (entry.contribution_ms <= -0.01 && !has_failed);
+        let added = if shows_time { format!(", {} ms each", signed(entry.contribution_ms)) } else { String::new() };
+        format!("{counts} to {name}{passing}{failed}{added}")
+    };
+    let mut parts: Vec<String> = impact.entries.iter().take(SHOWN).map(part).collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let more = impact.entries.len().saturating_sub(SHOWN);
+    if more > 0 {
+        parts.push(format!("{} more", counted(more as u64, "entry operation")));
+    }
+    if impact.added_seconds >= 0.1 {
+        parts.push(format!("{} s in all", signed(impact.added_seconds)));
+    }
+    Some(format!("requests: {}", parts.join("; ")))
 }
 
 /// Services on the way, with the entry's and the last one's operation; the middle of a long way is left out.

@@ -7,6 +7,7 @@
 pub mod analysis;
 mod attributes;
 pub mod eval;
+pub mod explain;
 pub mod graph;
 pub mod inspect;
 mod structure;

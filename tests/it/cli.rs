@@ -176,6 +176,13 @@ fn help_of_analyze_explains_windows() {
           --no-attributes
               Do not look into attributes, which saves their memory
 
+          --explain <SUSPECT>
+              Instead of the report, the full account of one suspect, accused or not
+
+              A service, `SERVICE: OPERATION`, an edge `CALLER -> CALLEE`, or a place in the ranking:
+              every call path, the numbers of both windows, the arithmetic, and why it is accused or
+              not.
+
           --format <FORMAT>
               Text for people or JSON for programs
 
@@ -227,6 +234,7 @@ fn help_of_analyze_explains_windows() {
       suspect analyze traces/ --baseline ..+10m --regression -10m..      its first and last minutes
       suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
       suspect analyze new/ --baseline-data old/ --format json -o report.json
+      suspect analyze traces/ --explain cart                             why cart, or why not
 
     A window is START..END, with the start in it and the end not. A trace belongs to the window in which
     its root starts. Each bound is one of:

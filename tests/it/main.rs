@@ -9,6 +9,8 @@ mod cli_input;
 mod compare;
 mod errors;
 mod eval;
+mod evidence;
+mod explain;
 mod hostile;
 mod ingest_table;
 mod ingest_text;

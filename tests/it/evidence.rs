@@ -1,0 +1,230 @@
+//! What proves a suspect: whom it hurt, spans to open at every hop, the trace to set beside; worked by hand on tiny traces.
+
+use crate::builder::{EPOCH_NS, Given, client, frame, server};
+use suspect::analysis::{self, Analysis, Suspect};
+use suspect::ingest::Ingested;
+use suspect::window;
+
+const SECOND_MS: i64 = 1_000;
+/// The regression begins this long after the baseline.
+const HOUR_MS: i64 = 3_600 * SECOND_MS;
+
+/// The analysis of two windows of traces a second apart; trace ids count from 1 in the baseline and from 10,001 in the regression.
+pub(crate) fn analyze(baseline: &[Vec<Given>], regression: &[Vec<Given>]) -> Analysis {
+    let prepared = prepare(baseline, regression);
+    let (windows, selection) = prepared.select(&options()).expect("windows");
+    analysis::analyze(&prepared, &windows, &selection).expect("an analysis")
+}
+
+pub(crate) fn prepare(baseline: &[Vec<Given>], regression: &[Vec<Given>]) -> analysis::Prepared {
+    let at = |window: i64, traces: &[Vec<Given>]| -> Vec<Given> {
+        let trace = |(second, spans): (i64, &Vec<Given>)| -> Vec<Given> {
+            let id = 1 + window * 10_000 + second;
+            spans.iter().map(|span| span.clone().trace(id).later(window * HOUR_MS + second * SECOND_MS)).collect()
+        };
+        (0..).zip(traces).flat_map(trace).collect()
+    };
+    let spans = [at(0, baseline), at(1, regression)].concat();
+    analysis::prepare(None, Ingested { frame: frame(&spans), sources: Vec::new() })
+}
+
+pub(crate) fn options() -> window::Options {
+    let at = |ms: i64| (EPOCH_NS + ms * 1_000_000).to_string();
+    window::Options {
+        baseline: Some(format!("{}..{}", at(0), at(HOUR_MS))),
+        regression: Some(format!("{}..{}", at(HOUR_MS), at(2 * HOUR_MS))),
+    }
+}
+
+/// gateway calls catalog, which takes `own` ms; a millisecond each on the way there and back and in the gateway before and after.
+pub(crate) fn page(entry: &str, own: i64) -> Vec<Given> {
+    vec![
+        server(1, 0, &format!("gateway {entry}"), 0..own + 4),
+        client(2, 1, "gateway GET", 1..own + 3),
+        server(3, 2, "catalog list", 2..own + 2),
+    ]
+}
+
+/// gateway answers by itself.
+fn alone(own: i64) -> Vec<Given> {
+    vec![server(1, 0, "gateway health", 0..own)]
+}
+
+#[track_caller]
+fn first(analysis: &Analysis) -> &Suspect {
+    analysis.suspects.first().expect("a suspect")
+}
+
+#[track_caller]
+fn assert_close(actual: f64, expected: f64) {
+    assert!((actual - expected).abs() < 1e-9, "{actual} is not {expected}");
+}
+
+#[test]
+fn requests_that_a_suspect_hurt_are_counted_by_entry_beyond_those_of_the_baseline() {
+    // Baseline: 100 pages whose catalog takes 1 to 100 ms, so 95 % take at most 95.05 ms and 5 take more; 60 requests never pass it.
+    let baseline: Vec<_> = (1..=100).map(|own| page("page", own)).chain((0..60).map(|_| alone(5))).collect();
+    // Regression: 80 pages of 200 ms and 20 of 50 ms: 80 are unusual, 5 of 100 would have been anyway, so 75 were hurt.
+    let slow = (0..100).map(|number| page("page", if number % 5 == 4 { 50 } else { 200 }));
+    let analysis = analyze(&baseline, &slow.chain((0..60).map(|_| alone(5))).collect::<Vec<_>>());
+    let suspect = first(&analysis);
+    assert_eq!((suspect.service.as_str(), suspect.operation.as_deref()), ("catalog", Some("list")));
+    assert_eq!(suspect.impact.entries.len(), 1, "{:?}", suspect.impact);
+    let entry = &suspect.impact.entries[0];
+    assert_eq!((entry.service.as_str(), entry.operation.as_str(), entry.is_background), ("gateway", "page", false));
+    assert_close(entry.n_requests_of_entry, 100.0);
+    assert_close(entry.n_requests, 100.0);
+    assert_close(entry.n_requests_hurt, 75.0);
+    assert_close(entry.n_requests_failed, 0.0);
+    // 170 ms instead of 50.5 ms in every page.
+    assert_close(entry.contribution_ms, 119.5);
+    assert_close(entry.added_seconds, 11.95);
+    assert_close(suspect.impact.n_requests_hurt, 75.0);
+    assert_close(suspect.impact.added_seconds, 11.95);
+    // 100 of 160 requests are pages.
+    assert_close(suspect.contribution_ms, 119.5 * 100.0 / 160.0);
+}
+
+#[test]
+fn an_entrys_parts_times_the_entrys_shares_sum_to_the_contribution_though_shares_change() {
+    // catalog takes 10 ms more for both entries; 30 of 100 requests are to `page` before and 60 after, the others to `list`.
+    let window = |pages: usize, own: i64| -> Vec<Vec<Given>> {
+        let of = |number: usize| page(if number < pages { "page" } else { "list" }, own);
+        (0..100).map(of).collect()
+    };
+    let analysis = analyze(&window(30, 10), &window(60, 20));
+    let suspect = first(&analysis);
+    let shares = |operation: &str| if operation == "page" { f64::midpoint(0.3, 0.6) } else { f64::midpoint(0.7, 0.4) };
+    let parts: f64 = suspect.impact.entries.iter().map(|entry| entry.contribution_ms * shares(&entry.operation)).sum();
+    assert_close(parts, suspect.contribution_ms);
+    for entry in &suspect.impact.entries {
+        assert_close(entry.contribution_ms, 10.0);
+        // Every one of them takes 20 ms where none took more than 10.
+        assert_close(entry.n_requests_hurt, entry.n_requests_of_entry);
+    }
+    for path in &suspect.paths {
+        assert_close(path.contribution_ms_per_entry_request, 10.0);
+    }
+}
+
+#[test]
+fn a_failing_request_is_hurt_by_where_its_failure_began() {
+    let failing = |own: i64| -> Vec<Given> { page("page", own).into_iter().map(Given::failed).collect() };
+    // 2 of 100 fail before, 32 of 100 after; nothing is slower.
+    let window = |n_failing: usize| -> Vec<Vec<Given>> {
+        (0..100).map(|number| if number < n_failing { failing(10) } else { page("page", 10) }).collect()
+    };
+    let analysis = analyze(&window(2), &window(32));
+    let suspect = first(&analysis);
+    assert_eq!((suspect.service.as_str(), suspect.kind.as_str()), ("catalog", "errors"));
+    let entry = &suspect.impact.entries[0];
+    assert_close(entry.n_requests_failed, 32.0);
+    assert_close(entry.n_requests_hurt, 30.0);
+}
+
+#[test]
+fn every_hop_has_the_numbers_of_both_windows_and_spans_to_open() {
+    let baseline: Vec<_> = (0..60).map(|_| page("page", 10)).collect();
+    let regression: Vec<_> = (0..60).map(|number| page("page", 40 + number)).collect();
+    let analysis = analyze(&baseline, &regression);
+    let path = &first(&analysis).paths[0];
+    let names: Vec<&str> = path.hops.iter().map(|hop| hop.operation.as_str()).collect();
+    assert_eq!(names, ["page", "GET", "list"]);
+    // On average 40 + 29.5 ms of catalog, 2 more on the way, 2 more in the gateway.
+    for (hop, around) in path.hops.iter().zip([4.0, 2.0, 0.0]) {
+        assert_close(hop.duration_ms.baseline, 10.0 + around);
+        assert_close(hop.duration_ms.regression, 69.5 + around);
+        assert_close(hop.calls_per_request.baseline, 1.0);
+        // 60 / 20 = 3 extremes are left out: 96, 95 and 94 ms, the traces of the 57th, 56th and 55th second.
+        let spans: Vec<(&str, f64)> =
+            hop.exemplars.iter().map(|span| (span.trace_id.as_str(), span.duration_ms - around)).collect();
+        assert_eq!(spans.len(), 3, "{spans:?}");
+        for ((trace, duration_ms), second) in spans.iter().zip([56, 55, 54]) {
+            assert_eq!(trace.trim_start_matches('0'), (10_001 + second).to_string(), "{spans:?}");
+            assert_close(*duration_ms, 40.0 + f64::from(second));
+        }
+    }
+    let ids: Vec<&str> = path.hops.iter().map(|hop| hop.exemplars[0].span_id.as_str()).collect();
+    assert_eq!(ids, ["0000000000000001", "0000000000000002", "0000000000000003"]);
+}
+
+#[test]
+fn the_trace_beside_an_exemplar_makes_the_same_calls_and_has_an_ordinary_duration() {
+    let twice = |own: i64| -> Vec<Given> {
+        vec![
+            server(1, 0, "gateway page", 0..2 * own + 8),
+            client(2, 1, "gateway GET", 1..own + 3),
+            server(3, 2, "catalog list", 2..own + 2),
+            client(4, 1, "gateway GET", own + 5..2 * own + 7),
+            server(5, 4, "catalog list", own + 6..2 * own + 6),
+        ]
+    };
+    // 31 pages with one call, which are the rule, and three with two calls: of 26, 36 and 46 ms. The median of all lies below them.
+    let mut baseline: Vec<_> = (0..31).map(|_| page("page", 8)).collect();
+    baseline.extend([twice(19), twice(9), twice(14)]);
+    let regression: Vec<_> = (0..40).map(|_| twice(60)).collect();
+    let analysis = analyze(&baseline, &regression);
+    let suspect = analysis.suspects.iter().find(|suspect| suspect.service == "catalog").expect("catalog");
+    for exemplar in &suspect.exemplars {
+        let beside = exemplar.beside.as_ref().expect("a trace of the baseline");
+        assert_eq!(beside.n_calls_apart, 0);
+        assert_close(beside.duration_ms, 26.0);
+        // The 33rd of the baseline.
+        assert_eq!(beside.trace_id.trim_start_matches('0'), "33");
+    }
+    assert_eq!(suspect.baseline_trace_ids.len(), 1);
+}
+
+#[test]
+fn without_a_trace_of_the_same_shape_the_one_with_the_fewest_other_calls_stands_beside() {
+    let calls = |n_calls: i64, own: i64| -> Vec<Given> {
+        let mut spans = vec![server(1, 0, "gateway page", 0..n_calls * (own + 2) + 2)];
+        for call in 0..n_calls {
+            let (start, id) = (1 + call * (own + 2), 2 + 2 * u64::try_from(call).expect("few"));
+            spans.push(client(id, 1, "gateway GET", start..start + own + 2));
+            spans.push(server(id + 1, id, "catalog list", start + 1..start + own + 1));
+        }
+        spans
+    };
+    // One call as a rule, four calls twice.
+    let mut baseline: Vec<_> = (0..38).map(|_| calls(1, 5)).collect();
+    baseline.extend([calls(4, 5), calls(4, 5)]);
+    // Seven calls: three client and three server spans more than four, six and six more than one.
+    let analysis = analyze(&baseline, &(0..40).map(|_| calls(7, 5)).collect::<Vec<_>>());
+    let exemplar = &first(&analysis).exemplars[0];
+    let beside = exemplar.beside.as_ref().expect("a trace of the baseline");
+    assert_eq!(beside.n_calls_apart, 6);
+    assert_close(beside.duration_ms, 30.0);
+}
+
+#[test]
+fn a_call_that_is_made_anyway_is_not_what_hurts() {
+    // `page` takes the catalog's answer as it comes, in both windows; `list` makes two calls instead of one.
+    let list = |n_calls: i64| -> Vec<Given> {
+        let mut spans = vec![server(1, 0, "gateway list", 0..n_calls * 30 + 2)];
+        for call in 0..n_calls {
+            let (start, id) = (1 + call * 30, 2 + 2 * u64::try_from(call).expect("few"));
+            spans.push(client(id, 1, "gateway GET", start..start + 30));
+            spans.push(server(id + 1, id, "catalog list", start + 1..start + 29));
+        }
+        spans
+    };
+    let window = |n_calls: i64| -> Vec<Vec<Given>> {
+        (0..80).map(|number| if number % 2 == 0 { page("page", 28) } else { list(n_calls) }).collect()
+    };
+    let analysis = analyze(&window(1), &window(2));
+    let suspect = first(&analysis);
+    assert_eq!((suspect.service.as_str(), suspect.kind.as_str()), ("gateway", "more calls"));
+    let hurt: Vec<(&str, f64)> =
+        suspect.impact.entries.iter().map(|entry| (entry.operation.as_str(), entry.n_requests_hurt)).collect();
+    assert_eq!(hurt, [("list", 40.0)]);
+}
+
+#[test]
+fn the_document_with_its_evidence_survives_a_round_trip() {
+    let baseline: Vec<_> = (0..40).map(|_| page("page", 10)).collect();
+    let regression: Vec<_> = (0..40).map(|_| page("page", 30)).collect();
+    let analysis = analyze(&baseline, &regression);
+    let again: Analysis = serde_json::from_str(&suspect::report::json(&analysis)).expect("a document");
+    assert_eq!(suspect::report::analysis::text(&again), suspect::report::analysis::text(&analysis));
+}
