@@ -99,7 +99,7 @@ fn mix(mut key: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{false_discovery_rates, poisson_weight, quantile, two_sided_p, weighted_quantile};
+    use super::{false_discovery_rates, poisson_weight, quantile, two_sided_p, two_sided_t_p, weighted_quantile};
 
     fn assert_close(actual: f64, expected: f64) {
         assert!((actual - expected).abs() <= 1e-12 * expected.abs().max(1e-300), "{actual} is not {expected}");
@@ -136,6 +136,20 @@ mod tests {
         }
         assert_close(two_sided_p(f64::NAN), 1.0);
         assert_close(two_sided_p(-1.96), two_sided_p(1.96));
+    }
+
+    #[test]
+    fn t_p_values_agree_with_scipy() {
+        // 2 * scipy.stats.t.sf(t, freedom)
+        for (t, freedom, expected) in [
+            (2.0, 7.0, 0.085_619_328_562_976_05),
+            (-5.0, 19.0, 7.949_974_998_417_639e-5),
+            (40.0, 199.0, 4.339_458_566_929_119e-97),
+        ] {
+            assert!((two_sided_t_p(t, freedom) / expected - 1.0).abs() < 1e-9, "{}", two_sided_t_p(t, freedom));
+        }
+        assert_close(two_sided_t_p(f64::NAN, 9.0), 1.0);
+        assert_close(two_sided_t_p(1.0, 0.0), 1.0);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `suspect eval`: how often the analysis is right on labelled incidents.
 
 use super::{Context, Exit, Format, OutputArgs, epilogue, messages};
+use crate::analysis::Attributes;
 use crate::error::Error;
 use crate::eval::{self, CaseResult, Label};
-use crate::span::AttributeSelection;
-use crate::{analysis, ingest, normalize, report};
+use crate::{analysis, ingest, report};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -137,12 +137,14 @@ fn label(folder: &Path) -> Result<Label, String> {
 
 fn analyze(folder: &Path, label: &Label, result: &mut CaseResult) -> Result<(), String> {
     let failed = |error: Error| error.to_string();
-    let attributes = AttributeSelection::Keys(normalize::required_attributes());
-    let options = ingest::Options { attributes, columns: Vec::new() };
+    // No label names an attribute.
+    let attributes = Attributes::None;
+    let options = ingest::Options { attributes: attributes.selection(), columns: Vec::new() };
     let ingested = ingest::read(&spans(folder)?, &options, &|_, _| ()).map_err(failed)?;
     let prepared = analysis::prepare(None, ingested);
     let (windows, selection) = prepared.select(&label.windows()).map_err(failed)?;
-    let analysis = analysis::analyze(&prepared, &windows, &selection).map_err(failed)?;
+    let analysis =
+        analysis::analyze_with(&prepared, &windows, &selection, &analysis::Options { attributes }).map_err(failed)?;
     result.score(&prepared, &selection, &analysis);
     Ok(())
 }

@@ -14,7 +14,7 @@ pub(super) const NO_CODE: u32 = u32::MAX;
 const MAX_NUMBERS: usize = 20;
 /// Quantiles at which ranges meet; the last range is the largest twentieth, where outliers are.
 const CUTS: [f64; 4] = [0.25, 0.5, 0.75, 0.95];
-/// A number that goes with the time like this is a counter or a time itself.
+/// A number whose order goes with the time like this is a counter or a time itself.
 const MAX_TREND: f64 = 0.9;
 /// Same-service spans around a span that are asked for an attribute it lacks: a handler's span is rarely deeper in its server span.
 const MAX_AROUND: usize = 8;
@@ -75,12 +75,16 @@ impl Dense {
 
     /// Cuts a number into ranges; `None` if it only counts on with time.
     fn ranges(frame: &SpanFrame, key: &AttributeKey, mut codes: Vec<u32>, numbers: &[f64]) -> Option<Self> {
-        let rows = || codes.iter().enumerate().filter(|&(_, &code)| code != NO_CODE);
-        let pairs = || rows().map(|(row, &code)| (numbers[code as usize], frame.spans.start_unix_ns[row] as f64));
-        if numbers.iter().any(|number| !number.is_finite()) || trend(pairs()).abs() > MAX_TREND {
+        if numbers.iter().any(|number| !number.is_finite()) {
             return None;
         }
-        let mut sorted: Vec<f64> = rows().map(|(_, &code)| numbers[code as usize]).collect();
+        let rows = || codes.iter().enumerate().filter(|&(_, &code)| code != NO_CODE);
+        let starts: Vec<i64> = rows().map(|(row, _)| frame.spans.start_unix_ns[row]).collect();
+        let values: Vec<f64> = rows().map(|(_, &code)| numbers[code as usize]).collect();
+        if trend(&values, &starts).abs() > MAX_TREND {
+            return None;
+        }
+        let mut sorted = values;
         sorted.sort_unstable_by(f64::total_cmp);
         let at = |q: f64| crate::stats::quantile(&sorted, q).unwrap_or(0.0).floor();
         let mut cuts: Vec<f64> = CUTS.into_iter().map(at).collect();
@@ -138,19 +142,29 @@ fn number(value: AttributeValue) -> Option<f64> {
     }
 }
 
-/// Correlation of pairs; 0 where there is none to speak of.
-fn trend(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
-    let n = pairs.clone().count().max(1) as f64;
-    let mean = |value: fn((f64, f64)) -> f64| pairs.clone().map(value).sum::<f64>() / n;
-    let means = (mean(|pair| pair.0), mean(|pair| pair.1));
+/// Rank correlation of values with their times (Spearman's); 0 where there is none to speak of.
+fn trend(values: &[f64], starts: &[i64]) -> f64 {
+    let mut by_value = values.to_vec();
+    by_value.sort_unstable_by(f64::total_cmp);
+    let mut by_start = starts.to_vec();
+    by_start.sort_unstable();
+    // Equals have the mean of their ranks; the mean of all ranks is half their number.
+    let middle = values.len() as f64 / 2.0;
+    let ranks = |value: f64, start: i64| {
+        let of_value =
+            by_value.partition_point(|&other| other < value) + by_value.partition_point(|&other| other <= value);
+        let of_start =
+            by_start.partition_point(|&other| other < start) + by_start.partition_point(|&other| other <= start);
+        (of_value as f64 / 2.0 - middle, of_start as f64 / 2.0 - middle)
+    };
     let (mut across, mut squares) = (0.0, (0.0, 0.0));
-    for (left, right) in pairs {
-        let (left, right) = (left - means.0, right - means.1);
+    for (&value, &start) in values.iter().zip(starts) {
+        let (left, right) = ranks(value, start);
         across += left * right;
         squares = (squares.0 + left * left, squares.1 + right * right);
     }
     let scale = (squares.0 * squares.1).sqrt();
-    if scale > 0.0 && scale.is_finite() { across / scale } else { 0.0 }
+    if scale > 0.0 { across / scale } else { 0.0 }
 }
 
 /// Names that people think in, the most telling first, where several attributes say the same.

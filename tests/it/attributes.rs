@@ -406,3 +406,69 @@ fn calls_that_repeat_failed_ones_are_judged_among_those_that_they_repeat() {
     let (part, whole) = (&carrier["contribution_error_ratio"], &suspect["contribution"]["error_ratio"]);
     assert_close(part.as_f64().expect("a number"), whole.as_f64().expect("a number"));
 }
+
+/// A number below 97 that looks drawn.
+fn drawn(seed: i64) -> i64 {
+    seed.wrapping_mul(2_654_435_761).rem_euclid(1 << 32) / 65_536 % 97
+}
+
+#[test]
+fn intervals_agree_with_a_bootstrap_over_blocks_of_traces() {
+    // numpy, 40,000 Poisson replicates over blocks of two traces: share .584201, its standard error .04588.
+    let slow = |index: i64, is_regression: bool| {
+        let extra = match (is_regression, index % 5) {
+            (true, 3) => 15 + drawn(7 * index + 3) / 5,
+            (true, _) => 4,
+            _ => 0,
+        };
+        let seed = if is_regression { index + 1000 } else { index };
+        on_host(request(index, extra + drawn(seed) / 4), index).to_vec()
+    };
+    let analysis = analyze(&spans(slow), Attributes::All);
+    let carrier = &first(&analysis).attributes[0];
+    assert_eq!(carrier.value, "catalog-3");
+    assert!((carrier.share - 0.584_200_857).abs() < 1e-6, "{carrier:?}");
+    let error = (carrier.share_interval[1] - carrier.share_interval[0]) / 2.0 / 1.96;
+    assert!((error / 0.04588 - 1.0).abs() < 0.05, "{error}");
+}
+
+#[test]
+fn attributes_that_have_nothing_to_do_with_it_are_no_carriers() {
+    // All calls are slower, by times with a long tail; thirty attributes of six values go with nothing.
+    const KEYS: [&str; 30] = [
+        "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7",
+        "b8", "b9", "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9",
+    ];
+    for round in 0..5 {
+        let slow = |index: i64, is_regression: bool| {
+            let seed = (round * 2 + i64::from(is_regression)) * 10_007 + index;
+            let tail = if drawn(seed) == 0 { 400 } else { drawn(seed + 77) / 5 };
+            let mut spans = request(index, tail + if is_regression { 15 } else { 0 });
+            for (place, key) in (0..).zip(KEYS) {
+                spans[2] = spans[2].clone().attribute(key, &(drawn(seed * 31 + place * 977) % 6).to_string());
+            }
+            spans.to_vec()
+        };
+        let analysis = analyze(&spans(slow), Attributes::All);
+        let suspect = first(&analysis);
+        assert!(suspect.attributes.is_empty(), "round {round}: {:?}", suspect.attributes);
+        assert_eq!(suspect.attribute_search.map(|search| search.n_values), Some(180));
+    }
+}
+
+#[test]
+fn a_number_with_many_values_is_told_by_its_range_and_one_that_counts_on_with_time_not_at_all() {
+    // Answers of more than 70 rows take 30 ms more. Numbers from 0 to 96: a quarter of the calls is above 72.
+    let slow = |index: i64, is_regression: bool| {
+        let rows = drawn(index);
+        let mut spans = request(index, if is_regression && rows > 72 { 30 } else { 0 });
+        let order = index + if is_regression { N } else { 0 };
+        spans[2] = spans[2].clone().number("db.rows", rows).number("order.number", order);
+        spans.to_vec()
+    };
+    let analysis = analyze(&spans(slow), Attributes::All);
+    let suspect = first(&analysis);
+    assert!(suspect.attributes.iter().all(|carrier| carrier.key == "db.rows"), "{:?}", names(suspect));
+    assert!(suspect.attributes[0].value.starts_with("over 7"), "{:?}", names(suspect));
+    assert_eq!(suspect.attribute_search.map(|search| search.n_keys), Some(1));
+}

@@ -4,7 +4,7 @@ use std::ops::Range;
 use suspect::analysis::{self, Analysis};
 use suspect::ingest::Ingested;
 use suspect::normalize::{self, Forest, Repairs};
-use suspect::span::{AttributeScope, Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
+use suspect::span::{AttributeScope, AttributeValue, Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
 use suspect::window;
 
 /// Times in tests count from here: 2023-11-14T22:13:20Z.
@@ -25,6 +25,7 @@ pub(crate) struct Given {
     /// Nanoseconds since [`EPOCH_NS`].
     time: Range<i64>,
     attributes: Vec<(AttributeScope, &'static str, String)>,
+    numbers: Vec<(&'static str, i64)>,
 }
 
 /// A span of trace `1`; parent 0 is none, `name` is service and operation, `time` is milliseconds after [`EPOCH_NS`].
@@ -40,6 +41,7 @@ pub(crate) fn span(kind: SpanKind, id: u64, parent: u64, name: &str, time: Range
         failed: false,
         time: time.start * MS..time.end * MS,
         attributes: Vec::new(),
+        numbers: Vec::new(),
     }
 }
 
@@ -77,6 +79,12 @@ impl Given {
         self
     }
 
+    /// Gives the span an attribute that is a number.
+    pub(crate) fn number(mut self, key: &'static str, value: i64) -> Self {
+        self.numbers.push((key, value));
+        self
+    }
+
     pub(crate) fn resource(mut self, key: &'static str, value: &str) -> Self {
         self.attributes.push((AttributeScope::Resource, key, value.to_owned()));
         self
@@ -101,6 +109,9 @@ pub(crate) fn frame(spans: &[Given]) -> SpanFrame {
         let row = batch.push(span);
         for (scope, key, value) in &given.attributes {
             batch.string_attribute(row, *scope, key, value);
+        }
+        for &(key, value) in &given.numbers {
+            batch.attribute(row, AttributeScope::Span, key, AttributeValue::Int(value));
         }
     }
     SpanFrame::from_batches([batch])
