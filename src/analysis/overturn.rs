@@ -29,6 +29,8 @@ const N_STRETCHES: usize = 10;
 const MIN_A_STRETCH: usize = 10;
 /// Most of a contribution in so few stretches came and went within the regression.
 const FEW_STRETCHES: usize = 3;
+/// The slowest of ten stretches lies less than three standard deviations above their mean by chance (1.5 on average), so four are a stretch of its own.
+const BEYOND_NOISE: f64 = 4.0;
 /// A stretch of the baseline speaks against a finding if it rose by this share of it.
 const UNSTEADY: f64 = 0.5;
 /// Another end of an edge explains a gap nearly as well if it is worth this share of the blamed one.
@@ -136,7 +138,11 @@ impl Finding<'_> {
             sentences.extend(self.few_failures());
             return sentences;
         }
-        sentences.extend(self.chance());
+        if let Some(chance) = self.chance() {
+            // What else could be said of noise is noise.
+            sentences.push(chance);
+            return sentences;
+        }
         sentences.extend(self.small_change());
         sentences.extend(self.concentration_and_stretches());
         sentences.extend(self.other_end());
@@ -257,19 +263,19 @@ impl Finding<'_> {
         };
         let mut sentences = Vec::new();
         let (n_carrying, left_ns) = carriers(&baseline, &regression);
-        let n_requests = regression.len() as f64;
+        let n_requests = regression.iter().filter(|request| request.time_ns > 0.0).count() as f64;
         if n_carrying <= (FEW_SHARE * n_requests).max(FEW.min(n_requests / 3.0)) {
             sentences.push(format!(
-                "{n_carrying:.0} of {n_requests:.0} requests to {entry} carry most of it: without the slowest ones of both windows {} of its {} there would be left",
+                "{n_carrying:.0} of {n_requests:.0} requests to {entry} that pass it carry most of it: without the slowest ones of both windows {} of its {} there would be left",
                 signed_ms(left_ns / NS_PER_MS),
                 signed_ms(rise_ns / NS_PER_MS)
             ));
         }
         let [calm, slow] = [&baseline, &regression].map(|requests| stretches(requests));
-        if let Some((first, carrying)) = few_stretches(&slow, before) {
+        if let Some((first, carrying)) = few_stretches(&slow, before, spread(&calm)) {
             sentences.push(format!(
                 "it came and went: {carrying} of {N_STRETCHES} equal parts of the regression's requests to {entry} carry most of it, the slowest from {}",
-                format_rfc3339(self.evidence.forest.root_start_ns[first as usize])
+                self.second(first)
             ));
         }
         if let Some(&(first, worst)) = calm.iter().max_by(|left, right| left.1.total_cmp(&right.1))
@@ -277,12 +283,18 @@ impl Finding<'_> {
         {
             sentences.push(format!(
                 "the baseline is not steady: a tenth of its requests to {entry}, from {}, spends {} more on it than all, where the regression spends {} more",
-                format_rfc3339(self.evidence.forest.root_start_ns[first as usize]),
+                self.second(first),
                 ms((worst - before) / NS_PER_MS),
                 ms(rise_ns / NS_PER_MS)
             ));
         }
         sentences
+    }
+
+    /// The second in which a trace starts.
+    fn second(&self, trace: u32) -> String {
+        let start_ns = self.evidence.forest.root_start_ns[trace as usize];
+        format_rfc3339(start_ns.saturating_sub(start_ns.rem_euclid(1_000_000_000)))
     }
 
     /// The other end of an edge that explains a rise nearly as well.
@@ -467,10 +479,21 @@ fn stretches(requests: &[Request]) -> Vec<(u32, f64)> {
         .collect()
 }
 
-/// The slowest stretch's first trace and how many stretches carry [`MOST`] of the rise above `before_ns`, if they are few.
-fn few_stretches(stretches: &[(u32, f64)], before_ns: f64) -> Option<(u32, usize)> {
+/// Standard deviation of the stretches' mean times; 0 if there are none.
+fn spread(stretches: &[(u32, f64)]) -> f64 {
+    let mean = ratio(stretches.iter().map(|(_, time_ns)| time_ns).sum(), stretches.len() as f64);
+    let squares = stretches.iter().map(|(_, time_ns)| (time_ns - mean).powi(2)).sum();
+    ratio(squares, stretches.len() as f64 - 1.0).sqrt()
+}
+
+/// The slowest stretch's first trace and how many stretches carry [`MOST`] of the rise above `before_ns`, if they are few; `noise_ns` is how much
+/// stretches of the baseline differ.
+fn few_stretches(stretches: &[(u32, f64)], before_ns: f64, noise_ns: f64) -> Option<(u32, usize)> {
     let mut rises: Vec<(f64, u32)> = stretches.iter().map(|&(trace, mean_ns)| (mean_ns - before_ns, trace)).collect();
     rises.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+    if rises.first().is_none_or(|&(rise, _)| rise < BEYOND_NOISE * noise_ns) {
+        return None;
+    }
     let total: f64 = rises.iter().map(|(rise, _)| rise).sum();
     let mut carried = 0.0;
     for (place, &(rise, _)) in rises.iter().enumerate().take(FEW_STRETCHES) {

@@ -269,7 +269,7 @@ pub(super) fn evidence(out: &mut Out, suspect: &Suspect) {
         out.line(&format!("    {label}{id}  {} ms before, {calls}", ms(beside.duration_ms)));
     }
     for (index, sentence) in suspect.overturned_by.iter().enumerate() {
-        out.labelled(4, if index == 0 { "but" } else { "" }, &escape(sentence));
+        out.labelled(4, if index == 0 { "but" } else { "and" }, &escape(sentence));
     }
 }
 
