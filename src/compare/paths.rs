@@ -5,6 +5,7 @@ use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::normalize::{Forest, SpanFlags};
 use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
+use std::cmp::Reverse;
 
 /// No parent: the path of the top of a request.
 pub const NO_PATH: u32 = u32::MAX;
@@ -341,28 +342,27 @@ impl<'a> Kernel<'a> {
         let forest = self.forest;
         let (mut span, mut path) = (span, path);
         let (mut low, mut high) = (forest.start_ns[span], forest.end_ns[span]);
-        let mut times: Vec<(u32, i64, i64, u32)> = Vec::new();
+        // Operation, time and position of each child.
+        let mut times: Vec<(u32, i64, u32)> = Vec::new();
         loop {
-            // Operation, time of all calls, time of the longest, that call.
             times.clear();
-            for &child in walker.children(span - first) {
+            times.extend(walker.children(span - first).iter().map(|&child| {
                 let below = first + child as usize;
-                let time_ns = (forest.end_ns[below].min(high) - forest.start_ns[below].max(low)).max(0);
-                let operation = forest.operation[below];
-                match times.iter_mut().find(|(known, ..)| *known == operation) {
-                    Some((_, sum_ns, longest_ns, longest)) => {
-                        *sum_ns = sum_ns.saturating_add(time_ns);
-                        if time_ns > *longest_ns {
-                            (*longest_ns, *longest) = (time_ns, child);
-                        }
-                    }
-                    None => times.push((operation, time_ns, time_ns, child)),
-                }
-            }
-            let most = times.iter().max_by_key(|&&(_, sum_ns, _, child)| (sum_ns, std::cmp::Reverse(child)));
-            let Some(&(_, _, _, child)) = most.filter(|&&(_, sum_ns, ..)| sum_ns > (high - low) / 2) else {
-                return path;
-            };
+                let time_ns = forest.end_ns[below].min(high).saturating_sub(forest.start_ns[below].max(low));
+                (forest.operation[below], time_ns.max(0), child)
+            }));
+            times.sort_unstable();
+            // The operation that took most, and the longest of its calls; ties by place.
+            let most = times
+                .chunk_by(|left, right| left.0 == right.0)
+                .filter_map(|calls| {
+                    let sum_ns = calls.iter().fold(0_i64, |sum, &(_, time_ns, _)| sum.saturating_add(time_ns));
+                    let &(.., child) = calls.iter().max_by_key(|&&(_, time_ns, child)| (time_ns, Reverse(child)))?;
+                    Some((sum_ns, Reverse(child)))
+                })
+                .max();
+            let half_ns = high.saturating_sub(low) / 2;
+            let Some((_, Reverse(child))) = most.filter(|&(sum_ns, _)| sum_ns > half_ns) else { return path };
             span = first + child as usize;
             path = self.path(Some(path), span, walker.is_retry(child as usize));
             (low, high) = (low.max(forest.start_ns[span]), high.min(forest.end_ns[span]));

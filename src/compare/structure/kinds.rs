@@ -18,6 +18,8 @@ const GROWTH: f64 = 2.0;
 const SEQUENTIAL: f64 = 0.8;
 /// A visit that takes less than this share of what it took ended early.
 const FASTER: f64 = 0.95;
+/// Changes looked at further, the dearest: each takes passes over all paths, and nobody reads so many.
+const MAX_SETTLED: usize = 300;
 /// Time that is lost by waiting in turn is worth a word from this share of the mean latency on.
 const WORTH: f64 = 0.01;
 /// A callee whose callers fail by this share of their calls more, repeat this share more, or wait this much longer, is missed.
@@ -64,8 +66,9 @@ fn of_rate(input: Input<'_>, rate: &Rate) -> Change {
         let [.., wait, calls, _] = input.effects_of(path as usize);
         calls + if rate.key.is_retry { wait } else { 0.0 }
     };
+    // The time in calls to a service takes a pass over the paths: `settle` knows of which it is needed.
     let contribution_ns = match rate.key.family {
-        Family::CallsTo(service) => time_in_calls(input, service),
+        Family::CallsTo(_) => 0.0,
         Family::Visits(_) => rate.paths.iter().map(contribution).sum(),
     };
     Change {
@@ -214,8 +217,8 @@ struct GivenUp {
 fn timeouts(input: Input<'_>) -> Vec<Candidate> {
     let forest = input.forest;
     let mut by_operation = BTreeMap::<u32, [GivenUp; 2]>::new();
-    // Operation, calls, those given up, and their time, of one trace.
-    let mut own: Vec<(u32, u32, u32, f64)> = Vec::new();
+    // Operation, calls given up, and their time, of one trace.
+    let mut own: Vec<(u32, u32, f64)> = Vec::new();
     let mut ends: Vec<i64> = Vec::new();
     for (window, traces) in input.traces().into_iter().enumerate() {
         for &trace in traces {
@@ -239,19 +242,18 @@ fn timeouts(input: Input<'_>) -> Vec<Candidate> {
                 // A stream may end after its first bytes: with no failure and no limit that is no timeout.
                 let is_at_limit = input.table.limits.is_at(operation, took_ns);
                 let is_given_up = (is_cut && has_failed) || (is_at_limit && (is_cut || has_failed));
-                let (calls, given_up) = (1, u32::from(is_given_up));
                 let time_ns = if is_given_up { took_ns as f64 } else { 0.0 };
-                match own.iter_mut().find(|(known, ..)| *known == operation) {
-                    Some(known) => {
-                        *known = (operation, known.1 + calls, known.2 + given_up, known.3 + time_ns);
-                    }
-                    None => own.push((operation, calls, given_up, time_ns)),
-                }
+                own.push((operation, u32::from(is_given_up), time_ns));
             }
+            // Stable, so that times are summed in the order of the spans.
+            own.sort_by_key(|&(operation, ..)| operation);
             let weight = forest.weight[trace as usize];
-            for &(operation, calls, given_up, time_ns) in &own {
+            for calls in own.chunk_by(|left, right| left.0 == right.0) {
+                let (operation, ..) = calls[0];
+                let given_up: u32 = calls.iter().map(|&(_, given_up, _)| given_up).sum();
+                let time_ns: f64 = calls.iter().map(|&(.., time_ns)| time_ns).sum();
                 let known = &mut by_operation.entry(operation).or_default()[window];
-                known.calls.add(f64::from(given_up), f64::from(calls), weight);
+                known.calls.add(f64::from(given_up), calls.len() as f64, weight);
                 known.time_ns += weight * time_ns;
                 known.n_traces += weight;
                 known.n_requests += if given_up > 0 { weight } else { 0.0 };
@@ -292,12 +294,25 @@ fn timeouts(input: Input<'_>) -> Vec<Candidate> {
 
 /// Decides the kinds that need more than their own rate, prices requests, and drops what is no change for the worse.
 pub(super) fn settle(input: Input<'_>, rates: &Rates, found: Vec<Candidate>) -> Vec<Change> {
+    let mut found = found;
+    // Silence has no price yet, and there are few services.
+    found.sort_by(|left, right| {
+        let is_priced = |candidate: &Candidate| candidate.change.kind != Kind::Silent;
+        let cost = |candidate: &Candidate| candidate.change.contribution_ns.abs();
+        is_priced(left).cmp(&is_priced(right)).then(cost(right).total_cmp(&cost(left))).then(left.rate.cmp(&right.rate))
+    });
+    found.truncate(MAX_SETTLED);
+    let chosen: Vec<usize> = found.iter().filter_map(|candidate| candidate.rate).collect();
+    let mut affected = rates.affected(input, &chosen).into_iter();
     let mut changes = Vec::new();
     let mut missing = BTreeMap::<u32, Vec<Change>>::new();
     for Candidate { mut change, rate, .. } in found {
-        if let Some(rate) = rate {
-            change.requests_affected = rates.affected(input, rate);
+        if rate.is_some() {
+            change.requests_affected = affected.next().unwrap_or(0.0);
             change.share_affected = change.requests_affected / input.n_requests().max(f64::MIN_POSITIVE);
+        }
+        if change.kind == Kind::Silent {
+            change.contribution_ns = time_in_calls(input, change.service);
         }
         match change.kind {
             Kind::Silent if change.change.value >= 0.0 => continue,

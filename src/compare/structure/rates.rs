@@ -67,8 +67,10 @@ impl Rates {
         let mut list: Vec<Rate> = Vec::new();
         let mut own = vec![None; paths.len()];
         let mut below = vec![Vec::new(); paths.len()];
+        // Where each rate stands in `below` of a path.
+        let mut place = BTreeMap::<(u32, u32), usize>::new();
         for (path, known) in paths.list.iter().enumerate() {
-            let parent = known.parent as usize;
+            let (known_parent, parent) = (known.parent, known.parent as usize);
             if known.parent == NO_PATH || !is_visited(parent) {
                 continue;
             }
@@ -99,10 +101,11 @@ impl Rates {
             list[rate as usize].paths.push(u32::try_from(path).unwrap_or(u32::MAX));
             own[path] = Some((rate, counts));
             let known: &mut Vec<(u32, [f64; 2])> = &mut below[parent];
-            match known.iter_mut().find(|(known, _)| *known == rate) {
-                Some((_, sum)) => (0..2).for_each(|window| sum[window] += takes[window]),
-                None => known.push((rate, takes)),
-            }
+            let at = *place.entry((known_parent, rate)).or_insert_with(|| {
+                known.push((rate, [0.0; 2]));
+                known.len() - 1
+            });
+            (0..2).for_each(|window| known[at].1[window] += takes[window]);
         }
         let mut result = Self { list, own, below };
         result.estimate(input);
@@ -163,54 +166,72 @@ impl Rates {
         }
     }
 
-    /// The weighted requests of the regression that differ: the largest difference between the two windows' shares of traces with at
-    /// most so many calls a visit, in the direction of the change, of the traces that visit the parent.
-    pub(super) fn affected(&self, input: Input<'_>, rate: usize) -> f64 {
-        let [baseline, regression] = [0, 1].map(|window| self.calls_a_visit(input, rate, window));
-        let total = |values: &[(f64, f64)]| values.iter().map(|&(_, weight)| weight).sum::<f64>();
-        let totals = [total(&baseline), total(&regression)];
-        if totals.iter().any(|&total| total <= 0.0) {
-            return 0.0;
+    /// For each of `chosen` the weighted requests of the regression that differ: the largest difference between the two windows' shares of
+    /// traces with at most so many calls a visit, in the direction of the change, of the traces that visit the parent.
+    ///
+    /// One pass over the cost table; what traces do is counted by calls and visits, of which there are few different pairs.
+    pub(super) fn affected(&self, input: Input<'_>, chosen: &[usize]) -> Vec<f64> {
+        let mut slot = vec![None; self.list.len()];
+        for (index, &rate) in chosen.iter().enumerate() {
+            slot[rate] = Some(index);
         }
-        let sign = self.list[rate].change.value.signum();
-        let mut bounds: Vec<f64> = baseline.iter().chain(&regression).map(|&(value, _)| value).collect();
-        bounds.sort_unstable_by(f64::total_cmp);
-        bounds.dedup();
-        let (mut next, mut below, mut largest) = ([0_usize; 2], [0.0; 2], 0.0_f64);
-        for bound in bounds {
-            for (window, values) in [&baseline, &regression].into_iter().enumerate() {
-                while let Some(&(value, weight)) = values.get(next[window])
-                    && value <= bound
-                {
-                    below[window] += weight;
-                    next[window] += 1;
+        let mut counts = vec![[Counts::new(), Counts::new()]; chosen.len()];
+        let mut own = vec![(0_u64, 0_u64); chosen.len()];
+        let mut touched = Vec::new();
+        for (window, traces) in input.traces().into_iter().enumerate() {
+            for &trace in traces {
+                for cost in input.table.costs_of(trace as usize) {
+                    let path = cost.path as usize;
+                    let called = self.own[path].and_then(|(rate, _)| slot[rate as usize]);
+                    let visited = self.below[path].iter().filter_map(|&(rate, _)| slot[rate as usize]);
+                    for (slot, calls, visits) in (called.into_iter().map(|slot| (slot, cost.n_calls, 0)))
+                        .chain(visited.map(|slot| (slot, 0, cost.n_visits)))
+                    {
+                        if own[slot] == (0, 0) {
+                            touched.push(slot);
+                        }
+                        own[slot].0 += u64::from(calls);
+                        own[slot].1 += u64::from(visits);
+                    }
+                }
+                let weight = input.forest.weight[trace as usize];
+                for slot in touched.drain(..) {
+                    let key = std::mem::take(&mut own[slot]);
+                    if key.1 > 0 {
+                        *counts[slot][window].entry(key).or_default() += weight;
+                    }
                 }
             }
-            largest = largest.max(sign * (below[0] / totals[0] - below[1] / totals[1]));
         }
-        largest * totals[1]
+        let sign = |rate: usize| self.list[rate].change.value.signum();
+        chosen.iter().zip(&counts).map(|(&rate, counts)| most_different(counts, sign(rate))).collect()
     }
+}
 
-    /// Calls a visit and weight of the window's traces that visit the parent, ascending.
-    fn calls_a_visit(&self, input: Input<'_>, rate: usize, window: usize) -> Vec<(f64, f64)> {
-        let index = u32::try_from(rate).unwrap_or(u32::MAX);
-        let mut values = Vec::new();
-        for &trace in input.traces()[window] {
-            let (mut n_calls, mut n_visits) = (0_u64, 0_u64);
-            for cost in input.table.costs_of(trace as usize) {
-                let path = cost.path as usize;
-                if self.own[path].is_some_and(|(rate, _)| rate == index) {
-                    n_calls += u64::from(cost.n_calls);
-                }
-                if self.below[path].iter().any(|&(rate, _)| rate == index) {
-                    n_visits += u64::from(cost.n_visits);
-                }
-            }
-            if n_visits > 0 {
-                values.push((n_calls as f64 / n_visits as f64, input.forest.weight[trace as usize]));
-            }
-        }
-        values.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.total_cmp(&right.1)));
-        values
+/// Weighted traces by their calls and visits.
+type Counts = BTreeMap<(u64, u64), f64>;
+
+fn most_different(counts: &[Counts; 2], sign: f64) -> f64 {
+    let totals = counts.each_ref().map(|counts| counts.values().sum::<f64>());
+    if totals.iter().any(|&total| total <= 0.0) {
+        return 0.0;
     }
+    // Calls a visit, and what share of each window's traces has so many; equal ratios may come of several pairs.
+    let mut steps: Vec<(f64, [f64; 2])> = Vec::new();
+    for (window, counts) in counts.iter().enumerate() {
+        steps.extend(counts.iter().map(|(&(calls, visits), weight)| {
+            let mut share = [0.0; 2];
+            share[window] = weight / totals[window];
+            (calls as f64 / visits as f64, share)
+        }));
+    }
+    steps.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let (mut below, mut largest) = ([0.0; 2], 0.0_f64);
+    for same in steps.chunk_by(|left, right| left.0.total_cmp(&right.0).is_eq()) {
+        for (_, share) in same {
+            (0..2).for_each(|window| below[window] += share[window]);
+        }
+        largest = largest.max(sign * (below[0] - below[1]));
+    }
+    largest * totals[1]
 }
