@@ -26,6 +26,14 @@ pub enum SetAsideReason {
     Duplicate,
     /// Its trace starts in neither window.
     OutsideWindows,
+    /// Its trace is a request to another entry operation than the question is about.
+    OtherEntry,
+    /// Its trace does not hold what the question asks for.
+    ConditionNotMet,
+    /// Its trace holds what tells the baseline and what tells the regression.
+    BothSides,
+    /// Its trace holds neither what tells the baseline nor what tells the regression.
+    NeitherSide,
 }
 
 impl SetAsideReason {
@@ -41,6 +49,10 @@ impl SetAsideReason {
             Self::TimeOutOfRange => "with a time that does not fit 64-bit nanoseconds",
             Self::Duplicate => "read more than once",
             Self::OutsideWindows => "of traces that start outside both windows",
+            Self::OtherEntry => "of requests to other entry operations",
+            Self::ConditionNotMet => "of traces that do not meet a condition",
+            Self::BothSides => "of traces on both sides of the comparison",
+            Self::NeitherSide => "of traces on neither side of the comparison",
         }
     }
 }

@@ -83,10 +83,16 @@ pub fn poisson_weight(stream: u64, replicate: u64, block: u64) -> f64 {
         0.999_989_750_803_325_3,
         0.999_998_874_797_402_,
     ];
-    let key = mix(mix(mix(stream ^ 0x9e37_79b9_7f4a_7c15).wrapping_add(replicate)).wrapping_add(block));
+    let key = random(stream, replicate, block);
     // 53 random bits as a number in [0, 1).
     let uniform = (key >> 11) as f64 / (1_u64 << 53) as f64;
     CUMULATIVE.iter().take_while(|&&bound| uniform >= bound).count() as f64
+}
+
+/// 64 random bits, the same on every run; `stream` and `round` separate independent uses.
+#[must_use]
+pub fn random(stream: u64, round: u64, step: u64) -> u64 {
+    mix(mix(mix(stream ^ 0x9e37_79b9_7f4a_7c15).wrapping_add(round)).wrapping_add(step))
 }
 
 /// The finaliser of splitmix64 (Steele, Lea & Flood, OOPSLA 2014): a bijection whose output bits all depend on all input bits.

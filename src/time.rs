@@ -231,6 +231,14 @@ pub fn format_bound(moment_unix_ns: i64, data: TimeRange) -> String {
     }
 }
 
+/// The shortest text that [`parse_window`] reads as this window: the data's own start and end are left out.
+#[must_use]
+pub fn format_window(window: TimeRange, data: TimeRange) -> String {
+    let bound = |moment: i64, of_data: i64| if moment == of_data { String::new() } else { format_bound(moment, data) };
+    let start = bound(window.start_unix_ns, data.start_unix_ns);
+    format!("{start}..{}", bound(window.end_unix_ns, data.end_unix_ns))
+}
+
 /// A number of milliseconds with three digits that count: `112`, `30.5`, `7.36`, `0.078`.
 #[must_use]
 pub fn format_ms(value_ms: f64) -> String {

@@ -5,7 +5,7 @@ use super::document::{
     Window, Windows,
 };
 use super::evidence::Evidence;
-use super::{Prepared, attributes, diagnostics, errors, structure, suspects, wording};
+use super::{Narrowed, Prepared, attributes, diagnostics, errors, structure, suspects, wording};
 use crate::compare::Estimate;
 use crate::compare::attribute::Subject;
 use crate::compare::paths::Scope;
@@ -33,7 +33,7 @@ pub(super) fn document(
         verdict: ranking.verdict,
         summary: String::new(),
         confidence: 0.0,
-        windows: windows_document(windows, evidence),
+        windows: windows_document(windows, &prepared.narrowed, evidence),
         degradation: degradation(ranking, evidence),
         decomposition: decomposition(evidence),
         entries: entries(evidence),
@@ -51,7 +51,7 @@ pub(super) fn document(
     analysis
 }
 
-fn windows_document(windows: &window::Windows, evidence: Evidence<'_>) -> Windows {
+fn windows_document(windows: &window::Windows, narrowed: &Narrowed, evidence: Evidence<'_>) -> Windows {
     let one = |window: &window::Window, traces: &[u32]| Window {
         start: format_rfc3339(window.start_unix_ns),
         end: format_rfc3339(window.end_unix_ns),
@@ -65,8 +65,16 @@ fn windows_document(windows: &window::Windows, evidence: Evidence<'_>) -> Window
         baseline: one(&windows.baseline, &evidence.selection.baseline),
         regression: one(&windows.regression, &evidence.selection.regression),
         choice: windows.choice,
-        description: windows.choice.describe(),
-        warnings: windows.warnings.iter().map(window::WindowWarning::describe).collect(),
+        description: narrowed.description.clone().unwrap_or_else(|| windows.choice.describe()),
+        only: narrowed.only.clone(),
+        onsets: windows.onsets.clone(),
+        timeline: windows.timeline.clone(),
+        warnings: windows
+            .warnings
+            .iter()
+            .map(window::WindowWarning::describe)
+            .chain(narrowed.warnings.iter().cloned())
+            .collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::compare::structure::Kind;
 use crate::diagnostics::{SetAside, SourceReport};
 use crate::normalize::Repairs;
 use crate::rank::{Channel, Verdict};
-use crate::window::WindowChoice;
+use crate::window::{Onset, Timeline, WindowChoice};
 use serde::{Deserialize, Serialize};
 
 /// Version of the document; raised when a key changes its meaning or goes away.
@@ -61,6 +61,14 @@ pub struct Windows {
     pub choice: WindowChoice,
     /// The choice in a sentence.
     pub description: String,
+    /// What the question is narrowed to, as it was asked; empty if it is about all requests.
+    pub only: Vec<String>,
+    /// Changes for the worse that were found, by time; looked for unless both windows, or a data set for each, were
+    /// given.
+    pub onsets: Vec<Onset>,
+    /// Requests, latency and errors over all the data that the windows were chosen in; absent if all requests start at
+    /// one moment.
+    pub timeline: Option<Timeline>,
     /// What makes them doubtful.
     pub warnings: Vec<String>,
 }

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod build;
+mod conditions;
 mod document;
 mod errors;
 mod evidence;
@@ -12,10 +13,12 @@ mod explain;
 mod explanation;
 mod hops;
 mod impact;
+mod narrow;
 mod overturn;
 mod resolve;
 mod rows;
 mod shapes;
+mod signals;
 mod standing;
 mod structure;
 mod suspects;
@@ -33,14 +36,20 @@ pub use explanation::{
     SCHEMA_VERSION as EXPLANATION_SCHEMA_VERSION, Step, Term, Totals,
 };
 
-use crate::compare::{self, Selection, paths};
+pub use narrow::{Narrowed, Question};
+
+use crate::compare::paths::{self, CostTable};
+use crate::compare::{self, Selection};
 use crate::diagnostics::{SetAsideReason, SourceReport};
 use crate::error::Error;
 use crate::ingest::Ingested;
 use crate::normalize::{self, Forest, Repairs};
 use crate::rank;
 use crate::span::{AttributeSelection, SpanFrame};
-use crate::window::{self, Root};
+use crate::window;
+use narrow::Side;
+use signals::DataSet;
+use std::sync::OnceLock;
 
 /// Linked spans of one data set, or of two that must not be mixed.
 #[derive(Debug)]
@@ -53,6 +62,10 @@ pub struct Prepared {
     pub repairs: Repairs,
     /// How reading went.
     pub sources: Vec<SourceReport>,
+    /// What every trace spends on every path, once it was asked for.
+    costs: OnceLock<CostTable>,
+    /// What a question leaves of the data: all unless [`Prepared::narrow`] says otherwise.
+    narrowed: Narrowed,
     /// For two data sets, the first trace of the second in the frame; traces of both may have the same id.
     pub first_of_second: Option<u32>,
 }
@@ -69,36 +82,54 @@ pub fn prepare(baseline: Option<Ingested>, regression: Ingested) -> Prepared {
         sources = baseline.sources;
     }
     let (forest, repairs) = normalize::forest(&mut frame);
-    Prepared { frame, forest, repairs, sources, first_of_second }
+    let (costs, narrowed) = (OnceLock::new(), Narrowed::default());
+    Prepared { frame, forest, repairs, sources, costs, narrowed, first_of_second }
 }
 
 impl Prepared {
-    /// Whether trace `trace` of the forest belongs to the second data set.
-    fn is_second(&self, trace: usize) -> bool {
-        self.first_of_second.is_some_and(|first| self.forest.trace[trace] >= first)
+    /// What every trace spends on every path; computed on first use.
+    pub fn costs(&self) -> &CostTable {
+        self.costs.get_or_init(|| paths::cost_table(&self.forest))
     }
 
-    /// Roots and time range of the data that the regression is looked for in, or of the baseline's own data.
-    fn data(&self, second: bool) -> (window::Window, Vec<Root>) {
-        let forest = &self.forest;
-        let traces = || {
-            (0..forest.n_traces()).filter(|&trace| self.first_of_second.is_none() || self.is_second(trace) == second)
-        };
-        let spans = traces().flat_map(|trace| forest.spans_of(trace));
-        let range = window::Window::covering(
-            spans.map(|span| (forest.start_ns[span], forest.end_ns[span] - forest.start_ns[span])),
-        );
-        let roots = traces()
-            .filter_map(|trace| {
-                let top = forest.first_top(trace)?;
-                Some(Root {
-                    start_unix_ns: forest.root_start_ns[trace],
-                    duration_ns: forest.end_ns[top] - forest.start_ns[top],
-                    is_error: forest.flags[top].has(normalize::SpanFlags::FAILED),
-                })
-            })
-            .collect();
-        (range.unwrap_or(window::Window { start_unix_ns: 0, end_unix_ns: 0 }), roots)
+    /// Keeps the traces that a question is about; the others will be set aside.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an entry, attribute or value that there is not, with those there are; [`Error::Usage`] for
+    /// a condition that cannot be read, and for two ways at once to choose a baseline.
+    pub fn narrow(&mut self, question: &Question) -> Result<(), Error> {
+        self.narrowed = narrow::narrow(self, question)?;
+        if !self.narrowed.sides.is_empty() && self.first_of_second.is_some() {
+            return Err(Error::Usage {
+                message: "the baseline is a data set of its own and chosen by an attribute at once".to_owned(),
+                hint: "leave out `--baseline-data`, or `--baseline-where`, `--regression-where` and `--compare`"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether it is not its time alone that puts a trace into a window.
+    fn has_sides(&self) -> bool {
+        self.first_of_second.is_some() || !self.narrowed.sides.is_empty()
+    }
+
+    /// Whether trace `trace` of the forest can be in the regression (`second`), or in the baseline.
+    fn may_be(&self, trace: u32, second: bool) -> bool {
+        let trace = trace as usize;
+        if self.narrowed.aside.get(trace).copied().flatten().is_some() {
+            return false;
+        }
+        if let Some(side) = self.narrowed.sides.get(trace) {
+            return *side == Some(if second { Side::Regression } else { Side::Baseline });
+        }
+        self.first_of_second.is_none_or(|first| (self.forest.trace[trace] >= first) == second)
+    }
+
+    /// Traces of the data that the regression is looked for in, or of the baseline's own data.
+    fn traces(&self, second: bool) -> Vec<u32> {
+        let traces = 0..u32::try_from(self.forest.n_traces()).unwrap_or(u32::MAX);
+        traces.filter(|&trace| self.may_be(trace, second)).collect()
     }
 
     /// Chooses the windows, and with them the traces.
@@ -110,23 +141,23 @@ impl Prepared {
             let names: Vec<String> = self.sources.iter().map(|source| format!("`{}`", source.path)).collect();
             return Err(Error::NoSpans(if names.is_empty() { "the input".to_owned() } else { names.join(", ") }));
         }
-        let (range, roots) = self.data(true);
-        let data = window::Data { range, roots: &roots };
-        let windows = if self.first_of_second.is_some() {
-            let (range, roots) = self.data(false);
-            window::split_data_sets(options, window::Data { range, roots: &roots }, data)?
+        // Given windows are not looked for.
+        let is_searched = !self.has_sides() && options.baseline.is_none();
+        let set = DataSet::new(self, &self.traces(true), is_searched);
+        let windows = if self.has_sides() {
+            let baseline = DataSet::new(self, &self.traces(false), false);
+            let mut windows = window::split_data_sets(options, baseline.data(), set.data())?;
+            if !self.narrowed.sides.is_empty() {
+                windows.choice = window::WindowChoice::Attributes;
+            }
+            windows
         } else {
-            window::split(options, data)?
+            window::split(options, set.data())?
         };
         let traces = |window: &window::Window, second: bool| {
-            (0_u32..)
-                .zip(&self.forest.root_start_ns)
-                .filter(|&(trace, &start)| {
-                    window.contains(start)
-                        && (self.first_of_second.is_none() || self.is_second(trace as usize) == second)
-                })
-                .map(|(trace, _)| trace)
-                .collect()
+            let starts = (0_u32..).zip(&self.forest.root_start_ns);
+            let inside = starts.filter(|&(trace, &start)| window.contains(start) && self.may_be(trace, second));
+            inside.map(|(trace, _)| trace).collect()
         };
         let selection =
             Selection { baseline: traces(&windows.baseline, false), regression: traces(&windows.regression, true) };
@@ -221,16 +252,16 @@ fn with_evidence<T>(
     options: &Options,
     then: impl FnOnce(Analysis, &rank::Ranking, evidence::Evidence<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let table = paths::cost_table(&prepared.forest);
-    let comparison = compare::compare(&prepared.forest, &table, selection);
-    let ranking = rank::rank(&prepared.forest, &table, &comparison);
+    let table = prepared.costs();
+    let comparison = compare::compare(&prepared.forest, table, selection);
+    let ranking = rank::rank(&prepared.forest, table, &comparison);
     let graph = crate::topology::topology(&prepared.forest, &selection.baseline, &selection.regression)?.document();
-    let path_rows = rows::PathRows::new(&table, selection);
-    let shapes = shapes::Shapes::new(&prepared.forest, &table, &selection.baseline);
+    let path_rows = rows::PathRows::new(table, selection);
+    let shapes = shapes::Shapes::new(&prepared.forest, table, &selection.baseline);
     let evidence = evidence::Evidence {
         frame: &prepared.frame,
         forest: &prepared.forest,
-        table: &table,
+        table,
         selection,
         comparison: &comparison,
         rows: &path_rows,
@@ -257,6 +288,14 @@ fn diagnostics(prepared: &Prepared, selection: &Selection) -> Diagnostics {
     let traces = selection.baseline.iter().chain(&selection.regression);
     result.n_spans_analysed = traces.map(|&trace| forest.spans_of(trace as usize).len() as u64).sum();
     result.set_aside.add(SetAsideReason::Duplicate, prepared.repairs.n_duplicates);
-    result.set_aside.add(SetAsideReason::OutsideWindows, forest.n_spans() as u64 - result.n_spans_analysed);
+    let mut n_outside = forest.n_spans() as u64 - result.n_spans_analysed;
+    for (trace, reason) in prepared.narrowed.aside.iter().enumerate() {
+        if let Some(reason) = reason {
+            let n_spans = forest.spans_of(trace).len() as u64;
+            result.set_aside.add(*reason, n_spans);
+            n_outside -= n_spans;
+        }
+    }
+    result.set_aside.add(SetAsideReason::OutsideWindows, n_outside);
     result
 }

@@ -1,7 +1,7 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
 use super::{Context, Exit, Format, InputArgs, OutputArgs, epilogue};
-use crate::analysis::Attributes;
+use crate::analysis::{Attributes, Question};
 use crate::error::Error;
 use crate::{analysis, report, window};
 use std::path::PathBuf;
@@ -14,6 +14,8 @@ Examples:
   suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
   suspect analyze new/ --baseline-data old/ --format json -o report.json
   suspect analyze traces/ --explain cart                             why cart, or why not
+  suspect analyze traces/ --compare service.version                  old against new, side by side
+  suspect analyze traces/ --entry 'gateway:POST /checkout' --where tenant=acme
 
 A window is START..END, with the start in it and the end not. A trace belongs to the window in which
 its root starts. Each bound is one of:
@@ -25,18 +27,20 @@ its root starts. Each bound is one of:
 
 /// Finds what got slower or began to fail, and ranks the operations that caused it.
 ///
-/// Compares two stretches of time, or two sets of data. With only one window given, the other is the data before or
-/// after it; with none, the data are split where root spans become slower or fail more often, and the report says so.
+/// Compares two stretches of time, two sets of data, or requests with two values of an attribute. With no window given,
+/// the onset of the worst change is looked for in the latency, failures and traffic of the entry operations and in the
+/// time, failures and calls of each service; the baseline is the stable stretch before it, the regression lasts until
+/// its end, and the report shows both over time. With only `--regression`, the baseline is the stable stretch before it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub input: InputArgs,
-    /// When all was well [default: the data before the regression]
+    /// When all was well [default: the stable stretch before the regression]
     #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
     pub baseline: Option<String>,
-    /// What is to be explained [default: the data after the baseline]
+    /// What is to be explained [default: the data after the baseline; the worst change found]
     #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
     pub regression: Option<String>,
     /// Data from when all was well, to compare the positional paths with
@@ -44,6 +48,24 @@ pub struct Args {
     /// Takes all paths up to the next option or `--`, so give the positional paths first or after `--`.
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Windows")]
     pub baseline_data: Vec<PathBuf>,
+    /// The baseline is the traces in which some span has this value; repeatable, all must hold
+    ///
+    /// An attribute of a span or of its resource, or `service.name`, `name`, `kind` or `status`. A trace that is on both
+    /// sides or on neither is set aside. Without `--regression-where` the regression is all other traces.
+    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows")]
+    pub baseline_where: Vec<String>,
+    /// The regression is the traces in which some span has this value; see `--baseline-where`
+    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows")]
+    pub regression_where: Vec<String>,
+    /// Compare the two values of an attribute: the one seen first is the baseline
+    #[arg(long, value_name = "ATTR", help_heading = "Windows")]
+    pub compare: Option<String>,
+    /// Only requests that begin at this entry operation; `*` and `?` as in file names; repeatable, any may match
+    #[arg(long, value_name = "SERVICE[:OPERATION]", help_heading = "Narrow the question")]
+    pub entry: Vec<String>,
+    /// Only traces in which some span has this value; repeatable, all must hold
+    #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the question")]
+    pub conditions: Vec<String>,
     /// Attributes that may tell a suspect's calls apart, such as host, version or tenant [default: all with few values]
     ///
     /// Named attributes are read whatever they say; of the others, those that number every call or say how it ended are not.
@@ -73,10 +95,23 @@ impl Args {
     }
 }
 
+impl Args {
+    fn question(&self) -> Question {
+        Question {
+            entries: self.entry.clone(),
+            conditions: self.conditions.clone(),
+            baseline: self.baseline_where.clone(),
+            regression: self.regression_where.clone(),
+            compare: self.compare.clone(),
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let attributes = args.attributes();
-    let options = args.input.options(attributes.selection());
+    let question = args.question();
+    let options = args.input.options(attributes.selection().and(question.attributes()));
     let (regression, mut exit) = context.read_some(&args.input.paths, &options)?;
     let mut baseline = None;
     if !args.baseline_data.is_empty() {
@@ -84,7 +119,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         baseline = Some(ingested);
         exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
     }
-    let prepared = analysis::prepare(baseline, regression);
+    let mut prepared = analysis::prepare(baseline, regression);
+    prepared.narrow(&question)?;
     let windows = window::Options { baseline: args.baseline.clone(), regression: args.regression.clone() };
     let (windows, selection) = prepared.select(&windows)?;
     context.warn_windows(&windows.warnings);

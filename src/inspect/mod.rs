@@ -15,7 +15,7 @@ use crate::diagnostics::{SetAside, SetAsideReason, SourceReport};
 use crate::error::Error;
 use crate::ingest::Ingested;
 use crate::span::SpanStatus;
-use crate::time::format_bound;
+use crate::time::format_window;
 use crate::window::{self, AutomaticRule, Window};
 use serde::Serialize;
 
@@ -66,7 +66,7 @@ pub struct Suggestion {
     pub baseline: String,
     /// Value for `--regression`.
     pub regression: String,
-    /// Where the one ends and the other begins, nanoseconds since the Unix epoch.
+    /// Where the regression begins, nanoseconds since the Unix epoch.
     pub split_unix_ns: i64,
     /// Why there.
     #[serde(flatten)]
@@ -123,11 +123,14 @@ pub fn summarize(ingested: &Ingested) -> Result<Inspection, Error> {
 }
 
 fn suggestions(data: window::Data) -> Vec<Suggestion> {
-    let suggestion = |(split_unix_ns, rule): (i64, AutomaticRule)| {
-        let split = format_bound(split_unix_ns, data.range);
-        Suggestion { baseline: format!("..{split}"), regression: format!("{split}.."), split_unix_ns, rule }
+    let text = |window: Window| format_window(window, data.range);
+    let suggestion = |candidate: window::Candidate| Suggestion {
+        baseline: text(candidate.baseline),
+        regression: text(candidate.regression),
+        split_unix_ns: candidate.regression.start_unix_ns,
+        rule: candidate.rule,
     };
-    window::candidates(data.roots).into_iter().map(suggestion).collect()
+    window::candidates(data).into_iter().map(suggestion).collect()
 }
 
 /// `part` of `whole`, 0 of nothing.

@@ -88,6 +88,7 @@ fn orphans(frame: &SpanFrame, is_duplicate: &[bool]) -> u64 {
 pub struct Roots {
     range: Window,
     by_trace: Vec<Root>,
+    entries: Vec<String>,
     n_without_root: u64,
 }
 
@@ -109,17 +110,29 @@ impl Roots {
         }
         let rows: Vec<usize> = best.into_iter().flatten().collect();
         let n_without_root = rows.iter().filter(|&&row| spans.parent_span_id[row] != 0).count() as u64;
+        let name = |row: usize| (frame.names.get(spans.service[row]), frame.names.get(spans.operation[row]));
+        let mut pairs: Vec<(u32, u32)> = rows.iter().map(|&row| (spans.service[row], spans.operation[row])).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        // Numbered by name, so that nothing depends on the order in which they were read.
+        let mut names: Vec<(&str, &str)> =
+            pairs.iter().map(|&(service, operation)| (frame.names.get(service), frame.names.get(operation))).collect();
+        names.sort_unstable();
+        names.dedup();
+        let entry = |row: usize| names.binary_search(&name(row)).ok().and_then(|place| u32::try_from(place).ok());
         let root = |row: usize| Root {
+            entry: entry(row).unwrap_or_default(),
             start_unix_ns: spans.start_unix_ns[row],
             duration_ns: spans.duration_ns[row],
             is_error: spans.status[row] == SpanStatus::Error as u8,
         };
-        Self { range: range_of(frame), by_trace: rows.into_iter().map(root).collect(), n_without_root }
+        let entries = names.iter().map(|(service, operation)| format!("{service}: {operation}")).collect();
+        Self { range: range_of(frame), by_trace: rows.iter().map(|&row| root(row)).collect(), entries, n_without_root }
     }
 
     /// The roots and the range of all spans, for [`crate::window::split`].
     #[must_use]
     pub fn data(&self) -> Data<'_> {
-        Data { range: self.range, roots: &self.by_trace }
+        Data { range: self.range, roots: &self.by_trace, entries: &self.entries, signals: &[] }
     }
 }

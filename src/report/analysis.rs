@@ -102,8 +102,11 @@ fn windows(out: &mut Out, analysis: &Analysis) {
     };
     out.line(&line("Baseline", &analysis.windows.baseline));
     out.line(&line("Regression", &analysis.windows.regression));
-    for line in wrap(&analysis.windows.description, WIDTH - 12) {
-        out.line(&format!("{:12}{line}", ""));
+    for line in wrap(&escape(&analysis.windows.description), WIDTH - 12) {
+        out.line(&format!("{:12}{}", "", fit(&line, WIDTH - 12)));
+    }
+    for line in super::windows::lines(&analysis.windows) {
+        out.line(&line);
     }
     let degradation = &analysis.degradation;
     let pair = |name: &str, pair: Pair| format!("{name} {} -> {}", ms(pair.baseline), ms(pair.regression));

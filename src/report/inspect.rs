@@ -124,7 +124,7 @@ fn windows(inspection: &Inspection) -> String {
     let mut text = format!("\n{}\n", paint(BOLD, "windows worth trying"));
     for suggestion in &inspection.windows {
         let flags = format!("--baseline {} --regression {}", suggestion.baseline, suggestion.regression);
-        _ = writeln!(text, "  {}\n      {}", paint(CODE, &flags), paint(DIM, &suggestion.rule.describe()));
+        _ = writeln!(text, "  {}\n      {}", paint(CODE, &flags), paint(DIM, suggestion.rule.describe()));
     }
     if inspection.windows.is_empty() {
         let why = if inspection.n_traces == 1 { "there is one trace" } else { "all traces start at one moment" };

@@ -13,6 +13,7 @@ pub mod inspect;
 mod structure;
 pub mod text;
 pub mod trace;
+mod windows;
 
 /// Columns of terminal reports: fits two side by side on a wide screen, a ticket and an e-mail.
 pub const WIDTH: usize = 100;

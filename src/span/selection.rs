@@ -18,6 +18,17 @@ pub enum AttributeSelection {
 }
 
 impl AttributeSelection {
+    /// The same and these keys.
+    #[must_use]
+    pub fn and(mut self, more: Vec<String>) -> Self {
+        if let Self::Keys(keys) | Self::Telling(keys) = &mut self {
+            keys.extend(more);
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        self
+    }
+
     /// Whether attributes with this key are kept, as far as the key tells.
     #[must_use]
     pub fn wants(&self, key: &str) -> bool {

@@ -1,10 +1,10 @@
-use super::change_point::change_point;
-use super::{Data, MIN_TRACES, Options, Window, WindowChoice, WindowName, WindowWarning, Windows};
+use super::automatic::{Found, candidates, halves};
+use super::{Data, MIN_TRACES, Onset, Options, Timeline, Window, WindowChoice, WindowName, WindowWarning, Windows};
 use crate::error::Error;
-use crate::time::{format_bound, format_rfc3339, parse_window};
+use crate::time::{format_bound, format_rfc3339, format_window, parse_window};
 
-/// Finds the two windows in one set of data: as given, the data before or after the one given, or split by
-/// [`change_point`](super::AutomaticRule) if none is given.
+/// Finds the two windows in one set of data: as given; the stable stretch before the regression or the data after the
+/// baseline if only one is given; about the most severe [`Onset`] or halves if none is given.
 ///
 /// # Errors
 /// [`Error::Usage`] for text that is no window; [`Error::Window`] for windows that end before they start, overlap or
@@ -16,6 +16,7 @@ pub fn split(options: &Options, data: Data) -> Result<Windows, Error> {
     };
     let baseline = parse(&options.baseline, WindowName::Baseline)?;
     let regression = parse(&options.regression, WindowName::Regression)?;
+    let mut found = Found::default();
     let (baseline, regression, choice) = match (baseline, regression) {
         (Some(baseline), Some(regression)) => (baseline, regression, WindowChoice::Given),
         (Some(baseline), None) => {
@@ -23,16 +24,13 @@ pub fn split(options: &Options, data: Data) -> Result<Windows, Error> {
             (baseline, after, WindowChoice::BaselineGiven)
         }
         (None, Some(regression)) => {
-            let before = Window { start_unix_ns: range.start_unix_ns, end_unix_ns: regression.start_unix_ns };
-            (before, regression, WindowChoice::RegressionGiven)
+            found = Found::of(data);
+            (found.baseline_of(data, regression), regression, WindowChoice::RegressionGiven)
         }
         (None, None) => {
-            let (split_unix_ns, rule) = change_point(data.roots).ok_or_else(|| no_split(data))?;
-            (
-                Window { start_unix_ns: range.start_unix_ns, end_unix_ns: split_unix_ns },
-                Window { start_unix_ns: split_unix_ns, end_unix_ns: range.end_unix_ns },
-                WindowChoice::Automatic(rule),
-            )
+            found = Found::of(data);
+            let candidate = found.choose(data).or_else(|| halves(data)).ok_or_else(|| no_split(data))?;
+            (candidate.baseline, candidate.regression, WindowChoice::Automatic(candidate.rule))
         }
     };
     if baseline.overlaps(&regression) {
@@ -42,7 +40,43 @@ pub fn split(options: &Options, data: Data) -> Result<Windows, Error> {
     if regression.end_unix_ns <= baseline.start_unix_ns {
         windows.warnings.push(WindowWarning::RegressionFirst);
     }
+    if choice == WindowChoice::RegressionGiven {
+        let before = Window { end_unix_ns: regression.start_unix_ns, ..range };
+        windows.warnings.extend(doubts(&mut found.onsets, baseline, regression, before));
+    }
+    windows.onsets = found.onsets;
+    windows.timeline = Timeline::of(data);
     Ok(windows)
+}
+
+/// What the onsets say about a regression that the user gave, and which of them it is about.
+fn doubts(onsets: &mut [Onset], baseline: Window, regression: Window, before: Window) -> Vec<WindowWarning> {
+    let mut warnings = Vec::new();
+    let is_about = |onset: &Onset| {
+        onset.start_unix_ns < regression.end_unix_ns
+            && onset.end_unix_ns.is_none_or(|end_unix_ns| end_unix_ns > regression.start_unix_ns)
+    };
+    let overlapping = onsets.iter_mut().filter(|onset| onset.has_before && is_about(onset));
+    let about = overlapping.max_by(|left, right| left.severity.total_cmp(&right.severity));
+    let mut ends_at_onset = false;
+    if let Some(onset) = about {
+        onset.is_analysed = true;
+        let onset_unix_ns = onset.start_unix_ns;
+        if onset.latest_unix_ns.saturating_add(onset.tolerance_ns) < regression.start_unix_ns {
+            warnings.push(WindowWarning::ChangeBefore { onset_unix_ns });
+        } else if onset.earliest_unix_ns.saturating_sub(onset.tolerance_ns) > regression.start_unix_ns {
+            warnings.push(WindowWarning::ChangeInside { onset_unix_ns });
+        }
+        ends_at_onset = baseline.end_unix_ns == onset_unix_ns;
+        let last = regression.end_unix_ns.saturating_sub(onset.tolerance_ns);
+        if let Some(end_unix_ns) = onset.end_unix_ns.filter(|&end_unix_ns| end_unix_ns < last) {
+            warnings.push(WindowWarning::RecoveryInside { end_unix_ns });
+        }
+    }
+    if baseline.start_unix_ns > before.start_unix_ns || (baseline.end_unix_ns < before.end_unix_ns && !ends_at_onset) {
+        warnings.push(WindowWarning::BaselineCut);
+    }
+    warnings
 }
 
 /// Finds the windows when each has a data set of its own: the whole set, or the part that the user names.
@@ -91,6 +125,8 @@ fn check(baseline: (Window, Data), regression: (Window, Data), choice: WindowCho
         baseline: baseline.0,
         regression: regression.0,
         choice,
+        onsets: Vec::new(),
+        timeline: None,
         warnings,
     })
 }
@@ -145,10 +181,10 @@ fn no_split(data: Data) -> Error {
 
 /// Windows that hold traces, as flags to paste.
 fn suggestion(data: Data) -> String {
-    match change_point(data.roots) {
-        Some((split_unix_ns, _)) => {
-            let split = format_bound(split_unix_ns, data.range);
-            format!("try `--baseline ..{split} --regression {split}..`")
+    let text = |window: Window| format_window(window, data.range);
+    match candidates(data).first() {
+        Some(candidate) => {
+            format!("try `--baseline {} --regression {}`", text(candidate.baseline), text(candidate.regression))
         }
         None => "give a data set for each window with `--baseline-data`".to_owned(),
     }

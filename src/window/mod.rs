@@ -2,7 +2,7 @@
 //!
 //! A trace belongs to the window in which its root starts, so no trace is cut in two. Windows are half-open: a trace
 //! that starts where the regression starts is not in a baseline that ends there. [`split`] takes the user's word, or
-//! the data's with [`candidates`] if the user gives none; [`split_data_sets`] is for two sets of data, where the set
+//! looks for the [`Onset`] if the user gives none; [`split_data_sets`] is for two sets of data, where the set
 //! decides and not the time.
 //!
 //! ```text
@@ -10,16 +10,29 @@
 //! baseline         [-----------)                            --baseline   A..B
 //! regression                         [---------)            --regression C..D
 //!                                    [---------------)      ... C..   an empty bound is the data's own
-//!             [----------------------)                      ... and no --baseline: all before the regression
+//!             [----------------------)                      ... and no --baseline: the stable stretch before it
 //! ```
+//!
+//! Requests become series over time in [`signal`], changes of which [`scan`] finds; [`onset`] says which matter and
+//! when they began, [`choose`] and [`automatic`] take windows about them.
 
-mod change_point;
+mod automatic;
+mod choose;
 mod given;
+mod halves;
+mod onset;
+mod scan;
+mod signal;
+mod timeline;
 
-pub use change_point::{AutomaticRule, MIN_SHARE, candidates};
+pub use automatic::{AutomaticRule, Candidate, candidates};
 pub use given::{split, split_data_sets};
+pub use onset::{MovedSignal, Onset};
+pub use signal::{Signal, SignalKind};
+pub use timeline::Timeline;
 
 pub use crate::time::TimeRange as Window;
+use crate::time::format_rfc3339;
 use serde::{Deserialize, Serialize};
 
 /// Fewest traces in a window that let a median and an error share be told from noise: by the normal approximation the
@@ -35,6 +48,8 @@ pub struct Root {
     pub duration_ns: i64,
     /// Whether it failed.
     pub is_error: bool,
+    /// Its entry operation: a small number, the same for requests that can be compared. Place in [`Data::entries`].
+    pub entry: u32,
 }
 
 /// Windows as the user writes them, in the words of [`crate::time::parse_window`].
@@ -53,6 +68,18 @@ pub struct Data<'a> {
     pub range: Window,
     /// A root a trace, in any order.
     pub roots: &'a [Root],
+    /// Names of the entry operations.
+    pub entries: &'a [String],
+    /// What the requests say about each service.
+    pub signals: &'a [Signal],
+}
+
+impl<'a> Data<'a> {
+    /// Data of which no more is known than the roots.
+    #[must_use]
+    pub fn of_roots(range: Window, roots: &'a [Root]) -> Self {
+        Self { range, roots, entries: &[], signals: &[] }
+    }
 }
 
 /// The two windows and how they came about.
@@ -68,6 +95,10 @@ pub struct Windows {
     pub n_regression_traces: u64,
     /// Who chose them.
     pub choice: WindowChoice,
+    /// Changes for the worse, by time; looked for unless the user gave both windows or a data set for each.
+    pub onsets: Vec<Onset>,
+    /// Requests, latency and errors over all the data; absent for two data sets and if all requests start at one moment.
+    pub timeline: Option<Timeline>,
     /// What makes them doubtful.
     pub warnings: Vec<WindowWarning>,
 }
@@ -80,12 +111,14 @@ pub enum WindowChoice {
     Given,
     /// The user gave the baseline; the regression is the data after it.
     BaselineGiven,
-    /// The user gave the regression; the baseline is the data before it.
+    /// The user gave the regression; the baseline is the stable stretch before it.
     RegressionGiven,
     /// Nobody: the data were split.
     Automatic(AutomaticRule),
     /// The user gave a data set for each.
     DataSets,
+    /// The user told them apart by the values of attributes.
+    Attributes,
 }
 
 impl WindowChoice {
@@ -95,8 +128,11 @@ impl WindowChoice {
         match self {
             Self::Given => "both windows are as given".to_owned(),
             Self::BaselineGiven => "the baseline is as given, the regression is the data after it".to_owned(),
-            Self::RegressionGiven => "the regression is as given, the baseline is the data before it".to_owned(),
+            Self::RegressionGiven => {
+                "the regression is as given, the baseline is the stable stretch before it".to_owned()
+            }
             Self::DataSets => "each window is a data set of its own".to_owned(),
+            Self::Attributes => "the windows are told apart by the values of attributes".to_owned(),
             Self::Automatic(rule) => format!("no window was given: {}", rule.describe()),
         }
     }
@@ -139,6 +175,23 @@ pub enum WindowWarning {
     NoChangeFound,
     /// The regression is over before the baseline begins.
     RegressionFirst,
+    /// The given regression starts when the change is under way.
+    ChangeBefore {
+        /// When it began.
+        onset_unix_ns: i64,
+    },
+    /// The given regression starts before the change.
+    ChangeInside {
+        /// When it began.
+        onset_unix_ns: i64,
+    },
+    /// The data before the given regression hold other changes, which the baseline leaves out.
+    BaselineCut,
+    /// The change is over before the given regression ends.
+    RecoveryInside {
+        /// When it was over.
+        end_unix_ns: i64,
+    },
 }
 
 impl WindowWarning {
@@ -157,6 +210,21 @@ impl WindowWarning {
                     .to_owned()
             }
             Self::RegressionFirst => "the regression window ends before the baseline begins".to_owned(),
+            Self::ChangeBefore { onset_unix_ns } => format!(
+                "the change began at {}, before the given regression; the baseline ends there",
+                format_rfc3339(*onset_unix_ns)
+            ),
+            Self::ChangeInside { onset_unix_ns } => format!(
+                "the change began at {}, inside the given regression, whose first part is as before",
+                format_rfc3339(*onset_unix_ns)
+            ),
+            Self::BaselineCut => {
+                "the data before the regression hold other changes, which the baseline leaves out".to_owned()
+            }
+            Self::RecoveryInside { end_unix_ns } => format!(
+                "the change was over at {}, inside the given regression, whose last part is as before",
+                format_rfc3339(*end_unix_ns)
+            ),
         }
     }
 }

@@ -146,9 +146,11 @@ fn help_of_analyze_explains_windows() {
     --- stdout ---
     Finds what got slower or began to fail, and ranks the operations that caused it.
 
-    Compares two stretches of time, or two sets of data. With only one window given, the other is the
-    data before or after it; with none, the data are split where root spans become slower or fail more
-    often, and the report says so.
+    Compares two stretches of time, two sets of data, or requests with two values of an attribute. With
+    no window given, the onset of the worst change is looked for in the latency, failures and traffic of
+    the entry operations and in the time, failures and calls of each service; the baseline is the stable
+    stretch before it, the regression lasts until its end, and the report shows both over time. With
+    only `--regression`, the baseline is the stable stretch before it.
 
     Usage: suspect analyze [OPTIONS] <PATH>...
 
@@ -200,16 +202,37 @@ fn help_of_analyze_explains_windows() {
 
     Windows:
           --baseline <START..END>
-              When all was well [default: the data before the regression]
+              When all was well [default: the stable stretch before the regression]
 
           --regression <START..END>
-              What is to be explained [default: the data after the baseline]
+              What is to be explained [default: the data after the baseline; the worst change found]
 
           --baseline-data <PATH>...
               Data from when all was well, to compare the positional paths with
 
               Takes all paths up to the next option or `--`, so give the positional paths first or after
               `--`.
+
+          --baseline-where <ATTR=VALUE>
+              The baseline is the traces in which some span has this value; repeatable, all must hold
+
+              An attribute of a span or of its resource, or `service.name`, `name`, `kind` or `status`.
+              A trace that is on both sides or on neither is set aside. Without `--regression-where` the
+              regression is all other traces.
+
+          --regression-where <ATTR=VALUE>
+              The regression is the traces in which some span has this value; see `--baseline-where`
+
+          --compare <ATTR>
+              Compare the two values of an attribute: the one seen first is the baseline
+
+    Narrow the question:
+          --entry <SERVICE[:OPERATION]>
+              Only requests that begin at this entry operation; `*` and `?` as in file names;
+              repeatable, any may match
+
+          --where <ATTR=VALUE>
+              Only traces in which some span has this value; repeatable, all must hold
 
     Everywhere:
           --threads <N>
@@ -235,6 +258,8 @@ fn help_of_analyze_explains_windows() {
       suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
       suspect analyze new/ --baseline-data old/ --format json -o report.json
       suspect analyze traces/ --explain cart                             why cart, or why not
+      suspect analyze traces/ --compare service.version                  old against new, side by side
+      suspect analyze traces/ --entry 'gateway:POST /checkout' --where tenant=acme
 
     A window is START..END, with the start in it and the end not. A trace belongs to the window in which
     its root starts. Each bound is one of:

@@ -16,6 +16,8 @@ mod ingest_table;
 mod ingest_text;
 mod inspect;
 mod layering;
+mod narrow;
+mod onset;
 mod program;
 mod structure;
 mod text;
