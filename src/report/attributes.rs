@@ -1,12 +1,14 @@
 //! Attributes as text: which calls carry a suspect's contribution, and what is new or gone.
 
-use super::text::{counted, escape, percent};
+use super::text::{counted, escape, fit, percent};
 use crate::analysis::{Attribute, Carrier, Suspect, ValueChange};
 use crate::drill::Of;
 use crate::drill::presence::Change;
 
 /// New and gone values shown, each.
 const SHOWN: usize = 5;
+/// Columns of a key and of a value: two pairs of them then fit in three lines.
+const MAX_NAME: usize = 48;
 
 fn condition(key: &str, value: &str, of: Of) -> String {
     let of = match of {
@@ -15,7 +17,8 @@ fn condition(key: &str, value: &str, of: Of) -> String {
         Of::Callee => " of the callee",
         Of::Entry => " of the request",
     };
-    format!("{key}={value}{of}")
+    // A value may be a whole database query; the document has it in full.
+    format!("{}={}{of}", fit(key, MAX_NAME), fit(value, MAX_NAME))
 }
 
 fn named(attribute: &Attribute) -> String {
