@@ -21,6 +21,8 @@ const PAIR_SHARE: f64 = 0.8;
 const PAIR_GAIN: f64 = 0.2;
 /// Values with this share of their calls in common are two names of one thing.
 const SAME: f64 = 0.98;
+/// Two-sided 95 % quantile of the standard normal.
+const Z: f64 = 1.959_963_984_540_054;
 /// Carriers a suspect: with three the text is full.
 const MAX_CARRIERS: usize = 3;
 
@@ -99,7 +101,9 @@ fn gain(group: &Group) -> f64 {
 }
 
 fn carries(group: &Group) -> bool {
-    group.excess > 0.0 && group.share >= MIN_SHARE && gain(group) >= MIN_GAIN
+    // Where the contribution itself is hardly known, so is any share of it.
+    let is_known = group.share - Z * group.share_error > group.share_of_calls[1];
+    group.excess > 0.0 && group.share >= MIN_SHARE && gain(group) >= MIN_GAIN && is_known
 }
 
 fn search(
@@ -269,8 +273,6 @@ fn names(own: &[&Value<'_>], mask: &[bool], values: &[Value<'_>]) -> (Vec<Condit
 }
 
 fn new_carrier(parts: &Parts, group: Group, conditions: Vec<Condition>, also: Vec<Condition>) -> Carrier {
-    /// Two-sided 95 % quantile of the standard normal.
-    const Z: f64 = 1.959_963_984_540_054;
     Carrier {
         conditions,
         also,
