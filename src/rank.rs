@@ -4,7 +4,7 @@
 //! in it is its share of what got worse. A part that resampling cannot tell from noise counts little.
 
 use crate::compare::attribute::{Cause, tops};
-use crate::compare::paths::{CostTable, NO_PATH};
+use crate::compare::paths::{CostTable, NO_PATH, Path};
 use crate::compare::{Comparison, Estimate};
 use crate::normalize::Forest;
 use crate::stats;
@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub enum Channel {
     /// Mean latency rose.
     Latency,
+    /// Typical calls take longer, wild ones aside.
+    TypicalLatency,
+    /// The slowest requests of their entry take longer.
+    TailLatency,
     /// More requests fail.
     Errors,
     /// Calls are no longer made: requests return early, faster and emptier.
@@ -54,7 +58,7 @@ pub const FLOOR_SHARE: f64 = 0.02;
 /// Smallest change of the failing share worth reporting.
 pub const FLOOR_ERRORS: f64 = 0.005;
 /// Largest false discovery rate at which a part counts as significant.
-pub const MAX_Q: f64 = 0.01;
+pub const MAX_Q: f64 = 0.05;
 /// Fewer requests than this in a window show only the largest of changes.
 pub const MIN_REQUESTS: f64 = 30.0;
 /// Severity is one half where the mean latency rose by this share.
@@ -109,70 +113,30 @@ pub struct Ranking {
 #[must_use]
 pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Ranking {
     let mean_ns = comparison.effects.baseline_mean_ns.max(1.0);
-    // One millisecond is worth a word unless the requests themselves take little longer.
-    let floor_ns = (FLOOR_SHARE * mean_ns).max((0.05 * mean_ns).min(1e6));
+    let floor_ns = floor_ns(mean_ns);
     let missing = missing_calls_of(table, comparison);
-    let channels = [
-        ChannelInput {
-            channel: Channel::Latency,
-            scale: mean_ns,
-            e0: LATENCY_E0,
-            floor: floor_ns,
-            values: comparison.services.clone(),
-        },
-        ChannelInput {
-            channel: Channel::Errors,
-            scale: 1.0,
-            e0: ERRORS_E0,
-            floor: FLOOR_ERRORS,
-            values: comparison.service_failures.clone(),
-        },
-        ChannelInput {
-            channel: Channel::MissingCalls,
-            scale: mean_ns,
-            e0: LATENCY_E0,
-            floor: floor_ns,
-            values: missing_calls(forest, comparison, &missing, floor_ns),
-        },
-    ];
-    let p: Vec<f64> = channels
-        .iter()
-        .flat_map(|channel| channel.values.iter().map(|estimate| stats::two_sided_p(estimate.z())))
-        .collect();
-    let q = stats::false_discovery_rates(&p);
-
+    let channels = channels(forest, comparison, &missing, floor_ns);
+    let weighed = weigh(&channels, &comparison.attribution.blamed);
     let mut services: Vec<RankedService> = (0_u32..)
         .zip(&forest.services)
         .map(|(service, _)| RankedService { service, score: 0.0, stability: 0.0, findings: Vec::new() })
         .collect();
-    for (channel, q) in channels.iter().zip(q.chunks(forest.services.len().max(1))) {
-        // Where requests got faster on the whole, a part that got slower is no regression: work has moved, or what was
-        // fast about it was left out.
-        let is_outweighed = channel.channel == Channel::Latency && comparison.adjusted_ns.interval()[1] < -floor_ns;
-        let is_significant = |index: usize| {
-            let change = channel.values[index];
-            !is_outweighed && q[index] <= MAX_Q && change.value >= channel.floor
-        };
-        let counted =
-            |index: usize| channel.values[index].value.max(0.0) * if is_significant(index) { 1.0 } else { DOUBT };
-        let total: f64 = (0..channel.values.len()).map(counted).sum();
-        let extent = total / channel.scale;
-        for (index, service) in services.iter_mut().enumerate() {
-            if channel.values[index].value > 0.0 && total > 0.0 {
-                let score = extent / (extent + channel.e0) * counted(index) / total;
+    for (channel, weighed) in channels.iter().zip(&weighed) {
+        let scores = scores(channel, weighed.0.iter().map(|part| part.counted));
+        for ((service, part), score) in services.iter_mut().zip(&weighed.0).zip(scores) {
+            if part.change.value > 0.0 {
                 service.score += score;
-                let is_significant = is_significant(index);
                 service.findings.push(Finding {
                     channel: channel.channel,
-                    change: channel.values[index],
-                    q: q[index],
-                    is_significant,
+                    change: part.change,
+                    q: part.q,
+                    is_significant: part.is_significant,
                     score,
                 });
             }
         }
     }
-    let firsts = firsts(forest, comparison, mean_ns);
+    let firsts = firsts(forest, &channels, &weighed);
     for service in &mut services {
         service.stability = firsts[service.service as usize];
         service.findings.sort_by(|left, right| right.score.total_cmp(&left.score));
@@ -186,13 +150,200 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
     Ranking { verdict, services, floor_ns, missing }
 }
 
-struct ChannelInput {
+/// What is compared, a channel at a time.
+fn channels<'a>(
+    forest: &Forest,
+    comparison: &'a Comparison,
+    missing: &[Estimate],
+    floor_ns: f64,
+) -> Vec<ChannelInput<'a>> {
+    let latency = |channel, baseline_mean_ns: f64, values: &[Estimate], subjects, adjusted: Estimate, replicates| {
+        let scale = baseline_mean_ns.max(1.0);
+        let floor = self::floor_ns(scale);
+        // Where requests got faster on the whole, a part that got slower is no regression: work has moved, or what was
+        // fast about it was left out.
+        let is_outweighed = adjusted.interval()[1] < -floor;
+        ChannelInput {
+            channel,
+            scale,
+            e0: LATENCY_E0,
+            floor,
+            is_outweighed,
+            values: values.to_vec(),
+            subjects,
+            replicates,
+        }
+    };
+    let (typical, tail) = (&comparison.typical, &comparison.tail);
+    vec![
+        latency(
+            Channel::Latency,
+            comparison.effects.baseline_mean_ns,
+            &comparison.services,
+            comparison.subjects.as_slice(),
+            comparison.adjusted_ns,
+            comparison.service_replicates.as_slice(),
+        ),
+        latency(
+            Channel::TypicalLatency,
+            typical.effects.baseline_mean_ns,
+            &typical.services,
+            &typical.subjects,
+            typical.adjusted_ns,
+            &typical.service_replicates,
+        ),
+        latency(
+            Channel::TailLatency,
+            tail.effects.baseline_mean_ns,
+            &tail.services,
+            &tail.subjects,
+            tail.adjusted_ns,
+            &tail.service_replicates,
+        ),
+        ChannelInput {
+            channel: Channel::Errors,
+            scale: 1.0,
+            e0: ERRORS_E0,
+            floor: FLOOR_ERRORS,
+            is_outweighed: false,
+            values: comparison.service_failures.clone(),
+            subjects: &comparison.failures,
+            replicates: &comparison.service_failure_replicates,
+        },
+        ChannelInput {
+            channel: Channel::MissingCalls,
+            scale: comparison.effects.baseline_mean_ns.max(1.0),
+            e0: LATENCY_E0,
+            floor: floor_ns,
+            is_outweighed: false,
+            values: missing_calls(forest, comparison, missing, floor_ns),
+            subjects: &[],
+            replicates: &[],
+        },
+    ]
+}
+
+/// Weighs all channels, with one false discovery rate over all services and channels, and one over all operations and edges.
+fn weigh(channels: &[ChannelInput<'_>], blamed: &[u32]) -> Vec<Weighed> {
+    let q_of = |values: for<'a> fn(&'a ChannelInput<'_>) -> &'a [Estimate]| {
+        let p: Vec<f64> = channels.iter().flat_map(|channel| values(channel).iter().map(|value| value.p())).collect();
+        stats::false_discovery_rates(&p)
+    };
+    let (service_q, subject_q) = (q_of(|channel| &channel.values), q_of(|channel| channel.subjects));
+    let (mut service_q, mut subject_q) = (service_q.as_slice(), subject_q.as_slice());
+    channels
+        .iter()
+        .map(|channel| {
+            let (services, later_services) = service_q.split_at(channel.values.len());
+            let (subjects, later_subjects) = subject_q.split_at(channel.subjects.len());
+            (service_q, subject_q) = (later_services, later_subjects);
+            Weighed::new(channel, blamed, services, subjects)
+        })
+        .collect()
+}
+
+/// Smallest change of a mean latency worth reporting: one millisecond is worth a word unless the requests themselves take little longer.
+#[must_use]
+pub fn floor_ns(mean_ns: f64) -> f64 {
+    (FLOOR_SHARE * mean_ns).max((0.05 * mean_ns).min(1e6))
+}
+
+struct ChannelInput<'a> {
     channel: Channel,
     /// What a change is measured against.
     scale: f64,
     e0: f64,
     floor: f64,
+    /// Whether the channel as a whole got better, so that nothing in it is a regression.
+    is_outweighed: bool,
+    /// A value a service.
     values: Vec<Estimate>,
+    /// A value a subject, where single ones can stand out.
+    subjects: &'a [Estimate],
+    /// The values in each bootstrap replicate, if they were resampled.
+    replicates: &'a [Vec<f64>],
+}
+
+/// How much each service counts in a channel.
+struct Weighed(Vec<Part>);
+
+/// One service in one channel.
+#[derive(Clone, Copy)]
+struct Part {
+    change: Estimate,
+    q: f64,
+    is_significant: bool,
+    /// What counts of the change.
+    counted: f64,
+    /// What counts of each unit that a replicate of the service's value lies above the value.
+    slope: f64,
+}
+
+impl Weighed {
+    /// Weighs each service as a whole and, if that is more, by those of its operations and edges that stand out by themselves:
+    /// a part that got slower beyond doubt is not hidden by the noise of the others, unless the service as a whole certainly got no slower.
+    fn new(channel: &ChannelInput<'_>, blamed: &[u32], service_q: &[f64], subject_q: &[f64]) -> Self {
+        let stands_out =
+            |change: Estimate, q: f64| !channel.is_outweighed && q <= MAX_Q && change.value >= channel.floor;
+        let mut parts: Vec<Part> = channel
+            .values
+            .iter()
+            .zip(service_q)
+            .map(|(&change, &q)| {
+                let is_significant = stands_out(change, q);
+                let weight = shrinkage(change.z()) * if is_significant { 1.0 } else { DOUBT };
+                Part { change, q, is_significant, counted: weight * change.value.max(0.0), slope: weight }
+            })
+            .collect();
+        let mut own: Vec<Option<Part>> = vec![None; parts.len()];
+        for ((&service, &change), &q) in blamed.iter().zip(channel.subjects).zip(subject_q) {
+            if stands_out(change, q) {
+                let counted = shrinkage(change.z()) * change.value;
+                let sum = own[service as usize].get_or_insert(Part {
+                    change: Estimate::default(),
+                    q: 1.0,
+                    is_significant: true,
+                    counted: 0.0,
+                    slope: 0.0,
+                });
+                sum.change = Estimate {
+                    value: sum.change.value + change.value,
+                    error: sum.change.error.hypot(change.error),
+                    freedom: sum.change.freedom.min(change.freedom),
+                };
+                sum.q = sum.q.min(q);
+                sum.counted += counted;
+            }
+        }
+        for (part, own) in parts.iter_mut().zip(own) {
+            if let Some(mut own) = own
+                && own.counted > part.counted
+                && part.change.interval()[1] >= channel.floor
+            {
+                own.slope = if part.change.error > 0.0 { (own.change.error / part.change.error).min(1.0) } else { 1.0 };
+                *part = own;
+            }
+        }
+        Self(parts)
+    }
+}
+
+/// The services' parts of their scores: severity times share of what counts.
+fn scores(channel: &ChannelInput<'_>, counted: impl Iterator<Item = f64>) -> Vec<f64> {
+    let counted: Vec<f64> = counted.collect();
+    let total: f64 = counted.iter().sum();
+    if total <= 0.0 {
+        return counted;
+    }
+    let extent = total / channel.scale;
+    let severity = extent / (extent + channel.e0);
+    counted.into_iter().map(|counted| severity * counted / total).collect()
+}
+
+/// What is left of a value once chance has had its part: of a value `z` errors large, 1/z² of its square is noise to be expected
+/// (the positive-part James-Stein estimate). A hundredth always stays, so that what is left of nothing still has an order.
+fn shrinkage(z: f64) -> f64 {
+    (1.0 - 1.0 / (z * z)).max(0.01)
 }
 
 /// For each service the time saved by calls it no longer makes.
@@ -206,7 +357,11 @@ fn missing_calls(forest: &Forest, comparison: &Comparison, missing: &[Estimate],
     for (&blamed, subject) in comparison.attribution.blamed.iter().zip(missing) {
         let sum = &mut services[blamed as usize];
         // Subjects of one service move together at worst.
-        *sum = Estimate { value: sum.value + subject.value, error: sum.error + subject.error };
+        *sum = Estimate {
+            value: sum.value + subject.value,
+            error: sum.error + subject.error,
+            freedom: sum.freedom.min(subject.freedom),
+        };
     }
     services
 }
@@ -214,25 +369,37 @@ fn missing_calls(forest: &Forest, comparison: &Comparison, missing: &[Estimate],
 /// For each subject the time saved by calls that it used to make and now leaves out, nanoseconds per request.
 ///
 /// Making fewer of several calls is no loss: a loop got shorter, or batches replaced it. So of a drop in the calls per visit
-/// only what lies below one call counts.
+/// only what lies below one call counts. Nor is a call missing where another is made in its place: a gateway that routes other requests makes
+/// other calls, but an early return makes none.
 #[must_use]
 pub fn missing_calls_of(table: &CostTable, comparison: &Comparison) -> Vec<Estimate> {
     let attribution = &comparison.attribution;
+    let kappa = |index: usize, parent: u32| {
+        [&comparison.baseline, &comparison.regression].map(|sums| sums.n_calls[index] / sums.n_visits[parent as usize])
+    };
+    // An answer that is missing is no missing call: it was called, and left no span.
+    let is_call = |&(index, path): &(usize, &Path)| path.parent != NO_PATH && !attribution.is_answer[index];
+    let called = || table.paths.list.iter().enumerate().filter(is_call);
+    // For each path the chances of a call that a visit of it lost and won.
+    let mut lost_and_won = vec![(0.0_f64, 0.0_f64); table.paths.len()];
+    for (index, path) in called() {
+        let [before, after] = kappa(index, path.parent).map(|kappa| kappa.min(1.0));
+        let (lost, won) = &mut lost_and_won[path.parent as usize];
+        *lost += (before - after).max(0.0);
+        *won += (after - before).max(0.0);
+    }
     // Effect of all fewer calls a row, and the part of it that is missing calls.
     let mut rows = vec![(0.0, 0.0); attribution.rows.len()];
-    for (index, path) in table.paths.list.iter().enumerate() {
-        // An answer that is missing is no missing call: it was called, and left no span.
-        if path.parent == NO_PATH || attribution.is_answer[index] {
-            continue;
-        }
-        let kappa = [&comparison.baseline, &comparison.regression]
-            .map(|sums| sums.n_calls[index] / sums.n_visits[path.parent as usize]);
+    for (index, path) in called() {
+        let kappa = kappa(index, path.parent);
         let effect = comparison.effects.calls_ns[index];
         if effect < 0.0 && kappa[0] > kappa[1] {
             let [.., calls_row, _] = attribution.targets[index];
             let row = &mut rows[calls_row as usize];
             row.0 += effect;
-            row.1 += effect * (kappa[0].min(1.0) - kappa[1].min(1.0)) / (kappa[0] - kappa[1]);
+            let (lost, won) = lost_and_won[path.parent as usize];
+            let unreplaced = if lost > 0.0 { (1.0 - won / lost).max(0.0) } else { 0.0 };
+            row.1 += unreplaced * effect * (kappa[0].min(1.0) - kappa[1].min(1.0)) / (kappa[0] - kappa[1]);
         }
     }
     let mut missing = vec![Estimate::default(); attribution.subjects.len()];
@@ -240,39 +407,43 @@ pub fn missing_calls_of(table: &CostTable, comparison: &Comparison) -> Vec<Estim
         if key.cause == Cause::Calls && row.value < 0.0 && fewer < 0.0 {
             let share = gone / fewer;
             let sum = &mut missing[key.subject as usize];
-            *sum = Estimate { value: sum.value - share * row.value, error: sum.error + share * row.error };
+            *sum = Estimate {
+                value: sum.value - share * row.value,
+                error: sum.error + share * row.error,
+                freedom: sum.freedom.min(row.freedom),
+            };
         }
     }
     missing
 }
 
-/// Share of replicates in which each service has the largest score, significance aside; ties by name, and nobody is first where nothing
-/// got worse.
-fn firsts(forest: &Forest, comparison: &Comparison, mean_ns: f64) -> Vec<f64> {
-    let n_services = comparison.services.len();
+/// Share of replicates in which each service has the largest score, each value weighed as in the ranking; ties by name, and nobody is first
+/// where nothing got worse.
+fn firsts(forest: &Forest, channels: &[ChannelInput<'_>], weighed: &[Weighed]) -> Vec<f64> {
+    let n_services = forest.services.len();
+    let n_replicates = channels.iter().map(|channel| channel.replicates.len()).max().unwrap_or(0);
     let mut n_firsts = vec![0_u32; n_services];
-    let replicates = comparison.service_replicates.iter().zip(&comparison.service_failure_replicates);
-    for (latency, failures) in replicates {
-        let mut scores = vec![0.0; n_services];
-        for (values, scale, e0) in [(latency, mean_ns, LATENCY_E0), (failures, 1.0, ERRORS_E0)] {
-            let total: f64 = values.iter().map(|value| value.max(0.0)).sum();
-            if total > 0.0 {
-                let extent = total / scale;
-                for (score, value) in scores.iter_mut().zip(values) {
-                    *score += extent / (extent + e0) * value.max(0.0) / total;
-                }
+    for replicate in 0..n_replicates {
+        let mut totals = vec![0.0; n_services];
+        for (channel, weighed) in channels.iter().zip(weighed) {
+            let values = channel.replicates.get(replicate);
+            let counted = weighed.0.iter().enumerate().map(|(index, part)| {
+                let above = values.map_or(0.0, |values| values[index] - channel.values[index].value);
+                (part.counted + part.slope * above).max(0.0)
+            });
+            for (score, part) in totals.iter_mut().zip(scores(channel, counted)) {
+                *score += part;
             }
         }
         let name = |service: usize| &forest.services[service].name;
         let best = (0..n_services)
-            .filter(|&service| scores[service] > 0.0)
-            .max_by(|&left, &right| scores[left].total_cmp(&scores[right]).then_with(|| name(right).cmp(name(left))));
+            .filter(|&service| totals[service] > 0.0)
+            .max_by(|&left, &right| totals[left].total_cmp(&totals[right]).then_with(|| name(right).cmp(name(left))));
         if let Some(best) = best {
             n_firsts[best] += 1;
         }
     }
-    let n_replicates = comparison.service_replicates.len().max(1) as f64;
-    n_firsts.into_iter().map(|n_firsts| f64::from(n_firsts) / n_replicates).collect()
+    n_firsts.into_iter().map(|n_firsts| f64::from(n_firsts) / n_replicates.max(1) as f64).collect()
 }
 
 fn verdict(table: &CostTable, comparison: &Comparison, services: &[RankedService], floor_ns: f64) -> Verdict {
@@ -286,7 +457,7 @@ fn verdict(table: &CostTable, comparison: &Comparison, services: &[RankedService
         return Verdict::Inconclusive;
     }
     let mix = comparison.mix_ns;
-    if mix.value.abs() >= floor_ns && stats::two_sided_p(mix.z()) <= MAX_Q {
+    if mix.value.abs() >= floor_ns && mix.p() <= MAX_Q {
         return Verdict::TrafficMix;
     }
     // A rise of a tenth would be worth knowing of: unless it can be ruled out, nobody can say that nothing happened.

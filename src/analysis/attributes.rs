@@ -109,7 +109,7 @@ pub(super) fn drill(
         .map(|&(_, subject, channel)| Target {
             subject,
             measure: match channel {
-                Channel::Latency => Measure::Latency,
+                Channel::Latency | Channel::TypicalLatency | Channel::TailLatency => Measure::Latency,
                 Channel::Errors => Measure::Failures,
                 Channel::MissingCalls => Measure::MissingCalls,
             },

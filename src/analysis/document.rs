@@ -34,7 +34,7 @@ pub struct Analysis {
     pub decomposition: Decomposition,
     /// Entry operations, those that changed most first.
     pub entries: Vec<Entry>,
-    /// Services, ranked; empty unless there is or may be a regression.
+    /// Services, ranked; empty if only the traffic mix moved. Without a regression they are candidates, none certain enough to accuse.
     pub services: Vec<RankedService>,
     /// Operations and edges, ranked; empty unless there is a regression.
     pub suspects: Vec<Suspect>,

@@ -104,7 +104,6 @@ impl<'a> Evidence<'a> {
             }
         }
         // What unanswered calls did is partly that of others, who were seen to do it in answered ones.
-        let n_parts = parts.len();
         for (path, which, shares) in self.attribution().spread() {
             let index = path as usize;
             let value = self.comparison.effects.of(index)[which]
@@ -114,16 +113,19 @@ impl<'a> Evidence<'a> {
             let own = moved.filter(|&(row, _)| is_subject[self.attribution().rows[row as usize].subject as usize]);
             let effect_ns: f64 = own.map(|(_, share)| share * value).sum();
             if effect_ns != 0.0 {
-                match parts[..n_parts].binary_search_by_key(&path, |&(known, _)| known) {
-                    Ok(place) => parts[place].1.effect_ns += effect_ns,
-                    Err(_) => parts.push((path, Part { effect_ns, ..Part::default() })),
-                }
+                // A way that both its ends explain is measured where it is; what stands for unanswered calls is not.
+                let mut part = Part { effect_ns, ..Part::default() };
+                part.is_own[which] = which < 2;
+                parts.push((path, part));
             }
         }
         parts.sort_by_key(|&(path, _)| path);
         parts.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
-            kept.1.effect_ns += if same { next.1.effect_ns } else { 0.0 };
+            if same {
+                kept.1.effect_ns += next.1.effect_ns;
+                kept.1.is_own = std::array::from_fn(|which| kept.1.is_own[which] || next.1.is_own[which]);
+            }
             same
         });
         Parts(parts)

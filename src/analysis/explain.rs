@@ -15,10 +15,10 @@ use super::resolve::Target;
 use super::{standing, suspects};
 use crate::compare::Estimate;
 use crate::compare::attribute::tops;
-use crate::compare::edges::TIE;
+use crate::compare::edges::Gap;
 use crate::compare::factors::{Factors, factors};
 use crate::compare::paths::{FailureKind, Scope};
-use crate::rank::{Channel, FLOOR_ERRORS, Ranking};
+use crate::rank::{Channel, FLOOR_ERRORS, Ranking, floor_ns};
 
 /// The account of `target`.
 pub(super) fn explain(analysis: &Analysis, ranking: &Ranking, evidence: Evidence<'_>, target: &Target) -> Explanation {
@@ -107,6 +107,7 @@ fn contribution(evidence: Evidence<'_>, target: &Target, subjects: &[u32]) -> Co
         subjects.iter().map(|&subject| estimates[subject as usize]).fold(Estimate::default(), |sum, one| Estimate {
             value: sum.value + one.value,
             error: sum.error + one.error,
+            freedom: sum.freedom.min(one.freedom),
         })
     };
     let (latency, failures) = match *target {
@@ -120,8 +121,12 @@ fn contribution(evidence: Evidence<'_>, target: &Target, subjects: &[u32]) -> Co
 
 fn channels(evidence: Evidence<'_>, ranking: &Ranking, service: u32) -> Vec<ChannelAccount> {
     let comparison = evidence.comparison;
-    let floor_ms = ranking.floor_ns / NS_PER_MS;
-    let floor = |channel: Channel| if channel == Channel::Errors { FLOOR_ERRORS } else { floor_ms };
+    let floor = |channel: Channel| match channel {
+        Channel::Errors => FLOOR_ERRORS,
+        Channel::Latency | Channel::MissingCalls => ranking.floor_ns / NS_PER_MS,
+        Channel::TypicalLatency => floor_ns(comparison.typical.effects.baseline_mean_ns) / NS_PER_MS,
+        Channel::TailLatency => floor_ns(comparison.tail.effects.baseline_mean_ns) / NS_PER_MS,
+    };
     let ranked = ranking.services.iter().find(|ranked| ranked.service == service);
     let mut channels: Vec<ChannelAccount> = ranked
         .map(suspects::findings)
@@ -132,6 +137,8 @@ fn channels(evidence: Evidence<'_>, ranking: &Ranking, service: u32) -> Vec<Chan
     let index = service as usize;
     let better = [
         (Channel::Latency, comparison.services[index], NS_PER_MS),
+        (Channel::TypicalLatency, comparison.typical.services[index], NS_PER_MS),
+        (Channel::TailLatency, comparison.tail.services[index], NS_PER_MS),
         (Channel::Errors, comparison.service_failures[index], 1.0),
     ];
     for (channel, change, scale) in better {
@@ -305,8 +312,8 @@ fn edges(evidence: Evidence<'_>, target: &Target) -> Vec<EdgeAccount> {
         Target::Operation(..) => false,
     };
     let mut accounts: Vec<EdgeAccount> = Vec::new();
-    for (&(caller, callee), blame) in comparison.attribution.edges.iter().filter(|((from, to), _)| is_asked(*from, *to))
-    {
+    for gap in comparison.attribution.edges.iter().filter(|edge| is_asked(edge.caller, edge.callee)) {
+        let (caller, callee) = (gap.caller, gap.callee);
         let mut totals = [[0.0; 2]; 4];
         for (index, path) in evidence.table.paths.list.iter().enumerate() {
             let operation = forest.operations[path.operation as usize];
@@ -321,28 +328,24 @@ fn edges(evidence: Evidence<'_>, target: &Target) -> Vec<EdgeAccount> {
         }
         let [visits, before, after, wait] = totals;
         let per_call = |ns: [f64; 2]| pair([0, 1].map(|window: usize| ratio(ns[window], visits[window]) / NS_PER_MS));
-        let worths = blame.worths;
-        let part = |part: &str, per_call: Pair, blamed: u32, [callers, callees]: [f64; 2]| {
+        let part = |part: &str, per_call: Pair, gap: &Gap| {
             let change_ms = per_call.regression - per_call.baseline;
-            let (caller_worth_ms, callee_worth_ms) = (callers / NS_PER_MS, callees / NS_PER_MS);
-            let tie = callers <= TIE * callees && callees <= TIE * callers;
-            let reason = standing::edge_reason(
-                part,
+            let [caller_worth_ms, callee_worth_ms] = gap.worths.map(|worth| worth / NS_PER_MS);
+            EdgePart {
+                part: part.to_owned(),
                 change_ms,
-                (&name(caller), &name(callee)),
-                blamed == caller,
-                [caller_worth_ms, callee_worth_ms],
-                tie,
-            );
-            let part = part.to_owned();
-            EdgePart { part, change_ms, service: name(blamed), caller_worth_ms, callee_worth_ms, reason }
+                typical_change_ms: gap.rise_ns() / NS_PER_MS,
+                whose: gap.whose,
+                service: name(if gap.caller_share > 0.5 { caller } else { callee }),
+                caller_share: gap.caller_share,
+                caller_worth_ms,
+                callee_worth_ms,
+                reason: standing::edge_reason(part, (&name(caller), &name(callee)), gap),
+            }
         };
         let (before, after, wait) = (per_call(before), per_call(after), per_call(wait));
-        let mut blamed = vec![
-            part("before", before, blame.before, [worths.sends, worths.takes_in]),
-            part("after", after, blame.after, [worths.hears, worths.answers]),
-            part("wait", wait, blame.wait, [worths.sends, worths.takes_in]),
-        ];
+        let mut blamed =
+            vec![part("before", before, &gap.before), part("after", after, &gap.after), part("wait", wait, &gap.wait)];
         blamed.retain(|part| part.change_ms != 0.0);
         let edge = Edge { caller: name(caller), callee: name(callee) };
         accounts.push(EdgeAccount {

@@ -5,6 +5,7 @@
 
 use super::document::{Contribution, Edge, Errors, Finding, Impact, Operation, Pair, Suspect};
 use crate::compare::attribute::Cause;
+use crate::compare::edges::Whose;
 use crate::rank::{Channel, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -215,8 +216,14 @@ pub struct EdgePart {
     pub part: String,
     /// Change a call.
     pub change_ms: f64,
-    /// Service blamed.
+    /// The same with wild calls cut to the usual, which the decision goes by.
+    pub typical_change_ms: f64,
+    /// Whose the rise is.
+    pub whose: Whose,
+    /// Service blamed, for the larger share if both are.
     pub service: String,
+    /// Share that the caller is blamed for.
+    pub caller_share: f64,
     /// How well the caller explains its edges' changes of this part: milliseconds a call over its edges that rose, times their share.
     pub caller_worth_ms: f64,
     /// The same of the callee.

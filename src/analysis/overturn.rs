@@ -9,7 +9,6 @@ use super::evidence::{Evidence, Parts, Stake};
 use super::rows::{BASELINE, REGRESSION};
 use super::wording::{ms, signed_ms};
 use crate::compare::attribute::{Cause, Subject};
-use crate::compare::edges::EdgeBlame;
 use crate::normalize::NO_PARENT;
 use crate::rank::{Channel, Ranking};
 use crate::span::SpanKind;
@@ -302,17 +301,14 @@ impl Finding<'_> {
         let Subject::Edge(caller, callee) = self.evidence.comparison.attribution.subjects[self.subject as usize] else {
             return Vec::new();
         };
-        let Some(blame) = self.evidence.comparison.attribution.edges.get(&(caller, callee)) else { return Vec::new() };
-        let EdgeBlame { before, after, worths, .. } = *blame;
+        let Some(edge) = self.evidence.comparison.attribution.edge((caller, callee)) else { return Vec::new() };
         // The part of the gap that weighs more is the one to doubt.
-        let (part, blamed, callers, callees) = if self.rises_before() {
-            ("before", before, worths.sends, worths.takes_in)
-        } else {
-            ("after", after, worths.hears, worths.answers)
-        };
+        let (part, gap) = if self.rises_before() { ("before", edge.before) } else { ("after", edge.after) };
+        let blamed = if gap.caller_share > 0.5 { caller } else { callee };
         if blamed != self.service() {
             return Vec::new();
         }
+        let [callers, callees] = gap.worths;
         let (own, other, end) = if blamed == caller { (callers, callees, callee) } else { (callees, callers, caller) };
         if own <= 0.0 || other < NEARLY * own || end == blamed {
             return Vec::new();

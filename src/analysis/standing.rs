@@ -4,6 +4,7 @@ use super::document::Analysis;
 use super::explanation::{About, ChannelAccount, Explanation};
 use super::suspects::MIN_SHARE;
 use super::wording::{ms, points, signed_ms};
+use crate::compare::edges::{Gap, Whose};
 use crate::rank::{Channel, MAX_Q, Verdict};
 
 /// What the account is about, as people write it.
@@ -85,6 +86,8 @@ pub(super) fn standing(explanation: &Explanation, analysis: &Analysis) -> Vec<St
 fn name(channel: Channel) -> &'static str {
     match channel {
         Channel::Latency => "mean latency",
+        Channel::TypicalLatency => "typical latency",
+        Channel::TailLatency => "tail latency",
         Channel::Errors => "errors",
         Channel::MissingCalls => "missing calls",
     }
@@ -99,6 +102,12 @@ fn channel_sentence(service: &str, account: &ChannelAccount) -> String {
         Channel::Errors => format!("{change} of requests fail beginning with {service} {interval}"),
         Channel::MissingCalls => format!("{service} leaves out calls that took {change} a request {interval}"),
         Channel::Latency => format!("{service} adds {change} a request {interval}"),
+        Channel::TypicalLatency => {
+            format!("{service} adds {change} a request {interval} where wild calls count as usual ones")
+        }
+        Channel::TailLatency => {
+            format!("{service} adds {change} to a request of the slowest 5 % {interval}")
+        }
     };
     let floor = if is_errors { format!("{:.1} points", 100.0 * account.floor) } else { ms(account.floor) };
     let mut doubts = Vec::new();
@@ -122,36 +131,37 @@ fn channel_sentence(service: &str, account: &ChannelAccount) -> String {
     format!("{sentence}: {}", doubts.join(", "))
 }
 
-/// Why a part of an edge's time was given to one of its ends; worths are milliseconds of the caller and of the callee.
-pub(super) fn edge_reason(
-    part: &str,
-    change_ms: f64,
-    (caller, callee): (&str, &str),
-    is_callers: bool,
-    [caller_worth, callee_worth]: [f64; 2],
-    is_tie: bool,
-) -> String {
+/// Why a part of an edge's time was given to one of its ends, or to both.
+pub(super) fn edge_reason(part: &str, (caller, callee): (&str, &str), gap: &Gap) -> String {
+    let is_callers = gap.caller_share > 0.5;
     let blamed = if is_callers { caller } else { callee };
-    let worths = format!("{} of {caller} against {} of {callee}", ms(caller_worth), ms(callee_worth));
-    if change_ms <= 0.0 {
-        return format!("it did not rise: it stays with {blamed}");
-    }
-    if is_tie {
-        let why = match (part, is_callers) {
-            ("before", true) => format!("{callee}'s own work is no slower, so requests were late when they arrived"),
-            ("before", false) => format!("{callee}'s own work became slower too"),
-            ("wait", true) => format!("{caller} waits longer for its other callees too"),
-            _ => format!("such a tie is {blamed}'s"),
-        };
-        return format!("the edges of both ends rose alike ({worths} a call), and {why}");
-    }
-    if is_callers == (caller_worth > callee_worth) {
-        format!("the edges of {blamed} that rose explain it better ({worths} a call)")
-    } else if part == "wait" {
-        format!(
+    let [caller_worth, callee_worth] = gap.worths.map(|worth| ms(worth / 1e6));
+    let worths = format!("{caller_worth} of {caller} against {callee_worth} of {callee}");
+    let why_tied = || match (part, is_callers) {
+        ("before", true) => format!("{callee}'s own work is no slower, so requests were late when they arrived"),
+        ("before", false) => format!("{callee}'s own work became slower too"),
+        ("wait", true) => format!("{caller} waits longer for its other callees too"),
+        _ => format!("such a tie is {blamed}'s"),
+    };
+    match gap.whose {
+        Whose::Nobody => format!("it did not rise in typical calls: it stays with {blamed}"),
+        Whose::Both => format!(
+            "the edges of both ends rose alike ({worths} a call), so they share it: {:.0} % is {caller}'s",
+            100.0 * gap.caller_share
+        ),
+        Whose::Link => format!(
+            "no other edge of either end rose ({worths} a call): the way between them is slow, which counts for {blamed} because {}",
+            why_tied()
+        ),
+        Whose::Caller | Whose::Callee if gap.is_tie() => {
+            format!("the edges of both ends rose alike ({worths} a call), and {}", why_tied())
+        }
+        _ if is_callers == (gap.worths[0] > gap.worths[1]) => {
+            format!("the edges of {blamed} that rose explain it better ({worths} a call)")
+        }
+        _ if part == "wait" => format!(
             "{callee} left no span: its time is its own unless the other edges of {caller} rose as well ({worths} a call)"
-        )
-    } else {
-        format!("the other end's edges rose more ({worths} a call), but not for this reason")
+        ),
+        _ => format!("the other end's edges rose more ({worths} a call), but not for this reason"),
     }
 }

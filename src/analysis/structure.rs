@@ -155,18 +155,21 @@ pub(super) fn refine(
             (Channel::MissingCalls, Kind::EarlyReturn | Kind::GoneCall | Kind::FewerCalls) => is_caller,
             (Channel::Errors, Kind::Silent) => is_service && failures == FailureKind::Unanswered,
             (Channel::Errors, Kind::Timeouts) => is_service && failures == FailureKind::TimedOut,
-            (Channel::Latency, kind) => match (main.map(|main| main.cause), kind) {
-                (Some(Cause::Calls), Kind::NewCall | Kind::MoreCalls | Kind::NPlusOne) => {
-                    let callee = main.and_then(|main| main.callee.as_ref());
-                    is_caller
-                        && change.callee.as_ref().map(|known| &known.operation) == callee.map(|known| &known.operation)
+            (Channel::Latency | Channel::TypicalLatency | Channel::TailLatency, kind) => {
+                match (main.map(|main| main.cause), kind) {
+                    (Some(Cause::Calls), Kind::NewCall | Kind::MoreCalls | Kind::NPlusOne) => {
+                        let callee = main.and_then(|main| main.callee.as_ref());
+                        is_caller
+                            && change.callee.as_ref().map(|known| &known.operation)
+                                == callee.map(|known| &known.operation)
+                    }
+                    (Some(Cause::LostParallelism), Kind::LostParallelism) => is_caller,
+                    (Some(Cause::Retry), Kind::RetryStorm) | (Some(Cause::Peer), Kind::Silent | Kind::Timeouts) => {
+                        is_service
+                    }
+                    _ => false,
                 }
-                (Some(Cause::LostParallelism), Kind::LostParallelism) => is_caller,
-                (Some(Cause::Retry), Kind::RetryStorm) | (Some(Cause::Peer), Kind::Silent | Kind::Timeouts) => {
-                    is_service
-                }
-                _ => false,
-            },
+            }
             _ => false,
         }
     };

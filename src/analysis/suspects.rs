@@ -43,7 +43,7 @@ pub(super) fn findings(service: &rank::RankedService) -> Vec<Finding> {
 }
 
 pub(super) fn services(ranking: &Ranking, suspects: &[Suspect], evidence: Evidence<'_>) -> Vec<RankedService> {
-    if !matches!(ranking.verdict, Verdict::Regression | Verdict::Inconclusive) {
+    if ranking.verdict == Verdict::TrafficMix {
         return Vec::new();
     }
     let comparison = evidence.comparison;
@@ -89,6 +89,8 @@ pub(super) fn suspects(
         for finding in service.findings.iter().filter(|finding| finding.is_significant) {
             let value = |subject: usize| match finding.channel {
                 Channel::Latency => comparison.subjects[subject].value,
+                Channel::TypicalLatency => comparison.typical.subjects[subject].value,
+                Channel::TailLatency => comparison.tail.subjects[subject].value,
                 Channel::Errors => comparison.failures[subject].value,
                 Channel::MissingCalls => ranking.missing[subject].value,
             };
@@ -103,8 +105,11 @@ pub(super) fn suspects(
             }
         }
     }
-    // A subject found in several channels is one suspect, told by the channel that weighs most.
-    scored.sort_by(|left, right| left.1.cmp(&right.1).then(right.0.total_cmp(&left.0)));
+    // A subject found in several channels is one suspect, told by the channel that weighs most; failures come before the slowness
+    // that they bring unless they weigh much less.
+    let weight =
+        |&(score, _, channel): &(f64, u32, Channel)| if channel == Channel::Errors { 2.0 * score } else { score };
+    scored.sort_by(|left, right| left.1.cmp(&right.1).then(weight(right).total_cmp(&weight(left))));
     scored.dedup_by(|next, kept| {
         let same = next.1 == kept.1;
         kept.0 += if same { next.0 } else { 0.0 };
@@ -125,10 +130,24 @@ pub(super) fn suspects(
         right.score.total_cmp(&left.score).then_with(|| key(left).cmp(&key(right)))
     });
     suspects.truncate(MAX_SUSPECTS);
+    failures_before_retries(&mut suspects);
     for (rank, suspect) in (1..).zip(&mut suspects) {
         suspect.rank = rank;
     }
     suspects
+}
+
+/// Retries are what failures bring: where both accuse a service, the failures take the place of the retries.
+fn failures_before_retries(suspects: &mut [Suspect]) {
+    let is_retry = |suspect: &Suspect| ["retries", "retry storm"].contains(&suspect.kind.as_str());
+    let is_failure = |suspect: &Suspect| ["errors", "silent", "timeouts"].contains(&suspect.kind.as_str());
+    for first in 0..suspects.len() {
+        let service = suspects[first].service.clone();
+        let failures = suspects[first..].iter().position(|other| other.service == service && is_failure(other));
+        if let Some(failures) = failures.filter(|_| is_retry(&suspects[first])) {
+            suspects.swap(first, first + failures);
+        }
+    }
 }
 
 fn suspect(

@@ -34,7 +34,8 @@ pub(super) fn subject(suspect: &Suspect) -> String {
 
 pub(super) fn channel(channel: Option<Channel>) -> &'static str {
     match channel {
-        Some(Channel::Latency) => "slower",
+        Some(Channel::Latency | Channel::TypicalLatency) => "slower",
+        Some(Channel::TailLatency) => "slower tail",
         Some(Channel::Errors) => "errors",
         Some(Channel::MissingCalls) => "missing calls",
         None => "",
@@ -45,12 +46,12 @@ pub(super) fn kind(channel: Channel, main: Option<&Main>) -> &'static str {
     match (channel, main.map(|main| main.cause)) {
         (Channel::Errors, _) => "errors",
         (Channel::MissingCalls, _) => "missing calls",
-        (Channel::Latency, None | Some(Cause::Slower | Cause::Peer)) => "slower",
-        (Channel::Latency, Some(Cause::Network)) => "network",
-        (Channel::Latency, Some(Cause::Calls)) => "more calls",
-        (Channel::Latency, Some(Cause::Retry)) => "retries",
-        (Channel::Latency, Some(Cause::CriticalPath)) => "critical path",
-        (Channel::Latency, Some(Cause::LostParallelism)) => "lost parallelism",
+        (_, None | Some(Cause::Slower | Cause::Peer)) => "slower",
+        (_, Some(Cause::Network)) => "network",
+        (_, Some(Cause::Calls)) => "more calls",
+        (_, Some(Cause::Retry)) => "retries",
+        (_, Some(Cause::CriticalPath)) => "critical path",
+        (_, Some(Cause::LostParallelism)) => "lost parallelism",
     }
 }
 

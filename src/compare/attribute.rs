@@ -9,7 +9,7 @@
 //! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost |
 
 use super::decompose::Effects;
-use super::edges::{self, EdgeBlame};
+use super::edges::{self, EdgeGap};
 use super::paths::{FailureKind, NO_PATH, Path, Paths, Scope};
 use super::sums::Sums;
 use super::unanswered::{self, Spread};
@@ -17,7 +17,6 @@ use crate::normalize::{Forest, Operation};
 use crate::span::SpanKind;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What a contribution is pinned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,8 +67,13 @@ pub struct Attribution {
     pub blamed: Vec<u32>,
     /// Rows of the decomposition.
     pub rows: Vec<RowKey>,
-    /// For each path the rows of its self, before, wait, calls and critical-path effects.
+    /// For each path the rows of its self, before, wait, calls and critical-path effects; see [`Attribution::spread`] for those
+    /// that several share.
     pub targets: Vec<[u32; 5]>,
+    /// Of the ways that both their ends explain, the caller's row and share: path, effect in the order of `targets`.
+    shared: Vec<Shared>,
+    /// The ways between services, and whose their changes are; in order of caller and callee.
+    pub edges: Vec<EdgeGap>,
     /// For each path the subject of failures, by [`FailureKind`].
     pub failure_subjects: Vec<[u32; FailureKind::ALL.len()]>,
     /// For each path whether it is the answer to its parent's call, not a call of its own.
@@ -80,11 +84,12 @@ pub struct Attribution {
     share: Vec<f64>,
     /// What of unanswered calls belongs elsewhere.
     spread: Spread,
-    /// Whose the gaps of each edge are that both windows have, by caller and callee.
-    pub edges: BTreeMap<(u32, u32), EdgeBlame>,
     index: HashMap<(Subject, u32), u32, foldhash::fast::FixedState>,
     row_index: HashMap<RowKey, u32, foldhash::fast::FixedState>,
 }
+
+/// An effect of a path that two share: path, effect in the order of [`Attribution::targets`], the second's row and share.
+type Shared = (u32, usize, [(u32, f64); 1]);
 
 /// Index of failures of calls that left no span.
 const UNANSWERED: usize = FailureKind::Unanswered as usize;
@@ -94,38 +99,62 @@ const UNCHANGED: f64 = 1.1;
 
 impl Attribution {
     /// Decides for every path; `background` are the effects on background work and how much of it there is a request.
+    ///
+    /// `typical` are the sums of both windows with wild calls cut to the usual: a few of them must not decide whose network it was.
     #[must_use]
     pub fn new(
         forest: &Forest,
         paths: &Paths,
         [baseline, regression]: [&Sums; 2],
+        typical: [&Sums; 2],
         effects: &Effects,
         background: (&Effects, f64),
         scope: Scope,
     ) -> Self {
-        let mut result = Self::default();
-        let blames = edges::blame(forest, paths, baseline, regression);
+        let mut result = Self { edges: edges::blame(forest, paths, typical[0], typical[1]), ..Self::default() };
         for (index, path) in paths.list.iter().enumerate() {
             let operation = forest.operations[path.operation as usize];
             let own = Subject::Operation(operation.service, operation.name);
             let edge = operation.peer.map(|peer| (operation.service, peer));
             let at_peer = operation.peer.map_or(own, |peer| Subject::Operation(peer, operation.name));
-            let blame = |edge: (u32, u32)| blames.get(&edge).copied().unwrap_or(EdgeBlame::callee(edge));
+            let gap = edge.and_then(|edge| result.edge(edge)).copied();
 
-            let (self_row, before_row) = if let Some(edge) = edge {
-                let subject = Subject::Edge(edge.0, edge.1);
-                let EdgeBlame { before, after, .. } = blame(edge);
-                (result.row(subject, after, Cause::Network, None), result.row(subject, before, Cause::Network, None))
-            } else {
-                let row = result.row(own, operation.service, Cause::Slower, None);
-                (row, row)
-            };
-            let wait_row = match edge {
-                Some(_) if path.is_retry => result.row_of(at_peer, Cause::Retry, None),
-                Some(edge) if blame(edge).wait == edge.0 => {
-                    result.row(Subject::Edge(edge.0, edge.1), edge.0, Cause::Network, None)
+            // The row of a part of the way, and where the caller has a share of it, the caller's row.
+            let [self_row, before_row, wait_row] = match edge {
+                None => {
+                    let row = result.row(own, operation.service, Cause::Slower, None);
+                    [row, row, result.row_of(at_peer, Cause::Peer, None)]
                 }
-                _ => result.row_of(at_peer, Cause::Peer, None),
+                Some((caller, callee)) => {
+                    let subject = Subject::Edge(caller, callee);
+                    let share = |part: fn(&EdgeGap) -> f64| gap.as_ref().map_or(0.0, part);
+                    let shares = [
+                        share(|gap| gap.after.caller_share),
+                        share(|gap| gap.before.caller_share),
+                        if path.is_retry { 0.0 } else { share(|gap| gap.wait.caller_share) },
+                    ];
+                    let mut rows = [0; 3];
+                    for (part, &callers) in shares.iter().enumerate() {
+                        let at_callee = |result: &mut Self| match part {
+                            2 if path.is_retry => result.row_of(at_peer, Cause::Retry, None),
+                            2 => result.row_of(at_peer, Cause::Peer, None),
+                            _ => result.row(subject, callee, Cause::Network, None),
+                        };
+                        if callers < 1.0 {
+                            rows[part] = at_callee(&mut result);
+                        }
+                        if callers > 0.0 {
+                            let at_caller = result.row(subject, caller, Cause::Network, None);
+                            if callers < 1.0 {
+                                let path = u32::try_from(index).unwrap_or(u32::MAX);
+                                result.shared.push((path, part, [(at_caller, callers)]));
+                            } else {
+                                rows[part] = at_caller;
+                            }
+                        }
+                    }
+                    rows
+                }
             };
             let parent = (path.parent != NO_PATH).then(|| paths.list[path.parent as usize]);
             let parent_operation = parent.map_or(operation, |parent| forest.operations[parent.operation as usize]);
@@ -159,7 +188,6 @@ impl Attribution {
         result.share = paths.list.iter().enumerate().map(share).collect();
         let input = unanswered::Input { forest, paths, sums: [baseline, regression], effects, background, scope };
         result.spread = unanswered::spread(input, &result);
-        result.edges = blames;
         result
     }
 
@@ -198,6 +226,13 @@ impl Attribution {
         self.row(subject, service, cause, callee)
     }
 
+    /// The way between two services, if both windows have it.
+    #[must_use]
+    pub fn edge(&self, (caller, callee): (u32, u32)) -> Option<&EdgeGap> {
+        let index = self.edges.binary_search_by_key(&(caller, callee), |edge| (edge.caller, edge.callee)).ok()?;
+        Some(&self.edges[index])
+    }
+
     /// Effects of all paths summed a row.
     #[must_use]
     pub fn rows_ns(&self, effects: &Effects) -> Vec<f64> {
@@ -219,7 +254,16 @@ impl Attribution {
 
     /// Effects of which a share goes to other rows than their target: path, effect in the order of `targets`, rows and shares.
     pub fn spread(&self) -> impl Iterator<Item = (u32, usize, &[(u32, f64)])> {
-        self.spread.effects.iter().map(|&(path, which, index)| (path, which, self.spread.rows[index].as_slice()))
+        let of_unanswered =
+            self.spread.effects.iter().map(|&(path, which, index)| (path, which, self.spread.rows[index].as_slice()));
+        self.shared.iter().map(|(path, which, shares)| (*path, *which, shares.as_slice())).chain(of_unanswered)
+    }
+
+    /// Rows that effects of a path go to, where they are measured.
+    pub fn rows_of(&self, path: u32) -> impl Iterator<Item = u32> {
+        let first = self.shared.partition_point(|&(known, ..)| known < path);
+        let shared = self.shared[first..].iter().take_while(move |&&(known, ..)| known == path);
+        self.targets[path as usize].iter().copied().chain(shared.map(|(.., shares)| shares[0].0))
     }
 
     /// For a path whose calls left no span, the subjects to which a share of its failures in a window goes.

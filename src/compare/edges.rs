@@ -12,7 +12,7 @@
 //! it is worth the sum of the rises a call on those edges times the share of them that rose by more than 30 % of the largest,
 //! and each gap goes to the worthier of its two explanations. (A plain vertex cover would blame hubs.)
 //!
-//! Where both explain a gap equally well, as on an edge that is the only one of both its ends, a rise after the answer is the
+//! Where both explain a gap equally well and both have other edges that rose, they share it. Where neither has, as on an edge that is the only one of both its ends, a rise after the answer is the
 //! callee's. One before it is the callee's too if the callee's own work also became slower, as it does on a busy machine;
 //! otherwise the request was late when it arrived.
 
@@ -20,46 +20,76 @@ use super::paths::Paths;
 use super::sums::Sums;
 use crate::normalize::Forest;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Rises smaller than this share of the largest on a service's edges do not count as risen.
 const SHARE_OF_LARGEST: f64 = 0.3;
 /// Worths within this factor explain equally well.
-pub const TIE: f64 = 1.25;
+const TIE: f64 = 1.25;
 /// The callee's own work became slower if it rose by this share of the gap's rise.
 const SLOWER: f64 = 0.1;
 
-/// Services to blame for the parts of an edge, and how well each end explains them.
+/// Whose a longer gap is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// The gap did not grow.
+    Nobody,
+    /// The caller's: its other edges grew likewise, or nothing else explains it.
+    Caller,
+    /// The callee's: its other edges grew likewise, or nothing else explains it.
+    Callee,
+    /// Both ends have other edges that grew likewise: shared by how well each explains its edges.
+    Both,
+    /// The way between the two: other edges of both ends did not grow. Blamed on the end that the tie rules name.
+    Link,
+}
+
+/// One part of an edge's gap, nanoseconds a call, wild calls cut to the usual.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EdgeBlame {
-    /// For the gap before the answer.
-    pub before: u32,
-    /// For the gap after it.
-    pub after: u32,
-    /// For the wait where the callee left no span.
-    pub wait: u32,
-    /// What the decision rests on.
-    pub worths: EdgeWorths,
+pub struct Gap {
+    /// In the baseline.
+    pub baseline_ns: f64,
+    /// In the regression.
+    pub regression_ns: f64,
+    /// How well the caller being slow at this explains all its edges, and the callee all its own, nanoseconds.
+    pub worths: [f64; 2],
+    /// Whose the rise is.
+    pub whose: Whose,
+    /// Share of it that the caller is blamed for; the rest is the callee's.
+    pub caller_share: f64,
 }
 
-/// What each end is worth as an explanation of its edges: the sum of their rises, nanoseconds a call, times the share of them that rose.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct EdgeWorths {
-    /// Requests leave the caller late.
-    pub sends: f64,
-    /// Requests wait before the callee begins with them.
-    pub takes_in: f64,
-    /// Answers leave the callee late.
-    pub answers: f64,
-    /// Answers wait before the caller goes on with them.
-    pub hears: f64,
-}
-
-impl EdgeBlame {
-    /// All to the callee: where nothing tells.
-    pub(super) fn callee((_, callee): (u32, u32)) -> Self {
-        Self { before: callee, after: callee, wait: callee, worths: EdgeWorths::default() }
+impl Gap {
+    /// How much longer it became, nanoseconds a call.
+    #[must_use]
+    pub fn rise_ns(&self) -> f64 {
+        self.regression_ns - self.baseline_ns
     }
+
+    /// Whether both ends explain it about equally well.
+    #[must_use]
+    pub fn is_tie(&self) -> bool {
+        is_tie(self.worths)
+    }
+}
+
+/// The way between two services in both windows, and whom its change is blamed on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EdgeGap {
+    /// Service that asks.
+    pub caller: u32,
+    /// Service that answers.
+    pub callee: u32,
+    /// Calls on the blamed path, a window.
+    pub n_calls: [f64; 2],
+    /// Before the answer begins.
+    pub before: Gap,
+    /// After the answer.
+    pub after: Gap,
+    /// Waiting for a callee that left no span.
+    pub wait: Gap,
 }
 
 type Edge = (u32, u32);
@@ -71,6 +101,13 @@ struct Totals {
     before_ns: [f64; 2],
     after_ns: [f64; 2],
     wait_ns: [f64; 2],
+}
+
+impl Totals {
+    /// Nanoseconds a call in each window.
+    fn per_call(&self, ns: [f64; 2]) -> [f64; 2] {
+        [0, 1].map(|window: usize| ns[window] / self.visits[window])
+    }
 }
 
 /// Rises a call, nanoseconds.
@@ -88,10 +125,11 @@ struct Worth {
     sum: f64,
     share: f64,
     n_risen: usize,
+    n_edges: usize,
 }
 
-/// Decides for every edge that both windows have.
-pub(super) fn blame(forest: &Forest, paths: &Paths, baseline: &Sums, regression: &Sums) -> BTreeMap<Edge, EdgeBlame> {
+/// Decides for every edge that both windows have; in order of caller and callee.
+pub(super) fn blame(forest: &Forest, paths: &Paths, baseline: &Sums, regression: &Sums) -> Vec<EdgeGap> {
     let mut edges = BTreeMap::<Edge, Totals>::new();
     // Own time and visits of the operations that answer, a service and window.
     let mut work = vec![[[0.0; 2]; 2]; forest.services.len()];
@@ -116,41 +154,76 @@ pub(super) fn blame(forest: &Forest, paths: &Paths, baseline: &Sums, regression:
             }
         }
     }
+    edges.retain(|_, totals| totals.visits.iter().all(|&visits| visits > 0.0));
+    let rise = |totals: &Totals, ns: [f64; 2]| {
+        let [before, after] = totals.per_call(ns);
+        after - before
+    };
     let rises: Vec<(Edge, Rise)> = edges
-        .into_iter()
-        .filter(|(_, totals)| totals.visits.iter().all(|&visits| visits > 0.0))
-        .map(|(edge, totals)| {
-            let rise = |ns: [f64; 2]| ns[1] / totals.visits[1] - ns[0] / totals.visits[0];
-            let [before, after, wait] = [totals.before_ns, totals.after_ns, totals.wait_ns].map(rise);
+        .iter()
+        .map(|(&edge, totals)| {
+            let [before, after, wait] = [totals.before_ns, totals.after_ns, totals.wait_ns].map(|ns| rise(totals, ns));
             (edge, Rise { before, after, wait })
         })
         .collect();
     let worths = Worths::new(&rises);
-    rises
-        .iter()
-        .map(|&(edge @ (caller, callee), rise)| {
+    edges
+        .into_iter()
+        .zip(&rises)
+        .map(|(((caller, callee), totals), (_, rise))| {
             let works_slower = {
                 let [before, after] =
                     work[callee as usize].map(|[ns, calls]| if calls > 0.0 { ns / calls } else { 0.0 });
                 after - before > SLOWER * rise.before
             };
-            let [sends, takes_in] = [worths.sends(caller), worths.takes_in(callee)].map(|worth| worth.sum);
-            let is_callers = if sends > TIE * takes_in { true } else { takes_in <= TIE * sends && !works_slower };
-            let answers = worths.answers(callee).sum;
-            let hears = worths.hears(caller).sum;
+            let [sends, takes_in] = [worths.sends(caller), worths.takes_in(callee)];
+            let [hears, answers] = [worths.hears(caller), worths.answers(callee)];
             // Time at a peer without spans is the peer's own as well as the way to it: the caller's network must show elsewhere too.
-            let waits = worths.sends(caller);
-            let is_network = waits.n_risen > 1 && waits.share > 0.5 && waits.sum > worths.takes_in(callee).sum;
-            let to = |is_callers: bool| if is_callers { caller } else { callee };
-            let blame = EdgeBlame {
-                before: to(rise.before > 0.0 && is_callers),
-                after: to(rise.after > 0.0 && hears > TIE * answers),
-                wait: to(rise.wait > 0.0 && is_network),
-                worths: EdgeWorths { sends, takes_in, answers, hears },
+            let is_network = sends.n_risen > 1 && sends.share > 0.5 && sends.sum > takes_in.sum;
+            let gap = |ns: [f64; 2], worths: [Worth; 2], tie_is_callers: bool| {
+                let [baseline_ns, regression_ns] = totals.per_call(ns);
+                let (whose, caller_share) = whose(regression_ns - baseline_ns, worths, tie_is_callers);
+                Gap { baseline_ns, regression_ns, worths: worths.map(|worth| worth.sum), whose, caller_share }
             };
-            (edge, blame)
+            let mut wait = gap(totals.wait_ns, [sends, takes_in], false);
+            if wait.whose != Whose::Nobody {
+                wait.whose = if is_network { Whose::Caller } else { Whose::Callee };
+                wait.caller_share = f64::from(u8::from(is_network));
+            }
+            EdgeGap {
+                caller,
+                callee,
+                n_calls: totals.visits,
+                before: gap(totals.before_ns, [sends, takes_in], !works_slower),
+                after: gap(totals.after_ns, [hears, answers], false),
+                wait,
+            }
         })
         .collect()
+}
+
+fn is_tie([caller, callee]: [f64; 2]) -> bool {
+    caller <= TIE * callee && callee <= TIE * caller
+}
+
+/// Whose a gap's rise is, and the caller's share of it.
+fn whose(rise_ns: f64, [caller, callee]: [Worth; 2], tie_is_callers: bool) -> (Whose, f64) {
+    if rise_ns <= 0.0 {
+        return (Whose::Nobody, 0.0);
+    }
+    // No other edge of either end rose, though both have others: only the way between them can be slow.
+    let is_alone = |worth: Worth| worth.n_edges > 1 && worth.n_risen == 1;
+    let is_tie = is_tie([caller.sum, callee.sum]);
+    if is_tie && caller.n_risen > 1 && callee.n_risen > 1 {
+        return (Whose::Both, caller.sum / (caller.sum + callee.sum));
+    }
+    let is_callers = if is_tie { tie_is_callers } else { caller.sum > callee.sum };
+    let whose = match is_callers {
+        _ if is_alone(caller) && is_alone(callee) => Whose::Link,
+        true => Whose::Caller,
+        false => Whose::Callee,
+    };
+    (whose, f64::from(u8::from(is_callers)))
 }
 
 /// Worths of all services, by way of being slow.
@@ -209,7 +282,7 @@ fn worths(
             let n_risen = group.iter().filter(|&&(_, rise)| rise > SHARE_OF_LARGEST * largest).count();
             let share = n_risen as f64 / group.len() as f64;
             let sum: f64 = group.iter().map(|&(_, rise)| rise.max(0.0)).sum();
-            (group[0].0, Worth { sum: sum * share, share, n_risen })
+            (group[0].0, Worth { sum: sum * share, share, n_risen, n_edges: group.len() })
         })
         .collect()
 }

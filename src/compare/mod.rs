@@ -10,22 +10,26 @@ pub mod decompose;
 pub mod edges;
 pub mod factors;
 pub mod limits;
+mod noise;
 pub mod paths;
 pub mod ratio;
 pub mod structure;
 pub mod sums;
 mod unanswered;
+pub mod views;
 
 use crate::normalize::Forest;
 use crate::stats;
 use attribute::{Attribution, tops};
 use decompose::{Effects, decompose};
+use noise::Noise;
 use paths::{CostTable, Scope};
 use rayon::prelude::*;
 use sums::{Blocks, MAX_BLOCKS, Sums};
+use views::{Caps, View};
 
-/// Replicates of the bootstrap: a standard error is then known to 1/sqrt(2 * 400) = 4 %; with the 200 for very many paths, to 5 %.
-const N_REPLICATES: u64 = 400;
+/// Replicates of the bootstrap, a window: a standard error is then known to 1/sqrt(2 * 200) = 5 %; with the 100 for very many paths, to 7 %.
+const N_REPLICATES: u64 = 200;
 /// With 950,000 paths a replicate took 0.5 µs a path on a core: beyond this many, 400 of them would take many seconds.
 const MANY_PATHS: usize = 100_000;
 
@@ -43,27 +47,40 @@ pub struct Selection {
 }
 
 /// A value and its standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// Value on the data.
     pub value: f64,
-    /// Standard deviation over bootstrap replicates.
+    /// Standard error: the larger of those between traces and between stretches of time.
     pub error: f64,
+    /// Degrees of freedom of the error: how many traces, or stretches, it was learnt from, less one.
+    pub freedom: f64,
+}
+
+impl Default for Estimate {
+    fn default() -> Self {
+        Self { value: 0.0, error: 0.0, freedom: f64::INFINITY }
+    }
 }
 
 impl Estimate {
     /// 95 % interval.
     #[must_use]
     pub fn interval(self) -> [f64; 2] {
-        /// Two-sided 95 % quantile of the standard normal.
-        const Z: f64 = 1.959_963_984_540_054;
-        [self.value - Z * self.error, self.value + Z * self.error]
+        let reach = stats::student_reach(self.freedom) * self.error;
+        [self.value - reach, self.value + reach]
     }
 
     /// Value in standard errors; 0 where both are 0.
     #[must_use]
     pub fn z(self) -> f64 {
         if self.value == 0.0 { 0.0 } else { self.value / self.error.max(f64::MIN_POSITIVE) }
+    }
+
+    /// Chance of a value as far from zero where there is no change.
+    #[must_use]
+    pub fn p(self) -> f64 {
+        stats::student_p(self.z(), self.freedom)
     }
 }
 
@@ -108,25 +125,37 @@ pub struct Comparison {
     pub failure_change: Estimate,
     /// Its part from the traffic mix.
     pub failure_mix: Estimate,
+    /// The change of typical requests, wild calls cut to the usual.
+    pub typical: ViewChange,
+    /// The change of the slowest requests of each entry.
+    pub tail: ViewChange,
+}
+
+/// The change of the latency in one of the other [`views`].
+#[derive(Debug, Default)]
+pub struct ViewChange {
+    /// Effects a path, nanoseconds per request.
+    pub effects: Effects,
+    /// Effects a subject, background work included, nanoseconds per request.
+    pub subjects: Vec<Estimate>,
+    /// Effects a service, background work included, nanoseconds per request.
+    pub services: Vec<Estimate>,
+    /// The same in each replicate.
+    pub service_replicates: Vec<Vec<f64>>,
+    /// Change apart from the traffic mix, nanoseconds.
+    pub adjusted_ns: Estimate,
 }
 
 /// One evaluation of everything that carries an uncertainty, as flat vectors.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Replicate {
     rows: Vec<f64>,
     subjects: Vec<f64>,
     failures: Vec<f64>,
     services: Vec<f64>,
     service_failures: Vec<f64>,
-    totals: [f64; 5],
-}
-
-/// Sums and sums of squares of the replicates' deviations from the point estimates.
-struct Moments {
-    n: f64,
-    point: Replicate,
-    sum: Replicate,
-    squares: Replicate,
+    /// Change, its part from the mix, the rest, the change of the failing share and its part from the mix.
+    totals: Vec<f64>,
 }
 
 impl Replicate {
@@ -134,7 +163,7 @@ impl Replicate {
         [&self.rows, &self.subjects, &self.failures, &self.services, &self.service_failures, &self.totals]
     }
 
-    fn fields_mut(&mut self) -> [&mut [f64]; 6] {
+    fn fields_mut(&mut self) -> [&mut Vec<f64>; 6] {
         [
             &mut self.rows,
             &mut self.subjects,
@@ -144,26 +173,32 @@ impl Replicate {
             &mut self.totals,
         ]
     }
+
+    fn zeros(like: &Self) -> Self {
+        let mut zeros = like.clone();
+        for field in zeros.fields_mut() {
+            field.fill(0.0);
+        }
+        zeros
+    }
+}
+
+/// Sums and sums of squares of the replicates' deviations from the point estimates.
+struct Moments {
+    n: f64,
+    sum: Replicate,
+    squares: Replicate,
 }
 
 impl Moments {
     fn new(point: &Replicate) -> Self {
-        let zeros = |values: &[f64]| vec![0.0; values.len()];
-        let empty = || Replicate {
-            rows: zeros(&point.rows),
-            subjects: zeros(&point.subjects),
-            failures: zeros(&point.failures),
-            services: zeros(&point.services),
-            service_failures: zeros(&point.service_failures),
-            totals: [0.0; 5],
-        };
-        Self { n: 0.0, point: point.clone(), sum: empty(), squares: empty() }
+        Self { n: 0.0, sum: Replicate::zeros(point), squares: Replicate::zeros(point) }
     }
 
-    fn add(&mut self, replicate: &Replicate) {
+    fn add(&mut self, replicate: &Replicate, point: &Replicate) {
         self.n += 1.0;
         let fields = self.sum.fields_mut().into_iter().zip(self.squares.fields_mut());
-        for ((sums, squares), (values, points)) in fields.zip(replicate.fields().into_iter().zip(self.point.fields())) {
+        for ((sums, squares), (values, points)) in fields.zip(replicate.fields().into_iter().zip(point.fields())) {
             for (((sum, square), value), point) in sums.iter_mut().zip(squares).zip(values).zip(points) {
                 *sum += value - point;
                 *square += (value - point).powi(2);
@@ -171,27 +206,56 @@ impl Moments {
         }
     }
 
-    /// The values with their standard errors over the replicates.
-    fn estimates(&self, values: &[f64], field: fn(&Replicate) -> &[f64]) -> Vec<Estimate> {
+    /// Variances over the replicates.
+    fn variances(&self, field: fn(&Replicate) -> &[f64]) -> Vec<f64> {
         let moments = field(&self.sum).iter().zip(field(&self.squares));
-        values
-            .iter()
-            .zip(moments)
-            .map(|(&value, (sum, square))| {
-                let variance = (square - sum * sum / self.n) / (self.n - 1.0);
-                Estimate { value, error: variance.max(0.0).sqrt() }
-            })
-            .collect()
+        moments.map(|(sum, square)| ((square - sum * sum / self.n) / (self.n - 1.0)).max(0.0)).collect()
     }
 }
 
-/// Compares the windows; cost is one pass over the cost table and 400 over the sums of blocks.
+/// Everything that evaluating one view on sums needs.
+struct Evaluation<'a> {
+    forest: &'a Forest,
+    table: &'a CostTable,
+    attribution: &'a Attribution,
+    scope: Scope,
+    background_rate: f64,
+    /// Whether to look at failures too; they are the same in every view.
+    with_failures: bool,
+}
+
+/// A view's estimates.
+struct Evaluated {
+    rows: Vec<Estimate>,
+    subjects: Vec<Estimate>,
+    failures: Vec<Estimate>,
+    services: Vec<Estimate>,
+    service_failures: Vec<Estimate>,
+    totals: Vec<Estimate>,
+    service_replicates: Vec<Vec<f64>>,
+    service_failure_replicates: Vec<Vec<f64>>,
+}
+
+/// Compares the windows; cost is three passes over the cost table and, for each view, 400 over the sums of blocks.
 #[must_use]
 pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Comparison {
     let n_paths = table.paths.len();
-    let blocks = [&selection.baseline, &selection.regression]
-        .map(|traces| Blocks::new(table, traces, &forest.weight, MAX_BLOCKS));
-    let [baseline, regression] = blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
+    let windows = [selection.baseline.as_slice(), &selection.regression];
+    let caps = Caps::new(table, windows);
+    let tail_weights = views::tail_weights(forest, windows);
+    let blocks = |view: View| {
+        let (weights, caps) = match view {
+            View::Mean => (&forest.weight, None),
+            View::Typical => (&forest.weight, Some(&caps)),
+            View::Tail => (&tail_weights, None),
+        };
+        windows.map(|traces| Blocks::new(table, traces, weights, caps, MAX_BLOCKS))
+    };
+    let sum = |blocks: &[Blocks; 2]| blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
+    let (mean_blocks, typical_blocks, tail_blocks) = (blocks(View::Mean), blocks(View::Typical), blocks(View::Tail));
+    let [baseline, regression] = sum(&mean_blocks);
+    let typical_sums = sum(&typical_blocks);
+    let tail_sums = sum(&tail_blocks);
 
     let n_tops = |scope| [&baseline, &regression].map(|sums| tops(&table.paths, sums, scope));
     let has_requests = n_tops(Scope::Request).iter().all(|&n_tops| n_tops > 0.0);
@@ -208,102 +272,158 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         forest,
         &table.paths,
         [&baseline, &regression],
+        typical_sums.each_ref(),
         &effects,
         (&background, background_rate),
         scope,
     );
-    let evaluate = |baseline: &Sums, regression: &Sums| {
-        replicate(forest, table, &attribution, [baseline, regression], scope, background_rate)
-    };
-    let point = evaluate(&baseline, &regression);
-
-    let mut moments = Moments::new(&point);
-    let (mut service_replicates, mut service_failure_replicates) = (Vec::new(), Vec::new());
-    let numbers: Vec<u64> = (0..n_replicates(n_paths)).collect();
-    // A few at a time, so that memory holds few; their order, and so every sum, is that of their numbers.
-    for some in numbers.chunks(2 * rayon::current_num_threads()) {
-        let replicates: Vec<Replicate> = some
-            .par_iter()
-            .map(|&replicate| {
-                let resampled = |stream: usize| {
-                    blocks[stream].sum(n_paths, |block| stats::poisson_weight(stream as u64, replicate, block as u64))
-                };
-                evaluate(&resampled(0), &resampled(1))
-            })
-            .collect();
-        for replicate in replicates {
-            moments.add(&replicate);
-            service_replicates.push(replicate.services);
-            service_failure_replicates.push(replicate.service_failures);
+    let mut evaluation =
+        Evaluation { forest, table, attribution: &attribution, scope, background_rate, with_failures: true };
+    let mean = evaluation.estimate(&mean_blocks, View::Mean);
+    evaluation.with_failures = false;
+    let view_change = |blocks: &[Blocks; 2], sums: &[Sums; 2], view: View| {
+        let evaluated = evaluation.estimate(blocks, view);
+        ViewChange {
+            effects: decompose(&table.paths, &sums[0], &sums[1], scope),
+            subjects: evaluated.subjects,
+            services: evaluated.services,
+            service_replicates: evaluated.service_replicates,
+            adjusted_ns: evaluated.totals[2],
         }
-    }
-    let estimates = |field: fn(&Replicate) -> &[f64]| moments.estimates(field(&point), field);
-    let totals = estimates(|replicate| &replicate.totals);
+    };
+    let typical = view_change(&typical_blocks, &typical_sums, View::Typical);
+    let tail = view_change(&tail_blocks, &tail_sums, View::Tail);
     Comparison {
-        rows: estimates(|replicate| &replicate.rows),
-        subjects: estimates(|replicate| &replicate.subjects),
-        failures: estimates(|replicate| &replicate.failures),
-        services: estimates(|replicate| &replicate.services),
-        service_failures: estimates(|replicate| &replicate.service_failures),
-        change_ns: totals[0],
-        mix_ns: totals[1],
-        adjusted_ns: totals[2],
-        failure_change: totals[3],
-        failure_mix: totals[4],
-        service_replicates,
-        service_failure_replicates,
-        baseline,
-        regression,
         effects,
         background,
+        rows: mean.rows,
+        subjects: mean.subjects,
+        failures: mean.failures,
+        services: mean.services,
+        service_failures: mean.service_failures,
+        change_ns: mean.totals[0],
+        mix_ns: mean.totals[1],
+        adjusted_ns: mean.totals[2],
+        failure_change: mean.totals[3],
+        failure_mix: mean.totals[4],
+        service_replicates: mean.service_replicates,
+        service_failure_replicates: mean.service_failure_replicates,
+        baseline,
+        regression,
         background_rate,
         scope,
         attribution,
+        typical,
+        tail,
     }
 }
 
-fn replicate(
-    forest: &Forest,
-    table: &CostTable,
-    attribution: &Attribution,
-    [baseline, regression]: [&Sums; 2],
-    scope: Scope,
-    background_rate: f64,
-) -> Replicate {
-    let effects = decompose(&table.paths, baseline, regression, scope);
-    let rows = attribution.rows_ns(&effects);
-    let (mut failures, failure_mix) = attribution.failure_changes(&table.paths, [baseline, regression], scope);
-    let failure_change = failures.iter().fold(failure_mix, |sum, failure| sum + failure);
-    let mut subjects = vec![0.0; attribution.subjects.len()];
-    let mut add = |rows: &[f64], rate: f64| {
-        for (key, value) in attribution.rows.iter().zip(rows) {
-            subjects[key.subject as usize] += rate * value;
+impl Evaluation<'_> {
+    /// Point estimates, with what resampled traces and the stretches of time say of their errors.
+    fn estimate(&self, blocks: &[Blocks; 2], view: View) -> Evaluated {
+        let n_paths = self.table.paths.len();
+        let [baseline, regression] = blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
+        let point = self.replicate(&baseline, &regression);
+        let mut moments = [Moments::new(&point), Moments::new(&point)];
+        let (mut service_replicates, mut service_failure_replicates) = (Vec::new(), Vec::new());
+        let numbers: Vec<u64> = (0..n_replicates(n_paths)).collect();
+        // A few at a time, so that memory holds few; their order, and so every sum, is that of their numbers.
+        for some in numbers.chunks(2 * rayon::current_num_threads()) {
+            let replicates: Vec<[Replicate; 2]> = some
+                .par_iter()
+                .map(|&replicate| {
+                    let resampled = |stream: usize| {
+                        let weight = |block| stats::poisson_weight(stream as u64, replicate, block as u64);
+                        blocks[stream].sum(n_paths, weight)
+                    };
+                    // The windows are independent: resampled one at a time, their variances add up and can be told apart.
+                    [self.replicate(&resampled(0), &regression), self.replicate(&baseline, &resampled(1))]
+                })
+                .collect();
+            for [of_baseline, of_regression] in replicates {
+                moments[0].add(&of_baseline, &point);
+                moments[1].add(&of_regression, &point);
+                let both = |field: fn(&Replicate) -> &[f64]| {
+                    let pairs = field(&of_baseline).iter().zip(field(&of_regression)).zip(field(&point));
+                    pairs.map(|((left, right), point)| left + right - point).collect::<Vec<f64>>()
+                };
+                service_replicates.push(both(|replicate| &replicate.services));
+                service_failure_replicates.push(both(|replicate| &replicate.service_failures));
+            }
         }
-    };
-    add(&rows, 1.0);
-    if background_rate > 0.0 {
-        let background = decompose(&table.paths, baseline, regression, Scope::Background);
-        add(&attribution.rows_ns(&background), background_rate);
-        let (changes, _) = attribution.failure_changes(&table.paths, [baseline, regression], Scope::Background);
-        for (failure, change) in failures.iter_mut().zip(changes) {
-            *failure += background_rate * change;
+        let noise = Noise::new(&blocks[0], n_paths, |rest| self.replicate(rest, &regression));
+        let support = noise::Support::new(self, blocks);
+        let estimates = |field: fn(&Replicate) -> &[f64], support: &[f64]| -> Vec<Estimate> {
+            let [of_baseline, of_regression] = moments.each_ref().map(|moments| moments.variances(field));
+            let inflation = noise.inflation(field, &of_baseline);
+            let variances = of_baseline.iter().zip(of_regression).zip(inflation);
+            field(&point)
+                .iter()
+                .zip(variances)
+                .zip(support)
+                .map(|((&value, ((of_baseline, of_regression), inflation)), &freedom)| {
+                    let variance = (of_baseline + of_regression) * inflation * noise::of_view(view);
+                    Estimate { value, error: variance.sqrt(), freedom }
+                })
+                .collect()
+        };
+        Evaluated {
+            rows: estimates(|replicate| &replicate.rows, &support.rows),
+            subjects: estimates(|replicate| &replicate.subjects, &support.subjects),
+            failures: estimates(|replicate| &replicate.failures, &support.failures),
+            services: estimates(|replicate| &replicate.services, &support.services),
+            service_failures: estimates(|replicate| &replicate.service_failures, &support.service_failures),
+            totals: estimates(|replicate| &replicate.totals, &support.totals),
+            service_replicates,
+            service_failure_replicates,
         }
     }
-    let by_service = |values: &[f64]| {
-        let mut services = vec![0.0; forest.services.len()];
-        for (&service, value) in attribution.blamed.iter().zip(values) {
-            services[service as usize] += value;
+
+    /// Everything that is estimated, on these sums.
+    fn replicate(&self, baseline: &Sums, regression: &Sums) -> Replicate {
+        let (paths, attribution) = (&self.table.paths, self.attribution);
+        let effects = decompose(paths, baseline, regression, self.scope);
+        let rows = attribution.rows_ns(&effects);
+        let has_background = self.background_rate > 0.0;
+        let mut subjects = vec![0.0; attribution.subjects.len()];
+        let mut add = |rows: &[f64], rate: f64| {
+            for (key, value) in attribution.rows.iter().zip(rows) {
+                subjects[key.subject as usize] += rate * value;
+            }
+        };
+        add(&rows, 1.0);
+        if has_background {
+            let background = decompose(paths, baseline, regression, Scope::Background);
+            add(&attribution.rows_ns(&background), self.background_rate);
         }
-        services
-    };
-    let change = effects.regression_mean_ns - effects.baseline_mean_ns;
-    let mix = effects.mix_ns.iter().sum();
-    Replicate {
-        services: by_service(&subjects),
-        service_failures: by_service(&failures),
-        totals: [change, mix, change - mix, failure_change, failure_mix],
-        rows,
-        subjects,
-        failures,
+        let mut failures = Vec::new();
+        let (mut failure_change, mut failure_mix) = (0.0, 0.0);
+        if self.with_failures {
+            (failures, failure_mix) = attribution.failure_changes(paths, [baseline, regression], self.scope);
+            failure_change = failures.iter().fold(failure_mix, |sum, failure| sum + failure);
+            if has_background {
+                let (changes, _) = attribution.failure_changes(paths, [baseline, regression], Scope::Background);
+                for (failure, change) in failures.iter_mut().zip(changes) {
+                    *failure += self.background_rate * change;
+                }
+            }
+        }
+        let by_service = |values: &[f64]| {
+            let mut services = vec![0.0; if values.is_empty() { 0 } else { self.forest.services.len() }];
+            for (&service, value) in attribution.blamed.iter().zip(values) {
+                services[service as usize] += value;
+            }
+            services
+        };
+        let change = effects.regression_mean_ns - effects.baseline_mean_ns;
+        let mix = effects.mix_ns.iter().sum();
+        Replicate {
+            services: by_service(&subjects),
+            service_failures: by_service(&failures),
+            totals: vec![change, mix, change - mix, failure_change, failure_mix],
+            rows,
+            subjects,
+            failures,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Costs summed over traces, and over blocks of traces for resampling.
 
 use super::paths::{CostTable, FailureKind};
+use super::views::Caps;
 use rayon::prelude::*;
 
 /// Weighted sums a path over some traces of one window. Vectors are indexed by path.
@@ -66,14 +67,14 @@ pub struct Blocks {
 pub const MAX_BLOCKS: usize = 1_000;
 
 impl Blocks {
-    /// Sums the costs of `traces`, given in order of start, into blocks.
+    /// Sums the costs of `traces`, given in order of start, into blocks, each at most as large as `caps` lets it.
     #[must_use]
-    pub fn new(table: &CostTable, traces: &[u32], weight: &[f64], max_blocks: usize) -> Self {
+    pub fn new(table: &CostTable, traces: &[u32], weight: &[f64], caps: Option<&Caps>, max_blocks: usize) -> Self {
         let n_blocks = traces.len().min(max_blocks);
         let bound = |block: usize| block * traces.len() / n_blocks.max(1);
         let blocks: Vec<Vec<BlockCost>> = (0..n_blocks)
             .into_par_iter()
-            .map(|block| block_costs(table, &traces[bound(block)..bound(block + 1)], weight))
+            .map(|block| block_costs(table, &traces[bound(block)..bound(block + 1)], weight, caps))
             .collect();
         let mut result = Self { offsets: vec![0], costs: Vec::new() };
         for costs in blocks {
@@ -93,6 +94,11 @@ impl Blocks {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The paths that block `block` visits or calls.
+    pub fn paths_of(&self, block: usize) -> impl Iterator<Item = u32> {
+        self.costs[self.offsets[block]..self.offsets[block + 1]].iter().map(|cost| cost.path)
     }
 
     /// Sums over all blocks, block `b` counted `multiplicity(b)` times.
@@ -120,19 +126,26 @@ impl Blocks {
     }
 }
 
-fn block_costs(table: &CostTable, traces: &[u32], weight: &[f64]) -> Vec<BlockCost> {
+fn block_costs(table: &CostTable, traces: &[u32], weight: &[f64], caps: Option<&Caps>) -> Vec<BlockCost> {
     let mut costs: Vec<BlockCost> = Vec::new();
     for &trace in traces {
         let weight = weight[trace as usize];
-        costs.extend(table.costs_of(trace as usize).iter().map(|cost| BlockCost {
-            path: cost.path,
-            n_calls: weight * f64::from(cost.n_calls),
-            n_visits: weight * f64::from(cost.n_visits),
-            self_ns: weight * cost.self_ns as f64,
-            before_ns: weight * cost.before_ns as f64,
-            wait_ns: weight * cost.wait_ns as f64,
-            call_ns: weight * cost.call_ns as f64,
-            n_failures: Default::default(),
+        if weight == 0.0 {
+            continue;
+        }
+        costs.extend(table.costs_of(trace as usize).iter().map(|cost| {
+            let plain = || [cost.self_ns, cost.before_ns, cost.wait_ns].map(|ns| ns as f64);
+            let [self_ns, before_ns, wait_ns] = caps.map_or_else(plain, |caps| caps.apply(cost));
+            BlockCost {
+                path: cost.path,
+                n_calls: weight * f64::from(cost.n_calls),
+                n_visits: weight * f64::from(cost.n_visits),
+                self_ns: weight * self_ns,
+                before_ns: weight * before_ns,
+                wait_ns: weight * wait_ns,
+                call_ns: weight * cost.call_ns as f64,
+                n_failures: Default::default(),
+            }
         }));
         let first = table.failures.partition_point(|&(known, _)| known < trace);
         costs.extend(table.failures[first..].iter().take_while(|&&(known, _)| known == trace).map(|&(_, failure)| {

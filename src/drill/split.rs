@@ -267,8 +267,7 @@ impl Parts {
             group.share_error = (few * squares[0]).sqrt();
             let error = (few * squares[1]).sqrt();
             if group.share_of_calls[1] < ALL && n_blocks >= MIN_BLOCKS {
-                group.p =
-                    Some(stats::two_sided_t_p(group.excess / error.max(f64::MIN_POSITIVE), f64::from(n_blocks - 1)));
+                group.p = Some(stats::student_p(group.excess / error.max(f64::MIN_POSITIVE), f64::from(n_blocks - 1)));
             }
         }
     }

@@ -177,7 +177,7 @@ fn lost_parallelism(input: Input<'_>) -> Vec<Candidate> {
             callee: None,
             n_others: 0,
             per_visit: hidden,
-            change: Estimate { value: hidden[1] - hidden[0], error: 0.0 },
+            change: Estimate { value: hidden[1] - hidden[0], ..Estimate::default() },
             q: 1.0,
             contribution_ns: row.value,
             requests_affected,

@@ -1,0 +1,176 @@
+//! How far chance reaches beyond resampled traces: the noise between stretches of time, and how few cases an estimate rests on.
+//!
+//! Requests of one minute have much in common: load, a busy neighbour, a cold cache. Resampling single traces knows nothing of that and is
+//! too sure of itself. So each window is also cut into a few stretches of consecutive traces, each is left out in turn, and
+//! the series of what each stretch contributes gives the error of the whole (jackknife), with slow drift, which
+//! neighbouring stretches share, counted by the series' low frequencies (the equal-weighted cosine estimator of Lazarus, Lewis,
+//! Stock & Watson, "HAR inference", J. Business & Economic Statistics 36 (2018) 541). The larger error stands.
+
+use super::sums::{Blocks, Sums};
+use super::views::View;
+use super::{Evaluation, Replicate};
+use rayon::prelude::*;
+
+/// Stretches that a window is cut into: enough to see drift, few enough that each holds many traces.
+const N_STRETCHES: usize = 16;
+
+/// A tail's error as resampling a fixed set of slow requests knows it lacks how many there are. With excesses over the boundary that are
+/// about exponential, as tails are, their mean equals their deviation and the variance is 1.95 times as large:
+/// (s² + (1 - 0.05) m²) / s² with m = s.
+const TAIL_INFLATION: f64 = 1.95;
+
+/// Factor of a view's variances.
+pub(super) fn of_view(view: View) -> f64 {
+    match view {
+        View::Mean | View::Typical => 1.0,
+        View::Tail => TAIL_INFLATION,
+    }
+}
+
+/// What each stretch of the baseline contributes to every estimate.
+pub(super) struct Noise {
+    /// Estimates without each stretch.
+    rests: Vec<Replicate>,
+}
+
+impl Noise {
+    /// Evaluates the baseline without each of its stretches; in it nothing is wrong, so its noise is what chance can do.
+    pub(super) fn new(baseline: &Blocks, n_paths: usize, evaluate: impl Fn(&Sums) -> Replicate + Sync) -> Self {
+        let n_stretches = baseline.len().min(N_STRETCHES);
+        let rests = (0..n_stretches)
+            .into_par_iter()
+            .map(|stretch| {
+                let stretch_of = |block: usize| block * n_stretches / baseline.len().max(1);
+                evaluate(&baseline.sum(n_paths, |block| f64::from(u8::from(stretch_of(block) != stretch))))
+            })
+            .collect();
+        Self { rests }
+    }
+
+    /// By which factor the noise between stretches exceeds that of independent traces, whose variances in the baseline are
+    /// `independent`; at least 1.
+    ///
+    /// Sixteen stretches tell little of one estimate, so each factor is drawn towards what is usual among all.
+    pub(super) fn inflation(&self, field: fn(&Replicate) -> &[f64], independent: &[f64]) -> Vec<f64> {
+        let n = self.rests.len() as f64;
+        let n_cosines = n_cosines(self.rests.len());
+        if n_cosines < 2 {
+            return vec![1.0; independent.len()];
+        }
+        let ratios: Vec<Option<f64>> = independent
+            .iter()
+            .enumerate()
+            .map(|(index, &independent)| {
+                // Pseudo-values up to a constant: (n - 1) times what leaving the stretch out changes.
+                let series: Vec<f64> = self.rests.iter().map(|rest| -(n - 1.0) * field(rest)[index]).collect();
+                (independent > 0.0).then(|| long_run_variance(&series) / n / independent)
+            })
+            .collect();
+        let mut known: Vec<f64> = ratios.iter().flatten().copied().collect();
+        known.sort_unstable_by(f64::total_cmp);
+        let usual = crate::stats::quantile(&known, 0.5).unwrap_or(1.0);
+        let own_weight = n_cosines as f64 / (n_cosines as f64 + USUAL_FREEDOM);
+        ratios
+            .into_iter()
+            .map(|ratio| ratio.map_or(1.0, |own| own_weight * own + (1.0 - own_weight) * usual).max(1.0))
+            .collect()
+    }
+}
+
+/// What is usual counts as much as so many degrees of freedom of one's own, of which there are eight.
+const USUAL_FREEDOM: f64 = 8.0;
+
+fn n_cosines(n: usize) -> usize {
+    n / 2
+}
+
+/// Variance of the series' mean times its length, with what neighbours have in common.
+fn long_run_variance(series: &[f64]) -> f64 {
+    let n = series.len() as f64;
+    let n_cosines = n_cosines(series.len());
+    let energy: f64 = (1..=n_cosines)
+        .map(|frequency| {
+            let angle = |index: usize| std::f64::consts::PI * frequency as f64 * (index as f64 + 0.5) / n;
+            let weight: f64 = series.iter().enumerate().map(|(index, value)| value * angle(index).cos()).sum();
+            weight * weight * 2.0 / n
+        })
+        .sum();
+    energy / n_cosines.max(1) as f64
+}
+
+/// Degrees of freedom that the traces behind each estimate leave: blocks with any of its calls in the window that has fewer, less one; where
+/// one window has none, in the other.
+pub(super) struct Support {
+    pub(super) rows: Vec<f64>,
+    pub(super) subjects: Vec<f64>,
+    pub(super) failures: Vec<f64>,
+    pub(super) services: Vec<f64>,
+    pub(super) service_failures: Vec<f64>,
+    pub(super) totals: Vec<f64>,
+}
+
+impl Support {
+    pub(super) fn new(evaluation: &Evaluation<'_>, blocks: &[Blocks; 2]) -> Self {
+        let attribution = evaluation.attribution;
+        let n_services = evaluation.forest.services.len();
+        let mut rows = [vec![0_u32; attribution.rows.len()], vec![0; attribution.rows.len()]];
+        let mut subjects = [vec![0_u32; attribution.subjects.len()], vec![0; attribution.subjects.len()]];
+        let mut services = [vec![0_u32; n_services], vec![0; n_services]];
+        for (window, blocks) in blocks.iter().enumerate() {
+            // The last block that was counted, from 1.
+            let mut seen =
+                [vec![0_u32; attribution.rows.len()], vec![0; attribution.subjects.len()], vec![0; n_services]];
+            let mut count = |kind: usize, index: usize, mark: u32, counts: &mut Vec<u32>| {
+                if seen[kind][index] != mark {
+                    seen[kind][index] = mark;
+                    counts[index] += 1;
+                }
+            };
+            for (mark, block) in (1..).zip(0..blocks.len()) {
+                for path in blocks.paths_of(block) {
+                    for row in attribution.rows_of(path) {
+                        let subject = attribution.rows[row as usize].subject as usize;
+                        count(0, row as usize, mark, &mut rows[window]);
+                        count(1, subject, mark, &mut subjects[window]);
+                        count(2, attribution.blamed[subject] as usize, mark, &mut services[window]);
+                    }
+                }
+            }
+        }
+        let freedom = |[before, after]: [Vec<u32>; 2]| -> Vec<f64> {
+            let of = |(&before, &after): (&u32, &u32)| {
+                let fewer = if before.min(after) == 0 { before.max(after) } else { before.min(after) };
+                f64::from(fewer.saturating_sub(1).max(1))
+            };
+            before.iter().zip(&after).map(of).collect()
+        };
+        let all = blocks.each_ref().map(Blocks::len);
+        let whole = all[0].min(all[1]).saturating_sub(1).max(1) as f64;
+        let failures = if evaluation.with_failures { attribution.subjects.len() } else { 0 };
+        Self {
+            rows: freedom(rows),
+            subjects: freedom(subjects),
+            services: freedom(services),
+            // Failures are counted out of all requests.
+            failures: vec![whole; failures],
+            service_failures: vec![whole; if failures > 0 { n_services } else { 0 }],
+            totals: vec![whole; 5],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::long_run_variance;
+
+    #[test]
+    fn the_long_run_variance_of_a_series_is_that_of_its_low_cosines() {
+        // By numpy: n = 4, x = [1, 2, 4, 8], mean of (sqrt(2/n) sum x_i cos(pi j (i + .5) / n))^2 over j = 1, 2.
+        let expected = 14.202_349_378_327_245;
+        assert!(
+            (long_run_variance(&[1.0, 2.0, 4.0, 8.0]) - expected).abs() < 1e-9,
+            "{}",
+            long_run_variance(&[1.0, 2.0, 4.0, 8.0])
+        );
+    }
+}

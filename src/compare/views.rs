@@ -1,0 +1,129 @@
+//! Three ways to look at the cost of a request, each summed and decomposed alike.
+//!
+//! The *mean* is what the change is split by, exactly; but a handful of requests that took seconds can hide a fault of 200 ms in
+//! every call, and a fault in one call of fifty hides in the mean of all. So two more views are compared:
+//!
+//! - *typical*: what a trace spends on a call of a path counts at most as much as three of four calls of either window do.
+//!   A few wild calls then weigh no more than slow ones, and a shift of all calls stands out from them.
+//! - *tail*: only the slowest twentieth of each entry operation's requests counts, as their mean (expected shortfall), which
+//!   unlike a 95th percentile is still a sum over paths. It is taken an entry at a time, so that an entry which becomes
+//!   slow is not taken for a change of the tail's traffic.
+
+use super::paths::{CostTable, PathCost};
+use crate::normalize::Forest;
+use rayon::prelude::*;
+
+/// Calls above this quantile of their window count as if they stood at it. Lower hides faults that touch less than a quarter of the
+/// calls of a path, which mean and tail still show; higher lets in the noise of the slowest quarter.
+const TYPICAL: f64 = 0.75;
+/// Share of an entry's requests that make its tail.
+pub const TAIL_SHARE: f64 = 0.05;
+
+/// Which view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// All costs as they are.
+    Mean,
+    /// Wild calls cut to the usual.
+    Typical,
+    /// The slowest requests of each entry.
+    Tail,
+}
+
+/// Largest cost of a call that counts in full, a path: itself, before its answer, waiting.
+#[derive(Clone, Debug)]
+pub struct Caps(Vec<[f64; 3]>);
+
+impl Caps {
+    /// Caps from the calls of both windows; the larger window's quantile stands, so that neither is cut to the other.
+    #[must_use]
+    pub fn new(table: &CostTable, windows: [&[u32]; 2]) -> Self {
+        let by_window = windows.map(|traces| Self::of_window(table, traces));
+        let larger = |(left, right): (&[f64; 3], &[f64; 3])| [0, 1, 2].map(|part: usize| left[part].max(right[part]));
+        Self(by_window[0].iter().zip(&by_window[1]).map(larger).collect())
+    }
+
+    fn of_window(table: &CostTable, traces: &[u32]) -> Vec<[f64; 3]> {
+        // Rows of each path by counting sort.
+        let n_paths = table.paths.len();
+        let costs = || traces.iter().flat_map(|&trace| table.costs_of(trace as usize)).filter(|cost| cost.n_visits > 0);
+        let mut ends = vec![0_usize; n_paths + 1];
+        for cost in costs() {
+            ends[cost.path as usize + 1] += 1;
+        }
+        for path in 0..n_paths {
+            ends[path + 1] += ends[path];
+        }
+        let mut next = ends.clone();
+        let mut values = vec![[0.0_f64; 3]; ends[n_paths]];
+        for cost in costs() {
+            let slot = &mut next[cost.path as usize];
+            values[*slot] = parts(cost).map(|ns| ns / f64::from(cost.n_visits));
+            *slot += 1;
+        }
+        (0..n_paths)
+            .into_par_iter()
+            .map(|path| {
+                let own = &values[ends[path]..ends[path + 1]];
+                let mut column = Vec::with_capacity(own.len());
+                [0, 1, 2].map(|part: usize| {
+                    column.clear();
+                    column.extend(own.iter().map(|values| values[part]));
+                    upper(&mut column)
+                })
+            })
+            .collect()
+    }
+
+    /// The costs of a row that count: itself, before its answer, waiting.
+    #[must_use]
+    pub fn apply(&self, cost: &PathCost) -> [f64; 3] {
+        let caps = self.0[cost.path as usize];
+        let values = parts(cost);
+        [0, 1, 2].map(|part: usize| values[part].min(caps[part] * f64::from(cost.n_visits)))
+    }
+}
+
+/// The smallest value that at least [`TYPICAL`] of all do not exceed; 0 of none.
+fn upper(values: &mut [f64]) -> f64 {
+    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position in a slice")]
+    let position = ((values.len() as f64 * TYPICAL).ceil() as usize).saturating_sub(1).min(last);
+    *values.select_nth_unstable_by(position, f64::total_cmp).1
+}
+
+fn parts(cost: &PathCost) -> [f64; 3] {
+    [cost.self_ns as f64, cost.before_ns as f64, cost.wait_ns as f64]
+}
+
+/// For each trace its weight in the tail of its entry: zero outside, and summing to the weight of all the entry's requests.
+///
+/// Where the boundary falls within a request, the request counts in part. Traces without a root have no latency and no tail.
+#[must_use]
+pub fn tail_weights(forest: &Forest, windows: [&[u32]; 2]) -> Vec<f64> {
+    let mut weights = vec![0.0; forest.n_traces()];
+    for traces in windows {
+        let mut requests: Vec<(u32, i64, u32)> = traces
+            .iter()
+            .filter_map(|&trace| {
+                let top = forest.first_top(trace as usize).filter(|&top| forest.is_root(top))?;
+                let duration_ns = forest.end_ns[top].saturating_sub(forest.start_ns[top]);
+                Some((forest.operation[top], duration_ns, trace))
+            })
+            .collect();
+        requests.sort_unstable_by_key(|&(entry, duration_ns, trace)| (entry, std::cmp::Reverse(duration_ns), trace));
+        for requests in requests.chunk_by(|left, right| left.0 == right.0) {
+            let all: f64 = requests.iter().map(|&(.., trace)| forest.weight[trace as usize]).sum();
+            let mut room = TAIL_SHARE * all;
+            for &(.., trace) in requests {
+                let taken = forest.weight[trace as usize].min(room);
+                weights[trace as usize] = taken / TAIL_SHARE;
+                room -= taken;
+                if room <= 0.0 {
+                    break;
+                }
+            }
+        }
+    }
+    weights
+}
