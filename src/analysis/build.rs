@@ -5,10 +5,11 @@ use super::document::{
     Window, Windows,
 };
 use super::evidence::Evidence;
-use super::{Narrowed, Prepared, attributes, diagnostics, errors, structure, suspects, wording};
-use crate::compare::Estimate;
+use super::{Narrowed, Prepared, attributes, diagnostics, errors, network, structure, suspects, wording};
 use crate::compare::attribute::Subject;
+use crate::compare::decompose::Effects;
 use crate::compare::paths::Scope;
+use crate::compare::{Comparison, Estimate, ViewChange};
 use crate::normalize::SpanFlags;
 use crate::rank::Ranking;
 use crate::stats::quantile;
@@ -35,7 +36,10 @@ pub(super) fn document(
         confidence: 0.0,
         windows: windows_document(windows, &prepared.narrowed, evidence),
         degradation: degradation(ranking, evidence),
-        decomposition: decomposition(evidence),
+        decomposition: decomposition(evidence, &View::mean(evidence.comparison)),
+        typical: decomposition(evidence, &View::of(&evidence.comparison.typical)),
+        tail: decomposition(evidence, &View::of(&evidence.comparison.tail)),
+        network: network::accounts(evidence, network::has_risen),
         entries: entries(evidence),
         services: suspects::services(ranking, &suspects, evidence),
         suspects,
@@ -184,9 +188,27 @@ pub(super) fn operation(evidence: Evidence<'_>, operation: u32) -> Operation {
     }
 }
 
-fn decomposition(evidence: Evidence<'_>) -> Decomposition {
+/// One view of the latency, compared.
+struct View<'a> {
+    effects: &'a Effects,
+    rows: &'a [Estimate],
+    mix_ns: Estimate,
+}
+
+impl<'a> View<'a> {
+    fn mean(comparison: &'a Comparison) -> Self {
+        Self { effects: &comparison.effects, rows: &comparison.rows, mix_ns: comparison.mix_ns }
+    }
+
+    fn of(view: &'a ViewChange) -> Self {
+        Self { effects: &view.effects, rows: &view.rows, mix_ns: view.mix_ns }
+    }
+}
+
+fn decomposition(evidence: Evidence<'_>, view: &View<'_>) -> Decomposition {
     let comparison = evidence.comparison;
-    let change_ns = comparison.change_ns.value;
+    let effects = view.effects;
+    let change_ns = effects.regression_mean_ns - effects.baseline_mean_ns;
     let row = |estimate: Estimate, cause: RowCause| DecompositionRow {
         cause,
         service: None,
@@ -201,7 +223,7 @@ fn decomposition(evidence: Evidence<'_>) -> Decomposition {
         .attribution
         .rows
         .iter()
-        .zip(&comparison.rows)
+        .zip(view.rows)
         .filter(|(_, estimate)| estimate.value != 0.0)
         .map(|(key, &estimate)| {
             let (service, subject_operation, edge) = names(evidence, key.subject);
@@ -214,8 +236,8 @@ fn decomposition(evidence: Evidence<'_>) -> Decomposition {
             }
         })
         .collect();
-    if comparison.mix_ns.value != 0.0 {
-        rows.push(row(comparison.mix_ns, RowCause::TrafficMix));
+    if view.mix_ns.value != 0.0 {
+        rows.push(row(view.mix_ns, RowCause::TrafficMix));
     }
     rows.sort_by(|left, right| {
         let key = |row: &DecompositionRow| {
@@ -223,8 +245,7 @@ fn decomposition(evidence: Evidence<'_>) -> Decomposition {
         };
         right.contribution_ms.abs().total_cmp(&left.contribution_ms.abs()).then_with(|| key(left).cmp(&key(right)))
     });
-    let effects = &comparison.effects;
-    let change_ms = (effects.regression_mean_ns - effects.baseline_mean_ns) / NS_PER_MS;
+    let change_ms = change_ns / NS_PER_MS;
     Decomposition {
         baseline_mean_ms: effects.baseline_mean_ns / NS_PER_MS,
         regression_mean_ms: effects.regression_mean_ns / NS_PER_MS,

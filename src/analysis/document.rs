@@ -4,6 +4,7 @@
 //! of error ratios are shares of requests. Intervals are 95 %. Lists are sorted, keys stand in the order of the types.
 
 use super::attributes::{AttributeSearch, Carrier, ValueChange};
+use super::explanation::EdgeAccount;
 use crate::compare::attribute::Cause;
 use crate::compare::structure::Kind;
 use crate::diagnostics::{SetAside, SourceReport};
@@ -32,6 +33,13 @@ pub struct Analysis {
     pub degradation: Degradation,
     /// Where the change of the mean latency went, exactly.
     pub decomposition: Decomposition,
+    /// The same of typical requests: what a trace spends on a call of a path counts at most as much as three of four calls of
+    /// either window do.
+    pub typical: Decomposition,
+    /// The same of the slowest 5 % of each entry operation's requests.
+    pub tail: Decomposition,
+    /// The ways between services that take longer, those that changed most first: raw figures, and whom they were given to.
+    pub network: Vec<EdgeAccount>,
     /// Entry operations, those that changed most first.
     pub entries: Vec<Entry>,
     /// Services, ranked; empty if only the traffic mix moved. Without a regression they are candidates, none certain enough to accuse.

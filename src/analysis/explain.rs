@@ -4,18 +4,17 @@
 //! not accused: "why not this one?" is answered by the same numbers.
 
 use super::build::{NS_PER_MS, interval_ms, operation, pair, ratio};
-use super::document::{Analysis, Contribution, Edge, Errors, Pair, Suspect};
+use super::document::{Analysis, Contribution, Edge, Errors, Suspect};
 use super::evidence::{Evidence, Part, Parts};
 use super::explanation::{
-    About, CauseAccount, ChannelAccount, EdgeAccount, EdgePart, Explanation, Factor, PathAccount, SCHEMA_VERSION, Step,
-    Term, Totals,
+    About, CauseAccount, ChannelAccount, EdgeAccount, Explanation, Factor, PathAccount, SCHEMA_VERSION, Step, Term,
+    Totals,
 };
 use super::impact::impact;
 use super::resolve::Target;
-use super::{standing, suspects};
+use super::{network, standing, suspects};
 use crate::compare::Estimate;
 use crate::compare::attribute::tops;
-use crate::compare::edges::Gap;
 use crate::compare::factors::{Factors, factors};
 use crate::compare::paths::{FailureKind, Scope};
 use crate::rank::{Channel, FLOOR_ERRORS, Ranking, floor_ns};
@@ -303,63 +302,9 @@ fn terms(evidence: Evidence<'_>, subjects: &[u32], path: u32, own: &Factors, rat
 
 /// The edges that the target is an end of.
 fn edges(evidence: Evidence<'_>, target: &Target) -> Vec<EdgeAccount> {
-    let (comparison, forest) = (evidence.comparison, evidence.forest);
-    let name = |service: u32| forest.services[service as usize].name.clone();
-    let sums = [&comparison.baseline, &comparison.regression];
-    let is_asked = |caller: u32, callee: u32| match *target {
-        Target::Service(service) => caller == service || callee == service,
-        Target::Edge(from, to) => (from, to) == (caller, callee),
+    network::accounts(evidence, |edge| match *target {
+        Target::Service(service) => edge.caller == service || edge.callee == service,
+        Target::Edge(caller, callee) => (edge.caller, edge.callee) == (caller, callee),
         Target::Operation(..) => false,
-    };
-    let mut accounts: Vec<EdgeAccount> = Vec::new();
-    for gap in comparison.attribution.edges.iter().filter(|edge| is_asked(edge.caller, edge.callee)) {
-        let (caller, callee) = (gap.caller, gap.callee);
-        let mut totals = [[0.0; 2]; 4];
-        for (index, path) in evidence.table.paths.list.iter().enumerate() {
-            let operation = forest.operations[path.operation as usize];
-            if (operation.service, operation.peer) == (caller, Some(callee)) {
-                for (window, sums) in sums.iter().enumerate() {
-                    let values = [&sums.n_visits, &sums.before_ns, &sums.self_ns, &sums.wait_ns];
-                    for (total, values) in totals.iter_mut().zip(values) {
-                        total[window] += values[index];
-                    }
-                }
-            }
-        }
-        let [visits, before, after, wait] = totals;
-        let per_call = |ns: [f64; 2]| pair([0, 1].map(|window: usize| ratio(ns[window], visits[window]) / NS_PER_MS));
-        let part = |part: &str, per_call: Pair, gap: &Gap| {
-            let change_ms = per_call.regression - per_call.baseline;
-            let [caller_worth_ms, callee_worth_ms] = gap.worths.map(|worth| worth / NS_PER_MS);
-            EdgePart {
-                part: part.to_owned(),
-                change_ms,
-                typical_change_ms: gap.rise_ns() / NS_PER_MS,
-                whose: gap.whose,
-                service: name(if gap.caller_share > 0.5 { caller } else { callee }),
-                caller_share: gap.caller_share,
-                caller_worth_ms,
-                callee_worth_ms,
-                reason: standing::edge_reason(part, (&name(caller), &name(callee)), gap),
-            }
-        };
-        let (before, after, wait) = (per_call(before), per_call(after), per_call(wait));
-        let mut blamed =
-            vec![part("before", before, &gap.before), part("after", after, &gap.after), part("wait", wait, &gap.wait)];
-        blamed.retain(|part| part.change_ms != 0.0);
-        let edge = Edge { caller: name(caller), callee: name(callee) };
-        accounts.push(EdgeAccount {
-            edge,
-            n_visits: pair(visits),
-            before_ms: before,
-            after_ms: after,
-            wait_ms: wait,
-            blamed,
-        });
-    }
-    let size = |account: &EdgeAccount| {
-        account.blamed.iter().map(|part| part.change_ms.abs()).sum::<f64>() * account.n_visits.regression
-    };
-    accounts.sort_by(|left, right| size(right).total_cmp(&size(left)).then_with(|| left.edge.cmp(&right.edge)));
-    accounts
+    })
 }

@@ -14,6 +14,7 @@ mod explanation;
 mod hops;
 mod impact;
 mod narrow;
+mod network;
 mod overturn;
 mod resolve;
 mod rows;

@@ -6,8 +6,9 @@ use super::evidence::Evidence;
 use super::hops::propagation;
 use super::impact::impact;
 use super::overturn::{self, Grounds};
-use super::{attributes, wording};
+use super::{attributes, network, wording};
 use crate::compare::Estimate;
+use crate::compare::edges::Whose;
 use crate::rank::{self, Channel, Ranking, Verdict};
 use rayon::prelude::*;
 
@@ -195,6 +196,14 @@ fn suspect(
             .overturned_by(),
     };
     suspect.reason = wording::reason(&suspect, channel, cause.as_ref());
+    if suspect.kind == "network"
+        && let Some(gap) = network::main_gap(evidence, subject)
+    {
+        if gap.whose == Whose::Link {
+            "slow link".clone_into(&mut suspect.kind);
+        }
+        suspect.reason += &wording::whose(&gap, suspect.edge.as_ref());
+    }
     let failures = super::errors::main_kind(evidence, subject);
     super::structure::refine(&mut suspect, structure, channel, cause.as_ref(), failures);
     suspect

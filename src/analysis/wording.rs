@@ -1,7 +1,8 @@
 //! What the numbers mean, in sentences.
 
-use super::document::{Analysis, Operation, Suspect};
+use super::document::{Analysis, Edge, Operation, Suspect};
 use crate::compare::attribute::Cause;
+use crate::compare::edges::{Gap, Whose};
 use crate::rank::{Channel, FLOOR_ERRORS, MIN_REQUESTS, Verdict};
 use crate::time::format_ms;
 
@@ -84,6 +85,22 @@ pub(super) fn reason(suspect: &Suspect, channel: Channel, main: Option<&Main>) -
     }
 }
 
+/// Why a slower way is given to one of its ends: what the other ways of both ends did.
+pub(super) fn whose(gap: &Gap, edge: Option<&Edge>) -> String {
+    let Some(Edge { caller, callee }) = edge else { return String::new() };
+    let [[callers, of_callers], [callees, of_callees]] = gap.risen;
+    let others = |risen: usize, all: usize, name: &str| match (risen.saturating_sub(1), all.saturating_sub(1)) {
+        (_, 0) => format!("{name} has no other to compare"),
+        (risen, all) => format!("{risen} of {all} others of {name} got slower likewise"),
+    };
+    let others = format!("{}, {}", others(callers, of_callers, caller), others(callees, of_callees, callee));
+    match gap.whose {
+        Whose::Link => format!("; no other way of either end got slower ({others}): the link itself"),
+        Whose::Both => format!("; both ends share it ({others})"),
+        Whose::Nobody | Whose::Caller | Whose::Callee => format!(" ({others})"),
+    }
+}
+
 /// The answer in a sentence that a tired person understands.
 pub(super) fn summary(analysis: &Analysis) -> String {
     let degradation = &analysis.degradation;
@@ -143,7 +160,7 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
             let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
             let total = ms(ranked.map_or(contribution.ms, |ranked| ranked.contribution.ms));
             match kind {
-                "network" => format!(
+                "network" | "slow link" => format!(
                     "calls to and from {service} spend {total} more of every request on their way (network, queue or connection pool), most of all {name}"
                 ),
                 "more calls" | "new call" | "N+1" => format!(

@@ -55,6 +55,8 @@ pub struct Gap {
     pub regression_ns: f64,
     /// How well the caller being slow at this explains all its edges, and the callee all its own, nanoseconds.
     pub worths: [f64; 2],
+    /// Of the edges of the caller and of the callee, how many rose by more than 30 % of the largest, and how many there are.
+    pub risen: [[usize; 2]; 2],
     /// Whose the rise is.
     pub whose: Whose,
     /// Share of it that the caller is blamed for; the rest is the callee's.
@@ -183,7 +185,9 @@ pub(super) fn blame(forest: &Forest, paths: &Paths, baseline: &Sums, regression:
             let gap = |ns: [f64; 2], worths: [Worth; 2], tie_is_callers: bool| {
                 let [baseline_ns, regression_ns] = totals.per_call(ns);
                 let (whose, caller_share) = whose(regression_ns - baseline_ns, worths, tie_is_callers);
-                Gap { baseline_ns, regression_ns, worths: worths.map(|worth| worth.sum), whose, caller_share }
+                let risen = worths.map(|worth| [worth.n_risen, worth.n_edges]);
+                let worths = worths.map(|worth| worth.sum);
+                Gap { baseline_ns, regression_ns, worths, risen, whose, caller_share }
             };
             let mut wait = gap(totals.wait_ns, [sends, takes_in], false);
             if wait.whose != Whose::Nobody {

@@ -28,13 +28,18 @@ use rayon::prelude::*;
 use sums::{Blocks, MAX_BLOCKS, Sums};
 use views::{Caps, View};
 
-/// Replicates of the bootstrap, a window: a standard error is then known to 1/sqrt(2 * 200) = 5 %; with the 100 for very many paths, to 7 %.
+/// Replicates of the bootstrap, a window: a standard error is then known to 1/sqrt(2 * 200) = 5 %.
 const N_REPLICATES: u64 = 200;
-/// With 950,000 paths a replicate took 0.5 µs a path on a core: beyond this many, 400 of them would take many seconds.
+/// With 950,000 paths a replicate took 0.5 µs a path on a core: beyond this many, replicates become fewer so that their cost does not grow,
 const MANY_PATHS: usize = 100_000;
+/// down to this many, which know a standard error to 10 %.
+const FEWEST_REPLICATES: u64 = 50;
 
 fn n_replicates(n_paths: usize) -> u64 {
-    if n_paths > MANY_PATHS { N_REPLICATES / 2 } else { N_REPLICATES }
+    match n_paths {
+        ..MANY_PATHS => N_REPLICATES,
+        _ => (N_REPLICATES * MANY_PATHS as u64 / n_paths as u64).max(FEWEST_REPLICATES),
+    }
 }
 
 /// Traces of the two windows, each in order of start.
@@ -136,12 +141,16 @@ pub struct Comparison {
 pub struct ViewChange {
     /// Effects a path, nanoseconds per request.
     pub effects: Effects,
+    /// Effects a row, nanoseconds per request.
+    pub rows: Vec<Estimate>,
     /// Effects a subject, background work included, nanoseconds per request.
     pub subjects: Vec<Estimate>,
     /// Effects a service, background work included, nanoseconds per request.
     pub services: Vec<Estimate>,
     /// The same in each replicate.
     pub service_replicates: Vec<Vec<f64>>,
+    /// The part of the change from the traffic mix, nanoseconds.
+    pub mix_ns: Estimate,
     /// Change apart from the traffic mix, nanoseconds.
     pub adjusted_ns: Estimate,
 }
@@ -285,9 +294,11 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         let evaluated = evaluation.estimate(blocks, view);
         ViewChange {
             effects: decompose(&table.paths, &sums[0], &sums[1], scope),
+            rows: evaluated.rows,
             subjects: evaluated.subjects,
             services: evaluated.services,
             service_replicates: evaluated.service_replicates,
+            mix_ns: evaluated.totals[1],
             adjusted_ns: evaluated.totals[2],
         }
     };

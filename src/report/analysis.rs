@@ -3,9 +3,10 @@
 use super::text::{
     ALERT, BOLD, CAUTION, CODE, DIM, bar, count, counted, escape, fit, left, paint, percent, right, width, wrap,
 };
-use super::{WIDTH, attributes, structure};
+use super::{WIDTH, attributes, network, structure};
 use crate::analysis::{
-    Analysis, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause, Suspect, Window,
+    Analysis, Decomposition, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause,
+    Suspect, Window,
 };
 use crate::compare::attribute::Cause;
 use crate::rank::Verdict;
@@ -29,7 +30,8 @@ pub fn text(analysis: &Analysis) -> String {
     decomposition(&mut out, analysis);
     suspects(&mut out, analysis);
     entries(&mut out, analysis);
-    for line in structure::errors(analysis).iter().chain(&structure::changes(analysis)) {
+    let sections = [network::ways(analysis), structure::errors(analysis), structure::changes(analysis)];
+    for line in sections.iter().flatten() {
         out.line(line);
     }
     value_changes(&mut out, analysis);
@@ -123,6 +125,13 @@ fn windows(out: &mut Out, analysis: &Analysis) {
         pair("p50", degradation.p50_ms),
         pair("p95", degradation.p95_ms),
         pair("p99", degradation.p99_ms)
+    ));
+    let means = |view: &Decomposition| Pair { baseline: view.baseline_mean_ms, regression: view.regression_mean_ms };
+    out.line(&format!(
+        "{:12}{}, {} ms",
+        "",
+        pair("typical", means(&analysis.typical)),
+        pair("mean of the slowest 5 %", means(&analysis.tail)),
     ));
     out.line(&format!(
         "{}  {} -> {} of {} fail",

@@ -10,6 +10,7 @@ pub mod eval;
 pub mod explain;
 pub mod graph;
 pub mod inspect;
+mod network;
 mod structure;
 pub mod text;
 pub mod trace;
