@@ -1,5 +1,6 @@
 //! Tiny traces, written in the test that is about them.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use suspect::analysis::{self, Analysis};
 use suspect::ingest::Ingested;
@@ -77,6 +78,45 @@ impl Given {
     pub(crate) fn attribute(mut self, key: &'static str, value: &str) -> Self {
         self.attributes.push((AttributeScope::Span, key, value.to_owned()));
         self
+    }
+
+    /// Makes all times `by` times as long, counted from [`EPOCH_NS`].
+    pub(crate) fn scaled(mut self, by: i64) -> Self {
+        self.time = self.time.start * by..self.time.end * by;
+        self
+    }
+
+    /// Gives the span's service another name.
+    pub(crate) fn renamed(mut self, name: impl Fn(&str) -> String) -> Self {
+        self.service = name(&self.service);
+        self
+    }
+
+    /// The span as a record of a Zipkin export; attributes that are numbers are left out.
+    pub(crate) fn zipkin(&self) -> serde_json::Value {
+        let mut tags: BTreeMap<&str, &str> =
+            self.attributes.iter().map(|(_, key, value)| (*key, value.as_str())).collect();
+        if self.failed {
+            tags.insert("error", "true");
+        }
+        let mut record = serde_json::json!({
+            "traceId": self.trace,
+            "id": format!("{:x}", self.id),
+            "name": self.operation,
+            "timestamp": (EPOCH_NS + self.time.start) / 1_000,
+            "duration": (self.time.end - self.time.start) / 1_000,
+            "localEndpoint": { "serviceName": self.service },
+            "tags": tags,
+        });
+        if self.parent != 0 {
+            record["parentId"] = format!("{:x}", self.parent).into();
+        }
+        match self.kind {
+            SpanKind::Server => record["kind"] = "SERVER".into(),
+            SpanKind::Client => record["kind"] = "CLIENT".into(),
+            _ => {}
+        }
+        record
     }
 
     /// Gives the span an attribute that is a number.
