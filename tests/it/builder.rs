@@ -64,6 +64,11 @@ impl Given {
         self
     }
 
+    /// The trace's number, if it has one.
+    pub(crate) fn number_of_trace(&self) -> i64 {
+        self.trace.parse().unwrap_or(0)
+    }
+
     pub(crate) fn failed(mut self) -> Self {
         self.failed = true;
         self

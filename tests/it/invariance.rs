@@ -294,4 +294,31 @@ proptest! {
         prop_assert!(certain(&once).services.len() >= 3, "{:?}", certain(&once).services);
         certain(&twice).assert_is(&certain(&once))?;
     }
+
+    #[test]
+    fn in_mean_and_tail_a_trace_of_weight_two_is_two_traces(wobbles in wobbles()) {
+        // Each third trace; the wobbles and the entries of those are not those of the others.
+        let is_doubled = |span: &Given| span.number_of_trace() % 3 == 0;
+        let spans = incident(&wobbles);
+        let weighed = |rate: &'static str| {
+            spans.iter().map(move |span| {
+                let rate = if is_doubled(span) { rate } else { "1" };
+                span.clone().attribute("sample_rate", rate)
+            })
+        };
+        let once: Vec<Given> = weighed("2").collect();
+        let copies = weighed("1").filter(is_doubled).map(|span| {
+            let trace = span.number_of_trace();
+            span.trace(1_000 + trace)
+        });
+        let twice: Vec<Given> = weighed("1").chain(copies).collect();
+        let numbers = |spans: &[Given]| {
+            let mut answer = Answer::of(&of(spans)).without_scores();
+            answer.services.sort_by(|left, right| left.0.cmp(&right.0));
+            answer.suspects.clear();
+            answer.rows.retain(|(what, _)| what.starts_with("0 ") || what.starts_with("2 "));
+            answer
+        };
+        numbers(&twice).assert_is(&numbers(&once))?;
+    }
 }
