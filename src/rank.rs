@@ -1,7 +1,9 @@
 //! One ranking of services over all channels, and the verdict.
 //!
 //! A channel's severity `e / (e + e0)` grows with how much of the mean latency, or of all requests, is at stake; a service's score
-//! in it is its share of what got worse. A part that resampling cannot tell from noise counts little.
+//! in it is its share of what got worse. A value counts for what chance leaves of it ([`crate::compare`] says how far chance reaches), and a
+//! part that cannot be told from noise counts a tenth. A service is accused as a whole, or by single operations and edges that stand out by
+//! themselves, so that noise elsewhere in it does not hide them.
 
 use crate::compare::attribute::{Cause, tops};
 use crate::compare::paths::{CostTable, NO_PATH, Path};
@@ -88,7 +90,7 @@ pub struct Finding {
 pub struct RankedService {
     /// Index of the service.
     pub service: u32,
-    /// Sum over channels, between 0 and the number of channels.
+    /// Sum over latency, errors and missing calls, each between 0 and 1.
     pub score: f64,
     /// Share of bootstrap replicates in which it comes first.
     pub stability: f64,
@@ -125,7 +127,6 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
         let scores = scores(channel, weighed.0.iter().map(|part| part.counted));
         for ((service, part), score) in services.iter_mut().zip(&weighed.0).zip(scores) {
             if part.change.value > 0.0 {
-                service.score += score;
                 service.findings.push(Finding {
                     channel: channel.channel,
                     change: part.change,
@@ -138,6 +139,7 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
     }
     let firsts = firsts(forest, &channels, &weighed);
     for service in &mut services {
+        service.score = total(service.findings.iter().map(|finding| (finding.channel, finding.score)));
         service.stability = firsts[service.service as usize];
         service.findings.sort_by(|left, right| right.score.total_cmp(&left.score));
     }
@@ -148,6 +150,21 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
     });
     let verdict = verdict(table, comparison, &services, floor_ns);
     Ranking { verdict, services, floor_ns, missing }
+}
+
+const N_CHANNELS: usize = 5;
+
+/// A service's score of its scores by channel: their sum, in which the three views of the latency count once, by the largest. They tell of one
+/// thing and together would outvote failures.
+fn total(scores: impl Iterator<Item = (Channel, f64)>) -> f64 {
+    let (mut latency, mut others) = (0.0_f64, 0.0);
+    for (channel, score) in scores {
+        match channel {
+            Channel::Latency | Channel::TypicalLatency | Channel::TailLatency => latency = latency.max(score),
+            Channel::Errors | Channel::MissingCalls => others += score,
+        }
+    }
+    latency + others
 }
 
 /// What is compared, a channel at a time.
@@ -424,17 +441,19 @@ fn firsts(forest: &Forest, channels: &[ChannelInput<'_>], weighed: &[Weighed]) -
     let n_replicates = channels.iter().map(|channel| channel.replicates.len()).max().unwrap_or(0);
     let mut n_firsts = vec![0_u32; n_services];
     for replicate in 0..n_replicates {
-        let mut totals = vec![0.0; n_services];
-        for (channel, weighed) in channels.iter().zip(weighed) {
+        let mut parts = vec![[0.0; N_CHANNELS]; n_services];
+        for (index, (channel, weighed)) in channels.iter().zip(weighed).enumerate() {
             let values = channel.replicates.get(replicate);
             let counted = weighed.0.iter().enumerate().map(|(index, part)| {
                 let above = values.map_or(0.0, |values| values[index] - channel.values[index].value);
                 (part.counted + part.slope * above).max(0.0)
             });
-            for (score, part) in totals.iter_mut().zip(scores(channel, counted)) {
-                *score += part;
+            for (own, score) in parts.iter_mut().zip(scores(channel, counted)) {
+                own[index] = score;
             }
         }
+        let of_service = |own: &[f64; N_CHANNELS]| total(channels.iter().map(|channel| channel.channel).zip(*own));
+        let totals: Vec<f64> = parts.iter().map(of_service).collect();
         let name = |service: usize| &forest.services[service].name;
         let best = (0..n_services)
             .filter(|&service| totals[service] > 0.0)

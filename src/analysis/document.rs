@@ -269,7 +269,7 @@ pub struct RankedService {
     pub service: String,
     /// Whether it is known from its callers' spans only.
     pub is_inferred: bool,
-    /// Sum over channels of severity times share.
+    /// Sum over latency (the largest of its three views), errors and missing calls of severity times share.
     pub score: f64,
     /// Whether anything of it is large and certain enough to report.
     pub is_significant: bool,
