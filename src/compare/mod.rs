@@ -2,7 +2,8 @@
 //!
 //! [`paths`] sums what every trace spends on every call path. [`sums`] adds that up a window, and a block of traces for
 //! resampling. [`mod@decompose`] splits the change of the mean, [`attribute`] says whose each part is, and [`compare()`] repeats both on
-//! bootstrap replicates to learn how certain the parts are. [`structure`] tells which calls are new, gone, more, fewer or no longer
+//! bootstrap replicates to learn how certain the parts are. All that is done in three [`views`] of the latency: of the mean, of typical
+//! requests and of the slowest; the noise between stretches of the baseline sets the bar. [`edges`] says whose network it was, [`structure`] tells which calls are new, gone, more, fewer or no longer
 //! answered.
 
 pub mod attribute;
