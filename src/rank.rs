@@ -326,6 +326,7 @@ impl Weighed {
                 sum.change = Estimate {
                     value: sum.change.value + change.value,
                     error: sum.change.error.hypot(change.error),
+                    null_error: sum.change.null_error.hypot(change.null_error),
                     freedom: sum.change.freedom.min(change.freedom),
                 };
                 sum.q = sum.q.min(q);
@@ -377,6 +378,7 @@ fn missing_calls(forest: &Forest, comparison: &Comparison, missing: &[Estimate],
         *sum = Estimate {
             value: sum.value + subject.value,
             error: sum.error + subject.error,
+            null_error: sum.null_error + subject.null_error,
             freedom: sum.freedom.min(subject.freedom),
         };
     }
@@ -427,6 +429,7 @@ pub fn missing_calls_of(table: &CostTable, comparison: &Comparison) -> Vec<Estim
             *sum = Estimate {
                 value: sum.value - share * row.value,
                 error: sum.error + share * row.error,
+                null_error: sum.null_error + share * row.null_error,
                 freedom: sum.freedom.min(row.freedom),
             };
         }

@@ -106,6 +106,7 @@ fn contribution(evidence: Evidence<'_>, target: &Target, subjects: &[u32]) -> Co
         subjects.iter().map(|&subject| estimates[subject as usize]).fold(Estimate::default(), |sum, one| Estimate {
             value: sum.value + one.value,
             error: sum.error + one.error,
+            null_error: sum.null_error + one.null_error,
             freedom: sum.freedom.min(one.freedom),
         })
     };

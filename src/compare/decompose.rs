@@ -42,6 +42,21 @@ pub struct Effects {
     pub baseline_mean_ns: f64,
     /// Mean of the regression.
     pub regression_mean_ns: f64,
+    /// What the changes of each path's rates were multiplied by.
+    pub weights: Weights,
+}
+
+/// How much of an effect a unit of change of each rate makes; vectors are indexed by path.
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    /// Blamed visits behind one request, which times a visit are multiplied by.
+    pub visits: Vec<f64>,
+    /// Of a call more per visit of the parent, nanoseconds per request.
+    pub calls_ns: Vec<f64>,
+    /// Of a call that is on the blamed path, nanoseconds per request.
+    pub critical_ns: Vec<f64>,
+    /// Of a top's share of the requests, nanoseconds per request.
+    pub mix_ns: Vec<f64>,
 }
 
 impl Effects {
@@ -120,36 +135,80 @@ pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope
     effects.baseline_mean_ns = windows[0].mean_ns;
     effects.regression_mean_ns = windows[1].mean_ns;
     let mean_bar = f64::midpoint(windows[0].mean_ns, windows[1].mean_ns);
-    // How many blamed visits of each path stand behind one request, both windows together.
-    let mut visits = zeros();
-    for (index, path) in paths.list.iter().enumerate() {
-        if path.scope != scope {
-            continue;
-        }
-        let [before, after] = rates(index, path.parent, &windows, sums);
+    let mut weights = Weights { visits: zeros(), calls_ns: zeros(), critical_ns: zeros(), mix_ns: zeros() };
+    for (index, path) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
+        let [before, after] = rates(index, path.parent, Some(&windows), sums);
         let inclusive =
             (f64::midpoint(before.inclusive_ns, after.inclusive_ns), after.inclusive_ns - before.inclusive_ns);
         if path.parent == NO_PATH {
-            let share = [0, 1].map(|window: usize| sums[window].n_visits[index] / windows[window].n_tops);
-            effects.mix_ns[index] = (share[1] - share[0]) * (inclusive.0 - mean_bar);
-            visits[index] = f64::midpoint(share[0], share[1]);
+            let share = shares(index, windows.each_ref().map(|window| window.n_tops), sums);
+            weights.mix_ns[index] = inclusive.0 - mean_bar;
+            weights.visits[index] = f64::midpoint(share[0], share[1]);
         } else {
             let kappa = (f64::midpoint(before.kappa, after.kappa), after.kappa - before.kappa);
             let q = (f64::midpoint(before.q, after.q), after.q - before.q);
-            let parent_visits = visits[path.parent as usize];
-            effects.calls_ns[index] = parent_visits * kappa.1 * (q.0 * inclusive.0 + q.1 * inclusive.1 / 12.0);
-            effects.critical_ns[index] = parent_visits * q.1 * (kappa.0 * inclusive.0 + kappa.1 * inclusive.1 / 12.0);
-            visits[index] = parent_visits * (kappa.0 * q.0 + kappa.1 * q.1 / 12.0);
+            let parent_visits = weights.visits[path.parent as usize];
+            weights.calls_ns[index] = parent_visits * (q.0 * inclusive.0 + q.1 * inclusive.1 / 12.0);
+            weights.critical_ns[index] = parent_visits * (kappa.0 * inclusive.0 + kappa.1 * inclusive.1 / 12.0);
+            weights.visits[index] = parent_visits * (kappa.0 * q.0 + kappa.1 * q.1 / 12.0);
         }
-        effects.self_ns[index] = visits[index] * (after.self_ns - before.self_ns);
-        effects.before_ns[index] = visits[index] * (after.before_ns - before.before_ns);
-        effects.wait_ns[index] = visits[index] * (after.wait_ns - before.wait_ns);
+    }
+    weigh(paths, &weights, sums, scope, &mut effects);
+    effects.weights = weights;
+    effects
+}
+
+/// The effects with the weights of other sums: what `baseline` and `regression` say of the rates, at unchanged traffic.
+///
+/// How often a path is taken says nothing of whether it became slower, but scatters its effect as resampling draws few or many of its
+/// calls. Where it is asked whether there is a change at all, the weights are therefore those of all the data. The means stay zero.
+#[must_use]
+pub fn at_weights(paths: &Paths, weights: &Weights, baseline: &Sums, regression: &Sums, scope: Scope) -> Effects {
+    let zeros = || vec![0.0; paths.len()];
+    let mut effects = Effects {
+        self_ns: zeros(),
+        before_ns: zeros(),
+        wait_ns: zeros(),
+        calls_ns: zeros(),
+        critical_ns: zeros(),
+        mix_ns: zeros(),
+        ..Effects::default()
+    };
+    if !weights.visits.is_empty() {
+        weigh(paths, weights, [baseline, regression], scope, &mut effects);
     }
     effects
 }
 
-/// Rates of a path in both windows, each taking the other's where it has nothing to divide by.
-pub(super) fn rates(index: usize, parent: u32, windows: &[Window; 2], sums: [&Sums; 2]) -> [Rates; 2] {
+/// Fills in weights times changes of rates.
+fn weigh(paths: &Paths, weights: &Weights, sums: [&Sums; 2], scope: Scope, effects: &mut Effects) {
+    let n_tops = sums.map(|sums| super::attribute::tops(paths, sums, scope));
+    if n_tops.iter().any(|&n_tops| n_tops <= 0.0) {
+        return;
+    }
+    for (index, path) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
+        let [before, after] = rates(index, path.parent, None, sums);
+        if path.parent == NO_PATH {
+            let share = shares(index, n_tops, sums);
+            effects.mix_ns[index] = weights.mix_ns[index] * (share[1] - share[0]);
+        } else {
+            effects.calls_ns[index] = weights.calls_ns[index] * (after.kappa - before.kappa);
+            effects.critical_ns[index] = weights.critical_ns[index] * (after.q - before.q);
+        }
+        let visits = weights.visits[index];
+        effects.self_ns[index] = visits * (after.self_ns - before.self_ns);
+        effects.before_ns[index] = visits * (after.before_ns - before.before_ns);
+        effects.wait_ns[index] = visits * (after.wait_ns - before.wait_ns);
+    }
+}
+
+/// A top's share of the requests in both windows.
+fn shares(top: usize, n_tops: [f64; 2], sums: [&Sums; 2]) -> [f64; 2] {
+    [0, 1].map(|window: usize| sums[window].n_visits[top] / n_tops[window])
+}
+
+/// Rates of a path in both windows, each taking the other's where it has nothing to divide by; inclusive times only if `windows` are given.
+pub(super) fn rates(index: usize, parent: u32, windows: Option<&[Window; 2]>, sums: [&Sums; 2]) -> [Rates; 2] {
     let ratio = |over: f64, under: f64| (under > 0.0).then(|| over / under);
     let both = |value: &dyn Fn(usize) -> Option<f64>| {
         let [before, after] = [value(0), value(1)];
@@ -164,7 +223,7 @@ pub(super) fn rates(index: usize, parent: u32, windows: &[Window; 2], sums: [&Su
     let self_ns = per_visit(&|window| sums[window].self_ns[index]);
     let before_ns = per_visit(&|window| sums[window].before_ns[index]);
     let wait_ns = per_visit(&|window| sums[window].wait_ns[index]);
-    let inclusive_ns = per_visit(&|window| windows[window].inclusive_ns[index]);
+    let inclusive_ns = windows.map_or([0.0; 2], |windows| per_visit(&|window| windows[window].inclusive_ns[index]));
     [0, 1].map(|window: usize| Rates {
         kappa: kappa[window],
         q: q[window],

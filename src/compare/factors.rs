@@ -76,7 +76,7 @@ pub fn factors(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) 
         return result;
     }
     for (index, path) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
-        let [before, after] = rates(index, path.parent, &windows, sums);
+        let [before, after] = rates(index, path.parent, Some(&windows), sums);
         let mut own = Factors {
             parent_visits: 1.0,
             kappa: [before.kappa, after.kappa],

@@ -22,7 +22,7 @@ pub mod views;
 use crate::normalize::Forest;
 use crate::stats;
 use attribute::{Attribution, tops};
-use decompose::{Effects, decompose};
+use decompose::{Effects, Weights, at_weights, decompose};
 use noise::Noise;
 use paths::{CostTable, Scope};
 use rayon::prelude::*;
@@ -57,19 +57,28 @@ pub struct Selection {
 pub struct Estimate {
     /// Value on the data.
     pub value: f64,
-    /// Standard error: the larger of those between traces and between stretches of time.
+    /// Standard error, with the noise between stretches of time.
     pub error: f64,
+    /// The same at unchanged traffic: what tells a change from none. How often an operation is called scatters how much it adds, but says
+    /// nothing of whether it became slower.
+    pub null_error: f64,
     /// Degrees of freedom of the error: how many traces, or stretches, it was learnt from, less one.
     pub freedom: f64,
 }
 
 impl Default for Estimate {
     fn default() -> Self {
-        Self { value: 0.0, error: 0.0, freedom: f64::INFINITY }
+        Self::new(0.0, 0.0)
     }
 }
 
 impl Estimate {
+    /// A value with one standard error, known well.
+    #[must_use]
+    pub fn new(value: f64, error: f64) -> Self {
+        Self { value, error, null_error: error, freedom: f64::INFINITY }
+    }
+
     /// 95 % interval.
     #[must_use]
     pub fn interval(self) -> [f64; 2] {
@@ -77,10 +86,10 @@ impl Estimate {
         [self.value - reach, self.value + reach]
     }
 
-    /// Value in standard errors; 0 where both are 0.
+    /// Value in standard errors at unchanged traffic; 0 where both are 0.
     #[must_use]
     pub fn z(self) -> f64 {
-        if self.value == 0.0 { 0.0 } else { self.value / self.error.max(f64::MIN_POSITIVE) }
+        if self.value == 0.0 { 0.0 } else { self.value / self.null_error.max(f64::MIN_POSITIVE) }
     }
 
     /// Chance of a value as far from zero where there is no change.
@@ -232,6 +241,8 @@ struct Evaluation<'a> {
     background_rate: f64,
     /// Whether to look at failures too; they are the same in every view.
     with_failures: bool,
+    /// Weights of requests and of background work on all the data, once they are known.
+    weights: Option<[Weights; 2]>,
 }
 
 /// A view's estimates.
@@ -287,14 +298,28 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         (&background, background_rate),
         scope,
     );
-    let mut evaluation =
-        Evaluation { forest, table, attribution: &attribution, scope, background_rate, with_failures: true };
+    let mut evaluation = Evaluation {
+        forest,
+        table,
+        attribution: &attribution,
+        scope,
+        background_rate,
+        with_failures: true,
+        weights: None,
+    };
+    let weights = |sums: &[Sums; 2], effects: &Effects| {
+        let background = decompose(&table.paths, &sums[0], &sums[1], Scope::Background);
+        Some([effects.weights.clone(), background.weights])
+    };
+    evaluation.weights = Some([effects.weights.clone(), background.weights.clone()]);
     let mean = evaluation.estimate(&mean_blocks, View::Mean);
     evaluation.with_failures = false;
-    let view_change = |blocks: &[Blocks; 2], sums: &[Sums; 2], view: View| {
+    let mut view_change = |blocks: &[Blocks; 2], sums: &[Sums; 2], view: View| {
+        let effects = decompose(&table.paths, &sums[0], &sums[1], scope);
+        evaluation.weights = weights(sums, &effects);
         let evaluated = evaluation.estimate(blocks, view);
         ViewChange {
-            effects: decompose(&table.paths, &sums[0], &sums[1], scope),
+            effects,
             rows: evaluated.rows,
             subjects: evaluated.subjects,
             services: evaluated.services,
@@ -335,47 +360,66 @@ impl Evaluation<'_> {
     fn estimate(&self, blocks: &[Blocks; 2], view: View) -> Evaluated {
         let n_paths = self.table.paths.len();
         let [baseline, regression] = blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
-        let point = self.replicate(&baseline, &regression);
-        let mut moments = [Moments::new(&point), Moments::new(&point)];
+        let point = self.replicate(&baseline, &regression, false);
+        let null_point = self.replicate(&baseline, &regression, true);
+        // Of each window, as it is and at unchanged traffic.
+        let new = |point| [Moments::new(point), Moments::new(point)];
+        let (mut moments, mut null_moments) = (new(&point), new(&null_point));
         let (mut service_replicates, mut service_failure_replicates) = (Vec::new(), Vec::new());
         let numbers: Vec<u64> = (0..n_replicates(n_paths)).collect();
         // A few at a time, so that memory holds few; their order, and so every sum, is that of their numbers.
         for some in numbers.chunks(2 * rayon::current_num_threads()) {
-            let replicates: Vec<[Replicate; 2]> = some
+            let replicates: Vec<[[Replicate; 2]; 2]> = some
                 .par_iter()
                 .map(|&replicate| {
                     let resampled = |stream: usize| {
                         let weight = |block| stats::poisson_weight(stream as u64, replicate, block as u64);
                         blocks[stream].sum(n_paths, weight)
                     };
+                    let (of_baseline, of_regression) = (resampled(0), resampled(1));
                     // The windows are independent: resampled one at a time, their variances add up and can be told apart.
-                    [self.replicate(&resampled(0), &regression), self.replicate(&baseline, &resampled(1))]
+                    [false, true].map(|at_weights| {
+                        [
+                            self.replicate(&of_baseline, &regression, at_weights),
+                            self.replicate(&baseline, &of_regression, at_weights),
+                        ]
+                    })
                 })
                 .collect();
-            for [of_baseline, of_regression] in replicates {
-                moments[0].add(&of_baseline, &point);
-                moments[1].add(&of_regression, &point);
+            for [replicates, null_replicates] in replicates {
+                for (moments, replicate) in moments.iter_mut().zip(&replicates) {
+                    moments.add(replicate, &point);
+                }
+                for (moments, replicate) in null_moments.iter_mut().zip(&null_replicates) {
+                    moments.add(replicate, &null_point);
+                }
                 let both = |field: fn(&Replicate) -> &[f64]| {
-                    let pairs = field(&of_baseline).iter().zip(field(&of_regression)).zip(field(&point));
+                    let pairs = field(&replicates[0]).iter().zip(field(&replicates[1])).zip(field(&point));
                     pairs.map(|((left, right), point)| left + right - point).collect::<Vec<f64>>()
                 };
                 service_replicates.push(both(|replicate| &replicate.services));
                 service_failure_replicates.push(both(|replicate| &replicate.service_failures));
             }
         }
-        let noise = Noise::new(&blocks[0], n_paths, |rest| self.replicate(rest, &regression));
+        let noise = Noise::new(&blocks[0], n_paths, |rest| self.replicate(rest, &regression, true));
         let support = noise::Support::new(self, blocks);
         let estimates = |field: fn(&Replicate) -> &[f64], support: &[f64]| -> Vec<Estimate> {
             let [of_baseline, of_regression] = moments.each_ref().map(|moments| moments.variances(field));
-            let inflation = noise.inflation(field, &of_baseline);
-            let variances = of_baseline.iter().zip(of_regression).zip(inflation);
+            let [null_baseline, null_regression] = null_moments.each_ref().map(|moments| moments.variances(field));
+            let inflation = noise.inflation(field, &null_baseline);
             field(&point)
                 .iter()
-                .zip(variances)
                 .zip(support)
-                .map(|((&value, ((of_baseline, of_regression), inflation)), &freedom)| {
-                    let variance = (of_baseline + of_regression) * inflation * noise::of_view(view);
-                    Estimate { value, error: variance.sqrt(), freedom }
+                .enumerate()
+                .map(|(index, (&value, &freedom))| {
+                    let factor = inflation[index] * noise::of_view(view);
+                    let error = (factor * (of_baseline[index] + of_regression[index])).sqrt();
+                    // Which paths the slowest requests take is not traffic but what made them the slowest: there no weight is given.
+                    let null_error = match view {
+                        View::Mean | View::Typical => (factor * (null_baseline[index] + null_regression[index])).sqrt(),
+                        View::Tail => error,
+                    };
+                    Estimate { value, error, null_error, freedom }
                 })
                 .collect()
         };
@@ -391,10 +435,17 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Everything that is estimated, on these sums.
-    fn replicate(&self, baseline: &Sums, regression: &Sums) -> Replicate {
+    /// Everything that is estimated, on these sums; with the weights of all the data if `at_weights`.
+    fn replicate(&self, baseline: &Sums, regression: &Sums, at_weights: bool) -> Replicate {
         let (paths, attribution) = (&self.table.paths, self.attribution);
-        let effects = decompose(paths, baseline, regression, self.scope);
+        let decomposed = |scope: Scope| match &self.weights {
+            Some(weights) if at_weights => {
+                let weights = &weights[usize::from(scope != self.scope)];
+                self::at_weights(paths, weights, baseline, regression, scope)
+            }
+            _ => decompose(paths, baseline, regression, scope),
+        };
+        let effects = decomposed(self.scope);
         let rows = attribution.rows_ns(&effects);
         let has_background = self.background_rate > 0.0;
         let mut subjects = vec![0.0; attribution.subjects.len()];
@@ -405,7 +456,7 @@ impl Evaluation<'_> {
         };
         add(&rows, 1.0);
         if has_background {
-            let background = decompose(paths, baseline, regression, Scope::Background);
+            let background = decomposed(Scope::Background);
             add(&attribution.rows_ns(&background), self.background_rate);
         }
         let mut failures = Vec::new();
@@ -427,8 +478,10 @@ impl Evaluation<'_> {
             }
             services
         };
-        let change = effects.regression_mean_ns - effects.baseline_mean_ns;
         let mix = effects.mix_ns.iter().sum();
+        // The residual has no means to go by at other weights, where it is what the effects sum to.
+        let change =
+            if at_weights { -effects.residual_ns() } else { effects.regression_mean_ns - effects.baseline_mean_ns };
         Replicate {
             services: by_service(&subjects),
             service_failures: by_service(&failures),

@@ -67,7 +67,7 @@ impl Ratio {
 #[must_use]
 pub fn change([baseline, regression]: [Ratio; 2]) -> (Estimate, f64) {
     let error = (baseline.variance() + regression.variance()).sqrt();
-    let change = Estimate { value: regression.value() - baseline.value(), error, ..Estimate::default() };
+    let change = Estimate::new(regression.value() - baseline.value(), error);
     let counts = [baseline, regression].map(|ratio| Presence { n_traces: ratio.n_traces, n_with: ratio.n_with });
     (change, p_value(change, counts))
 }

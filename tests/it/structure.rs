@@ -347,7 +347,7 @@ fn a_ratio_has_the_variance_of_survey_sampling() {
 #[test]
 fn chances_of_a_change_agree_with_scipy() {
     let presence = |n_traces, n_with| Presence { n_traces, n_with };
-    let estimate = |value| Estimate { value, error: 0.1, ..Estimate::default() };
+    let estimate = |value| Estimate::new(value, 0.1);
     // scipy.stats.hypergeom.sf(7, 100, 8, 50) * 2: all 8 of 8 calls in one of two windows of 50.
     let p = ratio::p_value(estimate(0.16), [presence(50, 0), presence(50, 8)]);
     assert!((p / 0.005_770_162 - 1.0).abs() < 1e-3, "{p}");
@@ -355,7 +355,6 @@ fn chances_of_a_change_agree_with_scipy() {
     let p = ratio::p_value(estimate(0.25), [presence(50, 4), presence(50, 8)]);
     assert!((p / 0.031_446_8 - 1.0).abs() < 1e-4, "{p}");
     // No two windows of two traces each can be told apart: 2 / C(4, 2).
-    let p =
-        ratio::p_value(Estimate { value: 5.0, error: 0.0, ..Estimate::default() }, [presence(2, 2), presence(2, 2)]);
+    let p = ratio::p_value(Estimate::new(5.0, 0.0), [presence(2, 2), presence(2, 2)]);
     assert!((p - 1.0 / 3.0).abs() < 1e-9, "{p}");
 }

@@ -177,7 +177,7 @@ fn lost_parallelism(input: Input<'_>) -> Vec<Candidate> {
             callee: None,
             n_others: 0,
             per_visit: hidden,
-            change: Estimate { value: hidden[1] - hidden[0], ..Estimate::default() },
+            change: Estimate::new(hidden[1] - hidden[0], 0.0),
             q: 1.0,
             contribution_ns: row.value,
             requests_affected,
@@ -186,7 +186,7 @@ fn lost_parallelism(input: Input<'_>) -> Vec<Candidate> {
         };
         // Its sign is known from the time that it costs.
         let error = (change.change.value / row.z()).abs();
-        let change = Change { change: Estimate { error, ..change.change }, ..change };
+        let change = Change { change: Estimate { error, null_error: error, ..change.change }, ..change };
         Some(Candidate { change, p: stats::two_sided_p(row.z()), rate: None })
     };
     lost.into_iter().filter_map(candidate).collect()

@@ -149,7 +149,7 @@ impl Rates {
             let [before, after] = rate.per_visit;
             // Shares that sum to one leave a rest in the last digits.
             let value = if (after - before).abs() > 1e-9 * before.max(after) { after - before } else { 0.0 };
-            rate.change = Estimate { value, error: variance.sqrt(), ..Estimate::default() };
+            rate.change = Estimate::new(value, variance.sqrt());
         }
     }
 
