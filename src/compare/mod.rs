@@ -262,7 +262,7 @@ struct Evaluated {
 pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Comparison {
     let n_paths = table.paths.len();
     let windows = [selection.baseline.as_slice(), &selection.regression];
-    let caps = Caps::new(table, windows);
+    let caps = Caps::new(table, windows, &forest.weight);
     let tail_weights = views::tail_weights(forest, windows);
     let blocks = |view: View| {
         let (weights, caps) = match view {

@@ -37,28 +37,32 @@ pub struct Caps(Vec<[f64; 3]>);
 impl Caps {
     /// Caps from the calls of both windows; the larger window's quantile stands, so that neither is cut to the other.
     #[must_use]
-    pub fn new(table: &CostTable, windows: [&[u32]; 2]) -> Self {
-        let by_window = windows.map(|traces| Self::of_window(table, traces));
+    pub fn new(table: &CostTable, windows: [&[u32]; 2], weight: &[f64]) -> Self {
+        let by_window = windows.map(|traces| Self::of_window(table, traces, weight));
         let larger = |(left, right): (&[f64; 3], &[f64; 3])| [0, 1, 2].map(|part: usize| left[part].max(right[part]));
         Self(by_window[0].iter().zip(&by_window[1]).map(larger).collect())
     }
 
-    fn of_window(table: &CostTable, traces: &[u32]) -> Vec<[f64; 3]> {
+    fn of_window(table: &CostTable, traces: &[u32], weight: &[f64]) -> Vec<[f64; 3]> {
         // Rows of each path by counting sort.
         let n_paths = table.paths.len();
-        let costs = || traces.iter().flat_map(|&trace| table.costs_of(trace as usize)).filter(|cost| cost.n_visits > 0);
+        let costs = || {
+            let of_trace =
+                |&trace: &u32| table.costs_of(trace as usize).iter().map(move |cost| (cost, weight[trace as usize]));
+            traces.iter().flat_map(of_trace).filter(|(cost, _)| cost.n_visits > 0)
+        };
         let mut ends = vec![0_usize; n_paths + 1];
-        for cost in costs() {
+        for (cost, _) in costs() {
             ends[cost.path as usize + 1] += 1;
         }
         for path in 0..n_paths {
             ends[path + 1] += ends[path];
         }
         let mut next = ends.clone();
-        let mut values = vec![[0.0_f64; 3]; ends[n_paths]];
-        for cost in costs() {
+        let mut values = vec![([0.0_f64; 3], 0.0_f64); ends[n_paths]];
+        for (cost, weight) in costs() {
             let slot = &mut next[cost.path as usize];
-            values[*slot] = parts(cost).map(|ns| ns / f64::from(cost.n_visits));
+            values[*slot] = (parts(cost).map(|ns| ns / f64::from(cost.n_visits)), weight);
             *slot += 1;
         }
         (0..n_paths)
@@ -68,7 +72,7 @@ impl Caps {
                 let mut column = Vec::with_capacity(own.len());
                 [0, 1, 2].map(|part: usize| {
                     column.clear();
-                    column.extend(own.iter().map(|values| values[part]));
+                    column.extend(own.iter().map(|(values, weight)| (values[part], *weight)));
                     upper(&mut column)
                 })
             })
@@ -84,12 +88,17 @@ impl Caps {
     }
 }
 
-/// The smallest value that at least [`TYPICAL`] of all do not exceed; 0 of none.
-fn upper(values: &mut [f64]) -> f64 {
-    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position in a slice")]
-    let position = ((values.len() as f64 * TYPICAL).ceil() as usize).saturating_sub(1).min(last);
-    *values.select_nth_unstable_by(position, f64::total_cmp).1
+/// The smallest value that at least [`TYPICAL`] of all weight does not exceed; 0 of none.
+fn upper(values: &mut [(f64, f64)]) -> f64 {
+    values.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+    let all: f64 = values.iter().map(|(_, weight)| weight).sum();
+    let mut below = 0.0;
+    let reaches = |&&(_, weight): &&(f64, f64)| {
+        below += weight;
+        // Rounding must not let equal weights miss the mark by a hair.
+        below >= TYPICAL * all * (1.0 - 1e-12)
+    };
+    values.iter().find(reaches).or(values.last()).map_or(0.0, |&(value, _)| value)
 }
 
 fn parts(cost: &PathCost) -> [f64; 3] {
