@@ -377,7 +377,9 @@ impl Finding<'_> {
         let rows = comparison.attribution.rows.iter().zip(&comparison.rows);
         let of_requests: f64 = rows.filter(|(key, _)| key.subject == self.subject).map(|(_, row)| row.value).sum();
         let behind = self.contribution_ns() - of_requests;
-        (comparison.background_rate > 0.0 && behind > DOUBTFUL * self.contribution_ns()).then(|| {
+        // What saves time has no share that could come from elsewhere.
+        let has_share = self.contribution_ns() > 0.0 && behind > DOUBTFUL * self.contribution_ns();
+        (comparison.background_rate > 0.0 && has_share).then(|| {
             format!(
                 "{:.0} % of it comes from fragments whose caller is missing or from work that nobody waits for, not from whole requests",
                 percent(behind, self.contribution_ns())

@@ -77,7 +77,11 @@ pub(super) fn reason(suspect: &Suspect, channel: Channel, main: Option<&Main>) -
         Cause::Calls => format!("{name} calls {callee} more often, {} a request", signed_ms(main.change_ms)),
         Cause::Retry => format!("calls to {name} fail and are repeated, {} a request", signed_ms(main.change_ms)),
         Cause::CriticalPath => {
-            format!("its caller waits for {name} where it did not before, {} a request", signed_ms(main.change_ms))
+            format!(
+                "its caller waits for {}: {name} where it did not before, {} a request",
+                suspect.service,
+                signed_ms(main.change_ms)
+            )
         }
         Cause::LostParallelism => {
             format!("{name} does one after the other what it did side by side, {} a request", signed_ms(main.change_ms))
@@ -158,8 +162,14 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
         }
         kind => {
             let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
-            let total = ms(ranked.map_or(contribution.ms, |ranked| ranked.contribution.ms));
+            let whole = ranked.map_or(contribution.ms, |ranked| ranked.contribution.ms);
+            let total = ms(whole);
             match kind {
+                "network" | "slow link" | "more calls" | "new call" | "N+1" | "retries" | "retry storm"
+                    if whole <= 0.0 =>
+                {
+                    format!("a part of {service} got worse: {}", suspect.reason)
+                }
                 "network" | "slow link" => format!(
                     "calls to and from {service} spend {total} more of every request on their way (network, queue or connection pool), most of all {name}"
                 ),
@@ -169,7 +179,19 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                 "retries" | "retry storm" => format!(
                     "failing calls to {service} are repeated, which adds {total} to every request, most of all {name}"
                 ),
-                _ => format!("{service} adds {total} to every request on average, most of all in {name}"),
+                _ => match ranked.and_then(|ranked| ranked.findings.iter().find(|finding| finding.is_significant)) {
+                    Some(finding) if finding.channel == Channel::TypicalLatency => {
+                        format!("{service} adds {} to a typical request, most of all in {name}", ms(finding.change))
+                    }
+                    Some(finding) if finding.channel == Channel::TailLatency => {
+                        format!("{service} adds {} to the slowest requests, most of all in {name}", ms(finding.change))
+                    }
+                    // One part got slower beyond doubt while the rest got faster.
+                    _ if ranked.is_some_and(|ranked| ranked.contribution.ms <= 0.0) => {
+                        format!("a part of {service} got slower: {}", suspect.reason)
+                    }
+                    _ => format!("{service} adds {total} to every request on average, most of all in {name}"),
+                },
             }
         }
     }
@@ -213,8 +235,9 @@ pub(super) fn warnings(analysis: &Analysis) -> Vec<String> {
     warn(
         !repairs.skew.is_empty(),
         format!(
-            "clocks (or their rounding) differ between {} pairs of hosts, by up to {}: {} of {} calls between them fell outside their caller and were moved",
+            "clocks (or their rounding) differ between {} {} of hosts, by up to {}: {} of {} calls between them fell outside their caller and were moved",
             repairs.skew.len(),
+            if repairs.skew.len() == 1 { "pair" } else { "pairs" },
             ms(largest as f64 / 1e6),
             sum(|pair| pair.n_corrected),
             sum(|pair| pair.n_calls)

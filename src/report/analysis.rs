@@ -1,7 +1,7 @@
 //! An analysis as text: the verdict, where the change went, the suspects with their evidence, and how far to trust it.
 
 use super::text::{
-    ALERT, BOLD, CAUTION, CODE, DIM, bar, count, counted, escape, fit, left, paint, percent, right, width, wrap,
+    ALERT, BOLD, CAUTION, CODE, DIM, bar, call, count, counted, escape, fit, left, paint, percent, right, width, wrap,
 };
 use super::{WIDTH, attributes, network, structure};
 use crate::analysis::{
@@ -9,7 +9,7 @@ use crate::analysis::{
     Suspect, Window,
 };
 use crate::compare::attribute::Cause;
-use crate::rank::Verdict;
+use crate::rank::{Channel, Verdict};
 use crate::time::format_ms as ms;
 
 /// Rows of the decomposition shown; the rest is summed in one.
@@ -18,6 +18,11 @@ const N_ROWS: usize = 10;
 const N_SERVICES: usize = 5;
 /// Suspects shown of a service.
 const N_SUSPECTS: usize = 3;
+/// Suspects shown of a service that is not the first: the rest is in `--explain`.
+const N_LATER_SUSPECTS: usize = 1;
+/// A row is told as a share of the change only where the change is at least this share of the largest row: what is left when
+/// large rows cancel out is no measure for them.
+const MIN_NET: f64 = 0.1;
 /// Entry operations shown.
 const N_ENTRIES: usize = 5;
 
@@ -161,11 +166,11 @@ fn cause(row: &DecompositionRow) -> &'static str {
     }
 }
 
-fn row_name(row: &DecompositionRow) -> String {
+fn row_name(row: &DecompositionRow, columns: usize) -> String {
     let service = row.service.as_deref().unwrap_or("other requests were made");
     match (&row.operation, &row.edge, &row.callee) {
         (Some(operation), _, Some(callee)) => {
-            format!("{service}: {operation} > {}: {}", callee.service, callee.operation)
+            call(&format!("{service}: {operation}"), &format!("{}: {}", callee.service, callee.operation), columns)
         }
         (Some(operation), _, None) => format!("{service}: {operation}"),
         (None, Some(edge), _) => format!("{} -> {}", edge.caller, edge.callee),
@@ -182,19 +187,22 @@ fn decomposition(out: &mut Out, analysis: &Analysis) {
     out.heading("Where the change of the mean latency went (ms a request)");
     let largest = decomposition.rows.first().map_or(0.0, |row| row.contribution_ms.abs());
     let mut line = |name: &str, cause: &str, value: f64, with_bar: bool| {
-        let share = if decomposition.change_ms == 0.0 { 0.0 } else { value / decomposition.change_ms };
+        let has_share = decomposition.change_ms != 0.0 && decomposition.change_ms.abs() >= MIN_NET * largest;
+        // Rounded first: adding zero leaves no minus before it.
+        let share = (100.0 * value / decomposition.change_ms).round() + 0.0;
+        let share = if has_share { format!("{share:.0} %") } else { String::new() };
         let bar = if with_bar && largest > 0.0 { bar(value.abs() / largest, BAR) } else { String::new() };
         out.line(&format!(
             "  {} {} {} {} {bar}",
             left(name, NAME),
             left(cause, CAUSE),
             right(&signed(value), VALUE),
-            paint(DIM, &right(&format!("{:.0} %", share * 100.0), 6)),
+            paint(DIM, &right(&share, 6)),
         ));
     };
     let shown = decomposition.rows.len().min(N_ROWS);
     for row in &decomposition.rows[..shown] {
-        line(&row_name(row), cause(row), row.contribution_ms, true);
+        line(&row_name(row, NAME), cause(row), row.contribution_ms, true);
     }
     let rest = &decomposition.rows[shown..];
     if !rest.is_empty() {
@@ -220,28 +228,22 @@ fn suspects(out: &mut Out, analysis: &Analysis) {
     } else {
         "Candidates, none certain enough to accuse"
     });
-    for service in shown {
-        let contribution = &service.contribution;
-        let mut facts = vec![format!(
-            "{} ms a request ({} to {})",
-            signed(contribution.ms),
-            signed(contribution.interval_ms[0]),
-            signed(contribution.interval_ms[1])
-        )];
-        if contribution.error_ratio.abs() >= 0.000_5 {
-            facts.push(format!("{:+.1} points of errors", contribution.error_ratio * 100.0));
-        }
-        facts.push(format!("first in {} of resamples", percent(service.stability)));
-        let facts = facts.join(", ");
+    for (index, service) in shown.into_iter().enumerate() {
+        let (label, facts) = facts(service);
         let rank = format!("{:>2}. ", service.rank);
         let inferred = if service.is_inferred { " (no spans of its own)" } else { "" };
         let kind = format!("{inferred}  {}", service.kind);
         let name = fit(&service.service, WIDTH.saturating_sub(width(&kind) + rank.len()));
         out.line(&format!("{rank}{}{kind}", paint(BOLD, &name)));
-        out.labelled(4, "adds", &facts);
+        out.labelled(4, label, &facts);
         let own = analysis.suspects.iter().filter(|suspect| suspect.service == service.service);
-        for suspect in own.take(N_SUSPECTS) {
+        let n_shown = if index == 0 { N_SUSPECTS } else { N_LATER_SUSPECTS };
+        for suspect in own.clone().take(n_shown) {
             evidence(out, suspect);
+        }
+        let n_more = own.count().saturating_sub(n_shown);
+        if n_more > 0 {
+            out.labelled(4, "more", &format!("{} in `--explain`", counted(n_more as u64, "smaller part")));
         }
     }
     let rest = analysis.services.iter().filter(|service| service.is_significant).count().saturating_sub(N_SERVICES);
@@ -250,12 +252,48 @@ fn suspects(out: &mut Out, analysis: &Analysis) {
     }
 }
 
+/// What a service costs, and where that is not why it stands here, what it is accused of.
+fn facts(service: &RankedService) -> (&'static str, String) {
+    let contribution = &service.contribution;
+    let mut facts = vec![format!(
+        "{} ms a request ({} to {})",
+        signed(contribution.ms),
+        signed(contribution.interval_ms[0]),
+        signed(contribution.interval_ms[1])
+    )];
+    if contribution.error_ratio.abs() >= 0.000_5 {
+        facts.push(format!("{:+.1} points of errors", contribution.error_ratio * 100.0));
+    }
+    facts.push(format!("first in {} of resamples", percent(service.stability)));
+    let adds = contribution.ms > 0.0;
+    let mut text = facts.join(", ");
+    if let Some(finding) = service.findings.iter().find(|finding| finding.is_significant).filter(|_| !adds) {
+        let accused = match finding.channel {
+            Channel::Errors => "requests that fail".to_owned(),
+            Channel::MissingCalls => "calls that it no longer makes".to_owned(),
+            Channel::Latency => {
+                format!("a part of it that got slower beyond doubt, {} ms a request", signed(finding.change))
+            }
+            Channel::TypicalLatency => {
+                format!("typical calls that take longer, {} ms a request", signed(finding.change))
+            }
+            Channel::TailLatency => {
+                format!("the slowest requests, which take {} ms longer for it", ms(finding.change))
+            }
+        };
+        text = format!("{text}; accused for {accused}");
+    }
+    (if adds { "adds" } else { "changes" }, text)
+}
+
 pub(super) fn evidence(out: &mut Out, suspect: &Suspect) {
     out.labelled(4, "because", &escape(&suspect.reason));
     if let Some(path) = suspect.paths.first() {
         out.labelled(4, "path", &hops(path));
     }
-    if let Some(hurts) = hurts(&suspect.impact) {
+    // Calls that are left out take nobody's time: their reason tells how often that is.
+    let does_less = ["missing calls", "early return", "gone call", "fewer calls"].contains(&suspect.kind.as_str());
+    if let Some(hurts) = hurts(&suspect.impact).filter(|_| !does_less) {
         out.labelled(4, "hurts", &hurts);
     }
     for (index, carrier) in attributes::carriers(suspect).iter().enumerate() {
@@ -265,10 +303,15 @@ pub(super) fn evidence(out: &mut Out, suspect: &Suspect) {
         let label = if index == 0 { "traces" } else { "" };
         let id = paint(CODE, &fit(&exemplar.trace_id, 40));
         out.line(&format!(
-            "    {}{id}  {} ms, {} of it here",
+            "    {}{id}  {} ms, {}",
             paint(DIM, &left(label, 9)),
             ms(exemplar.duration_ms),
-            ms(exemplar.suspect_ms)
+            // What runs beside the request, behind it or in other fragments of the trace comes on top.
+            if exemplar.suspect_ms > exemplar.duration_ms {
+                format!("{} ms here in all its fragments", ms(exemplar.suspect_ms))
+            } else {
+                format!("{} of it here", ms(exemplar.suspect_ms))
+            }
         ));
     }
     if let Some(beside) = suspect.exemplars.first().and_then(|exemplar| exemplar.beside.as_ref()) {

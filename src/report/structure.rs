@@ -1,7 +1,7 @@
 //! Where requests began to fail, and what changed in what they are made of: two sections of an analysis as text.
 
 use super::WIDTH;
-use super::text::{BOLD, DIM, fit, left, paint, percent, right};
+use super::text::{BOLD, DIM, call, fit, left, paint, percent, right};
 use crate::analysis::{Analysis, ErrorKind, Operation, StructureChange};
 use crate::compare::structure::Kind;
 use crate::time::format_ms as ms;
@@ -10,6 +10,8 @@ use crate::time::format_ms as ms;
 const N_ORIGINS: usize = 5;
 /// Changes of structure shown.
 const N_CHANGES: usize = 8;
+/// Columns of who calls whom.
+const NAME: usize = 44;
 /// A smaller change of the share of failing requests is not shown.
 const MIN_CHANGE: f64 = 0.001;
 
@@ -53,7 +55,7 @@ pub(super) fn changes(analysis: &Analysis) -> Vec<String> {
         lines.push(format!(
             "  {} {} {} {} {}",
             left(kind(change.kind), 16),
-            left(&name(change), 44),
+            left(&name(change), NAME),
             right(&format!("{} -> {}", unit(rate.baseline), unit(rate.regression)), 16),
             right(&cost, 9),
             right(&percent(change.share_affected), 8)
@@ -101,7 +103,7 @@ fn name(change: &StructureChange) -> String {
         (Some(caller), Some(callee)) if change.kind == Kind::Timeouts => {
             format!("{} -> {}: {}", caller.service, callee.service, callee.operation)
         }
-        (Some(caller), Some(callee)) => format!("{} > {}", text(caller), text(callee)),
+        (Some(caller), Some(callee)) => call(&text(caller), &text(callee), NAME),
         (Some(caller), None) => text(caller),
         (None, _) => change.service.clone(),
     }

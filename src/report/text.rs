@@ -87,6 +87,33 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
+/// `caller > callee` escaped, both still told apart where they do not fit: the caller is cut at its end, the callee in front, since
+/// qualified names differ in their last part.
+#[must_use]
+pub fn call(caller: &str, callee: &str, columns: usize) -> String {
+    const ARROW: &str = " > ";
+    let (caller, callee) = (escape(caller), escape(callee));
+    let room = columns.saturating_sub(width(ARROW));
+    let of_caller = room.saturating_sub(width(&callee)).max(room / 2).min(width(&caller));
+    format!("{}{ARROW}{}", fit(&caller, of_caller), fit_end(&callee, room - of_caller.min(room)))
+}
+
+/// The end of a text without control characters, with `…` in front where it is wider than `columns`.
+fn fit_end(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let Some(room) = columns.checked_sub(1) else { return Cow::Borrowed("") };
+    let mut start = text.len();
+    for (index, _) in text.char_indices().rev() {
+        if width(&text[index..]) > room {
+            break;
+        }
+        start = index;
+    }
+    Cow::Owned(format!("…{}", &text[start..]))
+}
+
 /// [`fit`], then filled with blanks on the right.
 #[must_use]
 pub fn left(text: &str, columns: usize) -> String {

@@ -106,7 +106,10 @@ fn onset_lines(lines: &mut Vec<String>, onset: &Onset) {
     let p = if onset.p_value < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", onset.p_value) };
     let name = if onset.is_analysed { "Onset" } else { "Also at" };
     let head = format!("{}  {until}, {p}{sure}", format_rfc3339(onset.start_unix_ns));
-    lines.push(format!("{}{}", paint(DIM, &left(name, CAPTION)), fit(&head, WIDTH - CAPTION)));
+    for (index, line) in wrap(&head, WIDTH - CAPTION).iter().enumerate() {
+        let caption = if index == 0 { name } else { "" };
+        lines.push(format!("{}{}", paint(DIM, &left(caption, CAPTION)), fit(line, WIDTH - CAPTION)));
+    }
     let mut parts: Vec<String> = onset.signals.iter().take(N_SIGNALS).map(signal).collect();
     if let Some(n_more @ 1..) = onset.signals.len().checked_sub(N_SIGNALS) {
         parts.push(format!("{n_more} more"));
@@ -119,12 +122,13 @@ fn onset_lines(lines: &mut Vec<String>, onset: &Onset) {
 /// A series that changed, in a clause.
 fn signal(signal: &MovedSignal) -> String {
     let name = if signal.name.is_empty() { "all requests" } else { &signal.name };
+    let requests = if signal.name.is_empty() { name.to_owned() } else { format!("requests to {name}") };
     let (before, during) = (signal.before, signal.during);
     let arrow = |value: fn(f64) -> String| format!("{} -> {}", value(before), value(during));
     match signal.kind {
-        SignalKind::Latency => format!("{name} take {} ms", arrow(format_ms)),
+        SignalKind::Latency => format!("{requests} take {} ms", arrow(format_ms)),
         SignalKind::SelfTime => format!("{name} holds a request up {} ms", arrow(format_ms)),
-        SignalKind::Errors => format!("{name} fail {}", arrow(percent)),
+        SignalKind::Errors => format!("{requests} fail {}", arrow(percent)),
         SignalKind::Failures => format!("{name} fails in {} of its requests", arrow(percent)),
         SignalKind::Calls => format!("{name} has {} spans a request", arrow(|value| format!("{value:.2}"))),
         SignalKind::Traffic => format!("{name} is {} of the traffic", arrow(percent)),

@@ -1,7 +1,7 @@
 //! Text on a terminal: safe, and as wide as it says.
 
 use proptest::prelude::*;
-use suspect::report::text::{bar, count, escape, fit, left, percent, right, sparkline, width, wrap};
+use suspect::report::text::{bar, call, count, escape, fit, left, percent, right, sparkline, width, wrap};
 
 #[test]
 fn what_a_terminal_would_obey_is_spelled_out() {
@@ -55,6 +55,16 @@ fn long_text_is_broken_at_blanks() {
     assert_eq!(wrap("", 4), [""]);
 }
 
+#[test]
+fn of_a_call_that_does_not_fit_the_start_of_the_caller_and_the_end_of_the_callee_stay() {
+    assert_eq!(call("a: GET", "b: GET", 20), "a: GET > b: GET");
+    // 20 less the arrow leave 17: 8 for the caller, 9 for the callee.
+    assert_eq!(call("frontend: Recv", "cart: shop.Cart/GetCart", 20), "fronten… > …/GetCart");
+    // A short end leaves its room to the other.
+    assert_eq!(call("frontend: Recv", "db: Q", 20), "frontend: R… > db: Q");
+    assert_eq!(call("a: R", "cart: shop.Cart/GetCart", 20), "a: R > …Cart/GetCart");
+}
+
 proptest! {
     #[test]
     fn fitted_text_is_never_wider_than_its_column_and_never_holds_a_control(text in ".{0,40}", columns in 0_usize..30) {
@@ -62,5 +72,12 @@ proptest! {
         prop_assert!(width(&fitted) <= columns);
         prop_assert!(!fitted.chars().any(char::is_control));
         prop_assert_eq!(width(&left(&text, columns)), columns);
+    }
+
+    #[test]
+    fn a_call_is_never_wider_than_its_column(caller in ".{0,30}", callee in ".{0,30}", columns in 3_usize..40) {
+        let call = call(&caller, &callee, columns);
+        prop_assert!(width(&call) <= columns, "{call:?}");
+        prop_assert!(!call.chars().any(char::is_control));
     }
 }
