@@ -132,12 +132,13 @@ fn windows(out: &mut Out, analysis: &Analysis) {
         pair("p99", degradation.p99_ms)
     ));
     let means = |view: &Decomposition| Pair { baseline: view.baseline_mean_ms, regression: view.regression_mean_ms };
-    out.line(&format!(
-        "{:12}{}, {} ms",
-        "",
-        pair("typical", means(&analysis.typical)),
-        pair("mean of the slowest 5 %", means(&analysis.tail)),
-    ));
+    // Fragments have no end-to-end latency, and so no tail.
+    let tail = if analysis.tail.regression_mean_ms > 0.0 {
+        format!(", {}", pair("mean of the slowest 5 %", means(&analysis.tail)))
+    } else {
+        String::new()
+    };
+    out.line(&format!("{:12}{}{tail} ms", "", pair("typical", means(&analysis.typical))));
     out.line(&format!(
         "{}  {} -> {} of {} fail",
         paint(DIM, "Errors    "),
