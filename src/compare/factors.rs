@@ -1,4 +1,4 @@
-//! The factors of every product of [`super::decompose`], so that an account can write the arithmetic out.
+//! The factors of every product of [`mod@super::decompose`], so that an account can write the arithmetic out.
 //!
 //! [`super::decompose::decompose`] gives the products only, because a bootstrap asks for them hundreds of times. Here are the numbers that were
 //! multiplied, by path and window, and [`Factors::effects`] multiplies them again.

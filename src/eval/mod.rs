@@ -1,6 +1,6 @@
 //! How often the analysis is right: labelled incidents in, accuracy by set and kind of fault out.
 //!
-//! A case is a folder with spans and a `case.json`, the [`Label`]: what was broken, when, and between which windows it shows. [`case`]
+//! A case is a folder with spans and a `case.json`, the [`Label`]: what was broken, when, and between which windows it shows. [`CaseResult::score`]
 //! analyses one case and scores the ranking, [`report`] sums the scores. Beside the analysis stand rules that need no thought
 //! ([`naive`]): whoever changes the engine sees at once whether it earns its keep.
 //!

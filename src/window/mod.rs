@@ -13,8 +13,8 @@
 //!             [----------------------)                      ... and no --baseline: the stable stretch before it
 //! ```
 //!
-//! Requests become series over time in [`signal`], changes of which [`scan`] finds; [`onset`] says which matter and
-//! when they began, [`choose`] and [`automatic`] take windows about them.
+//! Requests become series over time in `signal`, changes of which `scan` finds; `onset` says which matter and
+//! when they began, `choose` and `automatic` take windows about them.
 
 mod automatic;
 mod choose;
