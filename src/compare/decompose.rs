@@ -60,6 +60,19 @@ pub struct Weights {
 }
 
 impl Effects {
+    fn zeros(n_paths: usize) -> Self {
+        let zeros = || vec![0.0; n_paths];
+        Self {
+            self_ns: zeros(),
+            before_ns: zeros(),
+            wait_ns: zeros(),
+            calls_ns: zeros(),
+            critical_ns: zeros(),
+            mix_ns: zeros(),
+            ..Self::default()
+        }
+    }
+
     /// A path's effects in the order of [`super::attribute::Attribution::targets`].
     #[must_use]
     pub fn of(&self, path: usize) -> [f64; 5] {
@@ -116,17 +129,7 @@ impl Window {
 /// If either window has no such request, all effects and both means are zero.
 #[must_use]
 pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) -> Effects {
-    let n_paths = paths.len();
-    let zeros = || vec![0.0; n_paths];
-    let mut effects = Effects {
-        self_ns: zeros(),
-        before_ns: zeros(),
-        wait_ns: zeros(),
-        calls_ns: zeros(),
-        critical_ns: zeros(),
-        mix_ns: zeros(),
-        ..Effects::default()
-    };
+    let mut effects = Effects::zeros(paths.len());
     let windows = [Window::new(paths, baseline, scope), Window::new(paths, regression, scope)];
     if windows.iter().any(|window| window.n_tops <= 0.0) {
         return effects;
@@ -135,6 +138,7 @@ pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope
     effects.baseline_mean_ns = windows[0].mean_ns;
     effects.regression_mean_ns = windows[1].mean_ns;
     let mean_bar = f64::midpoint(windows[0].mean_ns, windows[1].mean_ns);
+    let zeros = || vec![0.0; paths.len()];
     let mut weights = Weights { visits: zeros(), calls_ns: zeros(), critical_ns: zeros(), mix_ns: zeros() };
     for (index, path) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
         let [before, after] = rates(index, path.parent, Some(&windows), sums);
@@ -164,16 +168,7 @@ pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope
 /// calls. Where it is asked whether there is a change at all, the weights are therefore those of all the data. The means stay zero.
 #[must_use]
 pub fn at_weights(paths: &Paths, weights: &Weights, baseline: &Sums, regression: &Sums, scope: Scope) -> Effects {
-    let zeros = || vec![0.0; paths.len()];
-    let mut effects = Effects {
-        self_ns: zeros(),
-        before_ns: zeros(),
-        wait_ns: zeros(),
-        calls_ns: zeros(),
-        critical_ns: zeros(),
-        mix_ns: zeros(),
-        ..Effects::default()
-    };
+    let mut effects = Effects::zeros(paths.len());
     if !weights.visits.is_empty() {
         weigh(paths, weights, [baseline, regression], scope, &mut effects);
     }
