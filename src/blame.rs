@@ -21,7 +21,9 @@ use crate::normalize::{Forest, NO_PARENT, SpanFlags};
 use crate::span::SpanKind;
 
 /// Why an instant belongs to a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum BlameKind {
     /// The span worked, or waited for nothing that left a span.

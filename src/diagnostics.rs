@@ -2,11 +2,12 @@
 //!
 //! The sum holds everywhere: spans read = spans analysed + spans set aside by reason.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Why a span takes no part in the analysis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SetAsideReason {
@@ -58,7 +59,7 @@ impl SetAsideReason {
 }
 
 /// Spans set aside by reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SetAside(pub BTreeMap<SetAsideReason, u64>);
 
@@ -85,7 +86,7 @@ impl SetAside {
 }
 
 /// Where in a file a record stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Line, from 1.
@@ -107,7 +108,7 @@ impl std::fmt::Display for Place {
 }
 
 /// A record that could not be read as a span (or as a group of spans), and was skipped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkippedRecord {
     /// Where it stands.
     pub place: Place,
@@ -116,7 +117,7 @@ pub struct SkippedRecord {
 }
 
 /// How reading one file went.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceReport {
     /// Path as the user would find it; `-` for standard input.
     pub path: String,

@@ -8,13 +8,14 @@
 
 use crate::error::Error;
 use jiff::{Timestamp, civil, tz::TimeZone};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const NS_PER_SECOND: i128 = 1_000_000_000;
 const NS_PER_DAY: i128 = 86_400 * NS_PER_SECOND;
 
 /// A stretch of time, start included and end excluded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimeRange {
     /// First moment in the range, nanoseconds since the Unix epoch.
     pub start_unix_ns: i64,

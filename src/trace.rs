@@ -7,13 +7,14 @@
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::normalize::{Forest, NO_PARENT, SpanFlags};
 use crate::span::{SpanFrame, SpanId, SpanKind};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the JSON form of [`TraceDocument`]; rises when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// One trace. Times are after the correction of clocks, so that children lie where they were.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceDocument {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -34,7 +35,7 @@ pub struct TraceDocument {
 }
 
 /// Instants that belong to one span: `start_unix_ns..end_unix_ns`, never empty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Segment {
     /// The span.
     pub span_id: String,
@@ -51,7 +52,7 @@ pub struct Segment {
 }
 
 /// What begins a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
     /// A root: somebody outside waited for it.
@@ -63,7 +64,7 @@ pub enum RequestKind {
 }
 
 /// A request within the trace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// The span that it begins with.
     pub span_id: String,
@@ -83,7 +84,7 @@ pub struct Request {
 
 /// One span.
 #[expect(clippy::struct_excessive_bools, reason = "four independent facts, each a key of the document")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceSpan {
     /// Its id.
     pub span_id: String,

@@ -7,13 +7,14 @@ use crate::drill::{self, Condition, Drill, Measure, Of, Target};
 use crate::rank::Channel;
 use crate::span::AttributeScope;
 use crate::time::format_rfc3339;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Suspects whose calls are told apart: those that people look at.
 const MAX_DRILLED: usize = 10;
 
 /// An attribute with its value.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Attribute {
     /// Key.
     pub key: String,
@@ -26,7 +27,7 @@ pub struct Attribute {
 }
 
 /// Calls that carry a suspect's contribution, told apart by an attribute.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Carrier {
     /// Key of the attribute.
     pub key: String,
@@ -61,7 +62,7 @@ pub struct Carrier {
 }
 
 /// How a suspect's calls were looked into.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttributeSearch {
     /// Attributes that have a value with enough calls to judge.
     pub n_keys: u64,
@@ -70,7 +71,7 @@ pub struct AttributeSearch {
 }
 
 /// A value of a resource attribute that only one window has.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ValueChange {
     /// `new` or `gone`.
     pub change: Change,

@@ -4,20 +4,27 @@
 //! of error ratios are shares of requests. Intervals are 95 %. Lists are sorted, keys stand in the order of the types.
 
 use super::attributes::{AttributeSearch, Carrier, ValueChange};
+use super::changes::ChangeAccount;
+use super::distributions::Distribution;
 use super::explanation::EdgeAccount;
+use super::operations::OperationAccount;
+use super::owners::{Owner, TeamShare};
+use super::series::TimeSeries;
+use super::traces::TracePair;
 use crate::compare::attribute::Cause;
 use crate::compare::structure::Kind;
 use crate::diagnostics::{SetAside, SourceReport};
 use crate::normalize::Repairs;
 use crate::rank::{Channel, Verdict};
 use crate::window::{Onset, Timeline, WindowChoice};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the document; raised when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What changed between two windows, and what is to blame.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -29,6 +36,9 @@ pub struct Analysis {
     pub confidence: f64,
     /// The windows compared.
     pub windows: Windows,
+    /// Requests over time.
+    #[serde(default)]
+    pub time: Vec<TimeSeries>,
     /// How much worse requests got.
     pub degradation: Degradation,
     /// Where the change of the mean latency went, exactly.
@@ -46,6 +56,21 @@ pub struct Analysis {
     pub services: Vec<RankedService>,
     /// Operations and edges, ranked; empty unless there is a regression.
     pub suspects: Vec<Suspect>,
+    /// Every operation and edge in both windows, those with the largest part first.
+    #[serde(default)]
+    pub operations: Vec<OperationAccount>,
+    /// The change by team, the largest part first; empty if no owner is known.
+    #[serde(default)]
+    pub teams: Vec<TeamShare>,
+    /// Changes that somebody made near the onset, by time, and whether the data support that they brought it.
+    #[serde(default)]
+    pub changes: Vec<ChangeAccount>,
+    /// How durations of entries and suspects are spread in both windows.
+    #[serde(default)]
+    pub distributions: Vec<Distribution>,
+    /// Slow requests of the first suspects beside ordinary ones, span by span.
+    #[serde(default)]
+    pub traces: Vec<TracePair>,
     /// Versions, hosts, pods and the like that only one window has, whether or not they carry the change.
     pub new_values: Vec<ValueChange>,
     /// Where failures began, what passed them on, what survived them.
@@ -59,7 +84,7 @@ pub struct Analysis {
 }
 
 /// The windows compared.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Windows {
     /// When all was well.
     pub baseline: Window,
@@ -82,7 +107,7 @@ pub struct Windows {
 }
 
 /// One window and what is in it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// Start, RFC 3339.
     pub start: String,
@@ -101,7 +126,7 @@ pub struct Window {
 }
 
 /// A value in both windows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pair {
     /// In the baseline.
     pub baseline: f64,
@@ -110,7 +135,7 @@ pub struct Pair {
 }
 
 /// How much worse requests got.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Degradation {
     /// `requests`, or `fragments` if the data hold no root and latencies are those of fragments.
     pub of: String,
@@ -143,7 +168,7 @@ pub struct Degradation {
 }
 
 /// Where the change of the mean latency went: the rows and the residual sum to the change.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Decomposition {
     /// Mean latency before.
     pub baseline_mean_ms: f64,
@@ -158,7 +183,7 @@ pub struct Decomposition {
 }
 
 /// Why a row of the decomposition is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowCause {
     /// Other requests were made: nobody's fault.
@@ -169,7 +194,7 @@ pub enum RowCause {
 }
 
 /// One row of the decomposition.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DecompositionRow {
     /// How it changed the latency.
     pub cause: RowCause,
@@ -190,7 +215,7 @@ pub struct DecompositionRow {
 }
 
 /// Service and operation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Operation {
     /// Service.
     pub service: String,
@@ -199,7 +224,7 @@ pub struct Operation {
 }
 
 /// The way between two services.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Edge {
     /// Who asks.
     pub caller: String,
@@ -208,7 +233,7 @@ pub struct Edge {
 }
 
 /// An entry operation: where requests begin.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// Service.
     pub service: String,
@@ -229,7 +254,7 @@ pub struct Entry {
 }
 
 /// A contribution to the change.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Contribution {
     /// Milliseconds per request.
     pub ms: f64,
@@ -244,7 +269,7 @@ pub struct Contribution {
 }
 
 /// What a service did in one channel.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Channel.
     pub channel: Channel,
@@ -261,7 +286,7 @@ pub struct Finding {
 }
 
 /// A service's place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RankedService {
     /// Place, from 1.
     pub rank: u32,
@@ -269,6 +294,9 @@ pub struct RankedService {
     pub service: String,
     /// Whether it is known from its callers' spans only.
     pub is_inferred: bool,
+    /// Whom to call, if known.
+    #[serde(default)]
+    pub owner: Option<Owner>,
     /// Sum over latency (the largest of its three views), errors and missing calls of severity times share.
     pub score: f64,
     /// Whether anything of it is large and certain enough to report.
@@ -288,7 +316,7 @@ pub struct RankedService {
 }
 
 /// An operation's or edge's place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Suspect {
     /// Place, from 1.
     pub rank: u32,
@@ -298,6 +326,9 @@ pub struct Suspect {
     pub operation: Option<String>,
     /// Edge blamed, if it is one.
     pub edge: Option<Edge>,
+    /// Whom to call, if known.
+    #[serde(default)]
+    pub owner: Option<Owner>,
     /// Its share of its service's score.
     pub score: f64,
     /// What it adds.
@@ -329,7 +360,7 @@ pub struct Suspect {
 }
 
 /// A way from an entry operation to a suspect.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PropagationPath {
     /// From the entry down to the suspect; a caller and a callee of one name are one hop.
     pub hops: Vec<Hop>,
@@ -340,7 +371,7 @@ pub struct PropagationPath {
 }
 
 /// One step of the way to a suspect.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hop {
     /// Service.
     pub service: String,
@@ -355,7 +386,7 @@ pub struct Hop {
 }
 
 /// A span that shows a suspect.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SpanExemplar {
     /// Trace id as the source has it.
     pub trace_id: String,
@@ -366,7 +397,7 @@ pub struct SpanExemplar {
 }
 
 /// Whom a suspect hurt, and how much.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Impact {
     /// Requests of the regression that pass the suspect, by sampling weight.
     pub n_requests: f64,
@@ -381,7 +412,7 @@ pub struct Impact {
 }
 
 /// What a suspect did to the requests of one entry operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EntryImpact {
     /// Service.
     pub service: String,
@@ -405,7 +436,7 @@ pub struct EntryImpact {
 }
 
 /// A trace that shows a suspect.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Exemplar {
     /// Trace id as the source has it.
     pub trace_id: String,
@@ -419,7 +450,7 @@ pub struct Exemplar {
 
 /// The trace of the baseline that is most like an exemplar: of its entry, with the fewest calls more or less, then nearest to
 /// the median duration there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Beside {
     /// Trace id as the source has it.
     pub trace_id: String,
@@ -430,7 +461,7 @@ pub struct Beside {
 }
 
 /// Failures by their part.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Errors {
     /// Where failing requests began to fail.
     pub originates: Vec<ErrorPart>,
@@ -441,7 +472,7 @@ pub struct Errors {
 }
 
 /// How failures began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The operation failed by itself.
@@ -453,7 +484,7 @@ pub enum ErrorKind {
 }
 
 /// An operation's part in failures.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorPart {
     /// Service.
     pub service: String,
@@ -480,7 +511,7 @@ pub struct ErrorPart {
 }
 
 /// An exception, or what a span gave as its error.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExceptionSeen {
     /// Its type: `exception.type`, else `error.type`.
     pub exception: Option<String>,
@@ -491,7 +522,7 @@ pub struct ExceptionSeen {
 }
 
 /// Failures of a part in the requests to one entry operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EntryFailures {
     /// Service of the entry.
     pub service: String,
@@ -504,7 +535,7 @@ pub struct EntryFailures {
 }
 
 /// A change in what requests are made of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StructureChange {
     /// What became of a call.
     pub kind: Kind,
@@ -540,7 +571,7 @@ pub struct StructureChange {
 }
 
 /// What was read, set aside, repaired and doubted.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnostics {
     /// Spans read: those analysed and those set aside.
     pub n_spans_read: u64,

@@ -7,13 +7,14 @@ use super::document::{Contribution, Edge, Errors, Finding, Impact, Operation, Pa
 use crate::compare::attribute::Cause;
 use crate::compare::edges::Whose;
 use crate::rank::{Channel, Verdict};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the document; raised when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Everything that is known of one service, operation or edge, accused or not.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -50,7 +51,7 @@ pub struct Explanation {
 }
 
 /// What an account is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct About {
     /// The service; for an edge the one that is asked.
     pub service: String,
@@ -63,7 +64,7 @@ pub struct About {
 }
 
 /// How a service did in one channel.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelAccount {
     /// Channel.
     pub channel: Channel,
@@ -80,7 +81,7 @@ pub struct ChannelAccount {
 }
 
 /// What one cause adds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CauseAccount {
     /// How; absent for what fragments and work that nobody waits for add by any cause.
     pub cause: Option<Cause>,
@@ -93,7 +94,7 @@ pub struct CauseAccount {
 }
 
 /// What the arithmetic starts from.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Requests in each window, by sampling weight.
     pub n_requests: Pair,
@@ -104,7 +105,7 @@ pub struct Totals {
 }
 
 /// One call path, from the entry operation down to where effects are.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PathAccount {
     /// Every step, the entry first.
     pub steps: Vec<Step>,
@@ -133,7 +134,7 @@ pub struct PathAccount {
 }
 
 /// One step of a path. A window without visits takes the other's values.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// Service.
     pub service: String,
@@ -155,7 +156,7 @@ pub struct Step {
 }
 
 /// What a term is a product of besides visits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Factor {
     /// Time of the span itself, or the gap after its answer; a visit.
@@ -171,7 +172,7 @@ pub enum Factor {
 }
 
 /// One product: `visits * (values.regression - values.baseline) * worth_ms * rate * part` is `contribution_ms`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Term {
     /// How it changed the latency.
     pub cause: Cause,
@@ -193,7 +194,7 @@ pub struct Term {
 }
 
 /// The way between two services and to whom its time was given.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EdgeAccount {
     /// The two.
     pub edge: Edge,
@@ -210,7 +211,7 @@ pub struct EdgeAccount {
 }
 
 /// Whom a part of an edge's time was given to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EdgePart {
     /// `before`, `after` or `wait`.
     pub part: String,

@@ -5,7 +5,9 @@
 
 mod attributes;
 mod build;
+mod changes;
 mod conditions;
+mod distributions;
 mod document;
 mod errors;
 mod evidence;
@@ -15,17 +17,23 @@ mod hops;
 mod impact;
 mod narrow;
 mod network;
+mod operations;
 mod overturn;
+mod owners;
 mod resolve;
 mod rows;
+mod series;
 mod shapes;
 mod signals;
 mod standing;
 mod structure;
 mod suspects;
+mod traces;
 mod wording;
 
 pub use attributes::{Attribute, AttributeSearch, Carrier, ValueChange};
+pub use changes::{ChangeAccount, Credit};
+pub use distributions::Distribution;
 pub use document::{
     Analysis, Beside, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics, Edge, Entry,
     EntryFailures, EntryImpact, ErrorKind, ErrorPart, Errors, ExceptionSeen, Exemplar, Finding, Hop, Impact, Operation,
@@ -38,6 +46,10 @@ pub use explanation::{
 };
 
 pub use narrow::{Narrowed, Question};
+pub use operations::OperationAccount;
+pub use owners::{Owner, TeamShare};
+pub use series::{SeriesOf, TimeSeries};
+pub use traces::{SpanView, TracePair, TraceView};
 
 use crate::compare::paths::{self, CostTable};
 use crate::compare::{self, Selection};

@@ -16,6 +16,7 @@ use super::unanswered::{self, Spread};
 use crate::normalize::{Forest, Operation};
 use crate::span::SpanKind;
 use hashbrown::HashMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a contribution is pinned on.
@@ -28,7 +29,7 @@ pub enum Subject {
 }
 
 /// How a subject changed the latency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Each call takes longer in the operation itself.

@@ -20,6 +20,7 @@ use super::paths::Paths;
 use super::sums::Sums;
 use crate::normalize::Forest;
 use hashbrown::HashMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ const TIE: f64 = 1.25;
 const SLOWER: f64 = 0.1;
 
 /// Whose a longer gap is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Whose {
     /// The gap did not grow.

@@ -28,6 +28,7 @@ use crate::compare::paths::CostTable;
 use crate::compare::{Comparison, Selection};
 use crate::normalize::Forest;
 use crate::span::{AttributeScope, SpanFrame};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use search::drill;
@@ -68,7 +69,7 @@ pub struct Target {
 }
 
 /// Whose span has an attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Of {
     /// The suspect's own span, or one around it in its service.

@@ -6,6 +6,7 @@ use super::{Of, columns};
 use crate::span::{AttributeKey, AttributeScope, AttributeValue};
 use hashbrown::HashMap;
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Spans of a service that a value would have in the other window if nothing had changed, from which on their absence is no chance.
@@ -14,7 +15,7 @@ const MIN_EXPECTED: f64 = 10.0;
 const MAX_LISTED: usize = 5;
 
 /// Whether a value came or went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Only the regression has it.

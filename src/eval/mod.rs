@@ -21,11 +21,12 @@ pub use scores::{Calibration, Group, Report, SCHEMA_VERSION, Scores, report};
 use crate::analysis::{Analysis, Prepared, RankedService, Suspect};
 use crate::compare::Selection;
 use crate::rank::Verdict;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What is known of a case: `case.json`. Keys not named here are ignored.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Label {
     /// Name of the set; the folder's name if it is empty.
@@ -68,7 +69,7 @@ impl Label {
 }
 
 /// A place in a ranking and why.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// Service.
     pub service: String,
@@ -81,7 +82,7 @@ pub struct Place {
 }
 
 /// One case, analysed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CaseResult {
     /// Name of the set.
     pub set: String,

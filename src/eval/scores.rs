@@ -1,6 +1,7 @@
 use super::CaseResult;
 use super::naive::{INCLUSIVE_P95, SELF_TIME};
 use crate::rank::Verdict;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ const RANDOM: &str = "random";
 const CONFIDENCE: [f64; 5] = [0.0, 0.5, 0.8, 0.95, 0.999];
 
 /// Mean scores of a ranking over some incidents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
     /// Share of culprits found in the first place.
     pub ac_1: f64,
@@ -29,7 +30,7 @@ pub struct Scores {
 }
 
 /// Cases of one set and kind of fault, or all.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// Set; empty for all.
     pub set: String,
@@ -58,7 +59,7 @@ pub struct Group {
 }
 
 /// First places by stated confidence.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Least confidence of the class.
     pub from: f64,
@@ -73,7 +74,7 @@ pub struct Calibration {
 }
 
 /// Accuracy over many cases.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Version of this document.
     pub schema_version: u32,

@@ -17,13 +17,14 @@ use crate::ingest::Ingested;
 use crate::span::SpanStatus;
 use crate::time::format_window;
 use crate::window::{self, AutomaticRule, Window};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Version of the JSON form of [`Inspection`]; rises when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What `suspect inspect` shows. Lists are sorted by name or time, so the same input gives the same bytes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Inspection {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -60,7 +61,7 @@ pub struct Inspection {
 }
 
 /// A pair of windows worth trying.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Suggestion {
     /// Value for `--baseline`.
     pub baseline: String,

@@ -2,10 +2,11 @@ use super::{range_of, ratio};
 use crate::span::{SpanFrame, SpanKind, SpanStatus};
 use crate::window::{Data, Root, Window};
 use rayon::slice::ParallelSliceMut;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How complete the spans and their traces are.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Quality {
     /// Spans whose parent is not among the spans of their trace.
     pub n_orphans: u64,

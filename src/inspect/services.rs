@@ -2,10 +2,11 @@ use super::ratio;
 use crate::error::Error;
 use crate::span::{SpanFrame, SpanStatus, schema};
 use polars::prelude::{BooleanChunked, DataFrame, Expr, IntoLazy, NewChunkedArray, QuantileMethod, col, len, lit};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a service did.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ServiceDetail {
     /// The service.
     pub service: String,

@@ -1,8 +1,9 @@
 use crate::time::TimeRange;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Spans by the time they start, in equal steps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Timeline {
     /// Start of the first step, nanoseconds since the Unix epoch, a multiple of the step's length.
     pub start_unix_ns: i64,

@@ -18,6 +18,7 @@ pub use skew::SkewedPair;
 use crate::span::{SpanFrame, SpanKind};
 use link::{LinkCounts, Linked, link};
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -174,7 +175,7 @@ impl Forest {
 }
 
 /// What normalisation dropped, repaired or doubted.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Repairs {
     /// Records dropped because the same span was read before.
     pub n_duplicates: u64,

@@ -9,10 +9,11 @@
 use super::{Forest, link::NO_PARENT};
 use crate::span::SpanKind;
 use hashbrown::HashMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A pair of hosts whose clocks disagree, and what was done about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkewedPair {
     /// Host code of the callers.
     #[serde(skip)]

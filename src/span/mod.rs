@@ -21,10 +21,11 @@ pub use frame::{SpanColumns, SpanFrame};
 pub use ids::{SpanId, SpanIdTexts, TraceIds, TraceKey};
 pub use selection::{AttributeSelection, MAX_DISTINCT, tells_calls_apart};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// OpenTelemetry span kind; the discriminants are OTLP's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[repr(u8)]
 pub enum SpanKind {
@@ -89,7 +90,7 @@ impl SpanKind {
 }
 
 /// OpenTelemetry span status; the discriminants are OTLP's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[repr(u8)]
 pub enum SpanStatus {

@@ -3,6 +3,7 @@ use super::{ByWindow, CallStats, NodeStats, OperationNode, Topology};
 use crate::span::SpanKind;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
@@ -14,7 +15,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const MAX_OPERATION_EDGES: usize = 5_000;
 
 /// The dependency graph as data. Lists are sorted by name, so the same input gives the same bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GraphDocument {
     /// [`SCHEMA_VERSION`] where the graph is a document of its own; absent where it is part of another.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +37,7 @@ pub struct GraphDocument {
 }
 
 /// A service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceRow {
     /// Its name.
     pub service: String,
@@ -52,7 +53,7 @@ pub struct ServiceRow {
 }
 
 /// What identifies an operation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct OperationName {
     /// Its service.
     pub service: String,
@@ -63,7 +64,7 @@ pub struct OperationName {
 }
 
 /// An operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationRow {
     /// What identifies it.
     #[serde(flatten)]
@@ -80,7 +81,7 @@ pub struct OperationRow {
 }
 
 /// An edge between services: the calls as the caller saw them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EdgeRow {
     /// Service that calls.
     pub caller: String,
@@ -92,7 +93,7 @@ pub struct EdgeRow {
 }
 
 /// An edge between operations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationEdgeRow {
     /// Operation above.
     pub caller: OperationName,

@@ -21,10 +21,11 @@ use crate::error::Error;
 use crate::normalize::Forest;
 use crate::span::SpanKind;
 use petgraph::graph::{DiGraph, NodeIndex};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// In which windows a node or an edge was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// In both.
@@ -36,7 +37,7 @@ pub enum Status {
 }
 
 /// Figures of each window, or of all traces where there are no windows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ByWindow<T> {
     /// Two windows are compared.

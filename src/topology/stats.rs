@@ -4,11 +4,12 @@ use crate::error::Error;
 use crate::stats::weighted_quantile;
 use polars::prelude::{Column, DataFrame, IntoLazy, NamedFrom, Series, col, len};
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Calls of one edge or node in one window. Ratios and latencies are of requests, so a sampled call counts as often as
 /// its trace's weight says.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CallStats {
     /// Calls in the data.
     pub n_calls: u64,
@@ -29,7 +30,7 @@ pub struct CallStats {
 }
 
 /// Spans of one service or operation in one window, and the calls that it answered.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeStats {
     /// Its spans; 0 for an inferred service.
     pub n_spans: u64,

@@ -5,10 +5,11 @@ use super::halves::middle;
 use super::onset::{Detector, Onset};
 use super::signal::SignalKind;
 use super::{Data, Window};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How an automatic split was found.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "rule", rename_all = "snake_case")]
 pub enum AutomaticRule {
     /// Requests, or the time that they wait for a service, take longer from there on.

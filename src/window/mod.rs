@@ -33,6 +33,7 @@ pub use timeline::Timeline;
 
 pub use crate::time::TimeRange as Window;
 use crate::time::format_rfc3339;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Fewest traces in a window that let a median and an error share be told from noise: by the normal approximation the
@@ -83,7 +84,7 @@ impl<'a> Data<'a> {
 }
 
 /// The two windows and how they came about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Windows {
     /// When all was well.
     pub baseline: Window,
@@ -104,7 +105,7 @@ pub struct Windows {
 }
 
 /// Who chose the windows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum WindowChoice {
     /// The user gave both.
@@ -139,7 +140,7 @@ impl WindowChoice {
 }
 
 /// Baseline or regression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowName {
     /// When all was well.
@@ -160,7 +161,7 @@ impl WindowName {
 }
 
 /// What makes a pair of windows doubtful but not unusable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "warning", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WindowWarning {

@@ -9,6 +9,7 @@ use super::Data;
 use super::scan::{self, MIN_BUCKETS, Series, Significance};
 use super::signal::{Observation, Requests, SignalKind, Subject};
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -41,7 +42,7 @@ const MAX_PLACING: usize = 6;
 const MAX_DEPTH: u32 = 3;
 
 /// A change for the worse: when, how large, how sure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Onset {
     /// First moment of the change, nanoseconds since the Unix epoch.
     pub start_unix_ns: i64,
@@ -69,7 +70,7 @@ pub struct Onset {
 }
 
 /// A series that changed at an onset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MovedSignal {
     /// What it is about.
     pub kind: SignalKind,

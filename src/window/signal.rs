@@ -6,6 +6,7 @@
 //! stretches of time; those in which no request starts (files are missing, nobody was there) are left out.
 
 use super::{Data, Root};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most buckets: places an onset within 1.5 percent of the data, fits a line of a terminal, and all pairs of them are
@@ -24,7 +25,7 @@ const NEGLIGIBLE_SHARE: f64 = 0.02;
 const FEW: usize = 5;
 
 /// What a series is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalKind {
     /// Duration of requests, of one entry operation or of all.

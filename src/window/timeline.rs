@@ -2,10 +2,11 @@
 
 use super::Data;
 use super::signal::{Requests, SignalKind, Source, Subject};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Series over equal buckets of time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// Start of the first bucket, nanoseconds since the Unix epoch.
     pub start_unix_ns: i64,

@@ -19,6 +19,7 @@ use super::paths::CostTable;
 use super::{Comparison, Estimate, Selection};
 use crate::normalize::Forest;
 use crate::stats;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Largest false discovery rate at which a change is listed, that of the ranking.
@@ -29,7 +30,7 @@ const MIN_CHANGE: f64 = 0.05;
 const MIN_AFFECTED: f64 = 0.005;
 
 /// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// It is made, and was not in the baseline.
