@@ -36,6 +36,19 @@ pub enum BlameKind {
     Backoff,
 }
 
+impl BlameKind {
+    /// Which part of a span's cost it is: 0 the span itself, or the gap after its answer; 1 the gap before its answer, where it `begins`
+    /// with the span; 2 waiting for a peer that left no span, or before a retry.
+    #[must_use]
+    pub fn part(self, begins: bool) -> usize {
+        match self {
+            Self::Gap if begins => 1,
+            Self::Own | Self::Gap => 0,
+            Self::Peer | Self::Backoff => 2,
+        }
+    }
+}
+
 /// What a walk tells of a request; `Node` is the sink's own name for a call path.
 pub trait BlameSink {
     /// Name of a call path.

@@ -167,7 +167,8 @@ pub fn document(frame: &SpanFrame, forest: &Forest, trace: usize) -> TraceDocume
 }
 
 /// Spans of a trace with their depth: each below its parent, roots before fragments, siblings by start.
-fn tree_order(forest: &Forest, trace: usize) -> Vec<(usize, u32)> {
+#[must_use]
+pub fn tree_order(forest: &Forest, trace: usize) -> Vec<(usize, u32)> {
     let spans = forest.spans_of(trace);
     let first = spans.start;
     // Latest first, for a stack gives back the last.

@@ -5,7 +5,9 @@ use super::document::{
     Window, Windows,
 };
 use super::evidence::Evidence;
-use super::{Narrowed, Prepared, attributes, diagnostics, errors, network, structure, suspects, wording};
+use super::{
+    Narrowed, Prepared, attributes, diagnostics, distributions, errors, network, series, structure, suspects, wording,
+};
 use crate::compare::attribute::Subject;
 use crate::compare::decompose::Effects;
 use crate::compare::paths::Scope;
@@ -28,14 +30,15 @@ pub(super) fn document(
     keys: Option<&[String]>,
 ) -> Analysis {
     let structure = structure::changes(evidence);
-    let suspects = suspects::suspects(ranking, evidence, &structure, keys);
+    let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, keys);
+    let distributions = distributions::distributions(evidence, &suspects);
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
         verdict: ranking.verdict,
         summary: String::new(),
         confidence: 0.0,
         windows: windows_document(windows, &prepared.narrowed, evidence),
-        time: Vec::new(),
+        time: series::series(prepared, evidence),
         degradation: degradation(ranking, evidence),
         decomposition: decomposition(evidence, &View::mean(evidence.comparison)),
         typical: decomposition(evidence, &View::of(&evidence.comparison.typical)),
@@ -47,8 +50,8 @@ pub(super) fn document(
         operations: Vec::new(),
         teams: Vec::new(),
         changes: Vec::new(),
-        distributions: Vec::new(),
-        traces: Vec::new(),
+        distributions,
+        traces,
         new_values: if keys.is_some() { attributes::value_changes(evidence) } else { Vec::new() },
         errors: errors::errors(evidence),
         structure,
@@ -98,15 +101,16 @@ pub(super) fn interval_ms(estimate: Estimate) -> [f64; 2] {
 }
 
 /// A request: its duration, weight and whether it failed.
-struct Request {
-    entry: u32,
-    duration_ns: i64,
-    weight: f64,
-    has_failed: bool,
+pub(super) struct Request {
+    pub(super) trace: u32,
+    pub(super) entry: u32,
+    pub(super) duration_ns: i64,
+    pub(super) weight: f64,
+    pub(super) has_failed: bool,
 }
 
 /// The requests of one window: roots, or the tops of fragments where that is all there is.
-fn requests(evidence: Evidence<'_>, traces: &[u32]) -> Vec<Request> {
+pub(super) fn requests(evidence: Evidence<'_>, traces: &[u32]) -> Vec<Request> {
     let forest = evidence.forest;
     let mut requests = Vec::with_capacity(traces.len());
     for &trace in traces {
@@ -115,6 +119,7 @@ fn requests(evidence: Evidence<'_>, traces: &[u32]) -> Vec<Request> {
             Scope::Background => forest.is_top(*span),
         };
         requests.extend(forest.spans_of(trace as usize).filter(is_request).map(|span| Request {
+            trace,
             entry: forest.operation[span],
             duration_ns: forest.end_ns[span] - forest.start_ns[span],
             weight: forest.weight[trace as usize],
@@ -124,7 +129,7 @@ fn requests(evidence: Evidence<'_>, traces: &[u32]) -> Vec<Request> {
     requests
 }
 
-fn both_requests(evidence: Evidence<'_>) -> [Vec<Request>; 2] {
+pub(super) fn both_requests(evidence: Evidence<'_>) -> [Vec<Request>; 2] {
     [&evidence.selection.baseline, &evidence.selection.regression].map(|traces| requests(evidence, traces))
 }
 

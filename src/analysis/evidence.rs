@@ -5,7 +5,7 @@
 use super::build::{NS_PER_MS, ratio};
 use super::document::{Beside, Exemplar, Pair};
 use super::rows::{PathRows, REGRESSION};
-use super::shapes::Shapes;
+use super::shapes::{Nearest, Shapes};
 use crate::compare::attribute::{Attribution, Cause, tops};
 use crate::compare::paths::{CostTable, Failure, FailureKind, NO_PATH};
 use crate::compare::{Comparison, Selection};
@@ -69,6 +69,14 @@ pub(super) struct Spent {
     pub(super) entry: u32,
     pub(super) trace: u32,
     pub(super) time_ns: i64,
+}
+
+impl Stake {
+    /// Whether the part `which` (itself, before its answer, waiting) of the time on a path is the suspect's.
+    pub(super) fn owns(&self, path: u32, which: usize) -> bool {
+        let found = self.times.binary_search_by_key(&path, |&(known, _)| known);
+        found.is_ok_and(|place| self.times[place].1[which])
+    }
 }
 
 impl<'a> Evidence<'a> {
@@ -210,8 +218,9 @@ impl<'a> Evidence<'a> {
         if window == REGRESSION { &self.selection.regression } else { &self.selection.baseline }
     }
 
-    /// Traces of the regression that show the suspect best, each with the baseline's trace to set beside it.
-    pub(super) fn exemplars(&self, subject: u32, stake: &Stake, channel: Channel) -> (Vec<Exemplar>, Vec<String>) {
+    /// Traces of the regression that show the suspect best, and what requests spend on it there, each with the baseline's trace to set
+    /// beside it.
+    pub(super) fn shown(&self, subject: u32, stake: &Stake, channel: Channel) -> Vec<(u32, i64, Option<Nearest>)> {
         let failing = self.failing(&[subject]);
         let by_failures = channel == Channel::Errors;
         let mut spent = self.spent(stake, REGRESSION);
@@ -242,13 +251,19 @@ impl<'a> Evidence<'a> {
             shown.sort_unstable_by_key(|&(time_ns, trace)| (Reverse(time_ns), trace));
         }
         let chosen = typical_extremes(&shown, by_failures);
-        let exemplars: Vec<Exemplar> = chosen
+        let nearest = |trace: u32| self.shapes.nearest(self.forest, self.table, trace);
+        chosen.iter().map(|&(time_ns, trace)| (trace, time_ns, nearest(trace))).collect()
+    }
+
+    /// The same in the document's words, and the ids of the baseline's traces, each once.
+    pub(super) fn exemplars(&self, shown: &[(u32, i64, Option<Nearest>)]) -> (Vec<Exemplar>, Vec<String>) {
+        let exemplars: Vec<Exemplar> = shown
             .iter()
-            .map(|&(time_ns, trace)| Exemplar {
+            .map(|&(trace, time_ns, nearest)| Exemplar {
                 trace_id: self.trace_id(trace),
                 duration_ms: self.duration_ns(trace) as f64 / NS_PER_MS,
                 suspect_ms: time_ns as f64 / NS_PER_MS,
-                beside: self.shapes.nearest(self.forest, self.table, trace).map(|nearest| Beside {
+                beside: nearest.map(|nearest| Beside {
                     trace_id: self.trace_id(nearest.trace),
                     duration_ms: self.duration_ns(nearest.trace) as f64 / NS_PER_MS,
                     n_calls_apart: nearest.n_calls_apart,

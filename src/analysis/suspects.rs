@@ -6,6 +6,7 @@ use super::evidence::Evidence;
 use super::hops::propagation;
 use super::impact::impact;
 use super::overturn::{self, Grounds};
+use super::traces::{self, Shown, TracePair};
 use super::{attributes, network, wording};
 use crate::compare::Estimate;
 use crate::compare::edges::Whose;
@@ -81,9 +82,9 @@ pub(super) fn suspects(
     evidence: Evidence<'_>,
     structure: &[StructureChange],
     keys: Option<&[String]>,
-) -> Vec<Suspect> {
+) -> (Vec<Suspect>, Vec<TracePair>) {
     if ranking.verdict != Verdict::Regression {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let comparison = evidence.comparison;
     let mut scored: Vec<(f64, u32, Channel)> = Vec::new();
@@ -119,34 +120,36 @@ pub(super) fn suspects(
     });
     let drills = attributes::drill(evidence, &scored, keys);
     let grounds = Grounds::new(evidence);
-    let mut suspects: Vec<Suspect> = scored
+    let mut suspects: Vec<(Suspect, Shown)> = scored
         .into_par_iter()
         .map(|(score, subject, channel)| {
             let (attributes, attribute_search) = attributes::carriers(&drills, subject, channel);
-            let suspect = suspect(ranking, evidence, (&grounds, structure), score, subject, channel);
-            Suspect { attributes, attribute_search, ..suspect }
+            let (suspect, shown) = suspect(ranking, evidence, (&grounds, structure), score, subject, channel);
+            (Suspect { attributes, attribute_search, ..suspect }, shown)
         })
         .collect();
-    suspects.sort_by(|left, right| {
+    suspects.sort_by(|(left, _), (right, _)| {
         let key = |suspect: &Suspect| (suspect.service.clone(), suspect.operation.clone(), suspect.edge.clone());
         right.score.total_cmp(&left.score).then_with(|| key(left).cmp(&key(right)))
     });
     suspects.truncate(MAX_SUSPECTS);
     failures_before_retries(&mut suspects);
-    for (rank, suspect) in (1..).zip(&mut suspects) {
+    for (rank, (suspect, _)) in (1..).zip(&mut suspects) {
         suspect.rank = rank;
     }
-    suspects
+    let (suspects, shown): (Vec<Suspect>, Vec<Shown>) = suspects.into_iter().unzip();
+    let pairs = traces::pairs(evidence, &shown);
+    (suspects, pairs)
 }
 
 /// Retries are what failures bring: where both accuse a service, the failures take the place of the retries.
-fn failures_before_retries(suspects: &mut [Suspect]) {
+fn failures_before_retries(suspects: &mut [(Suspect, Shown)]) {
     let is_retry = |suspect: &Suspect| ["retries", "retry storm"].contains(&suspect.kind.as_str());
     let is_failure = |suspect: &Suspect| ["errors", "silent", "timeouts"].contains(&suspect.kind.as_str());
     for first in 0..suspects.len() {
-        let service = suspects[first].service.clone();
-        let failures = suspects[first..].iter().position(|other| other.service == service && is_failure(other));
-        if let Some(failures) = failures.filter(|_| is_retry(&suspects[first])) {
+        let service = suspects[first].0.service.clone();
+        let failures = suspects[first..].iter().position(|(other, _)| other.service == service && is_failure(other));
+        if let Some(failures) = failures.filter(|_| is_retry(&suspects[first].0)) {
             suspects.swap(first, first + failures);
         }
     }
@@ -159,13 +162,14 @@ fn suspect(
     score: f64,
     subject: u32,
     channel: Channel,
-) -> Suspect {
+) -> (Suspect, Shown) {
     let comparison = evidence.comparison;
     let (service, subject_operation, edge) = names(evidence, subject);
     let parts = evidence.parts(&[subject]);
     let stake = evidence.stake(&parts);
     let (per_call_ms, calls_per_request) = evidence.per_call(&parts);
-    let (exemplars, baseline_trace_ids) = evidence.exemplars(subject, &stake, channel);
+    let shown = evidence.shown(subject, &stake, channel);
+    let (exemplars, baseline_trace_ids) = evidence.exemplars(&shown);
     let contribution =
         contribution(evidence, comparison.subjects[subject as usize], comparison.failures[subject as usize]);
     let main =
@@ -208,5 +212,6 @@ fn suspect(
     }
     let failures = super::errors::main_kind(evidence, subject);
     super::structure::refine(&mut suspect, structure, channel, cause.as_ref(), failures);
-    suspect
+    let pairs = shown.iter().map(|&(trace, _, nearest)| (trace, nearest.map(|nearest| nearest.trace))).collect();
+    (suspect, Shown { pairs, stake })
 }

@@ -151,6 +151,31 @@ impl CostTable {
     pub fn costs_of(&self, trace: usize) -> &[PathCost] {
         &self.costs[self.offsets[trace]..self.offsets[trace + 1]]
     }
+
+    /// Calls `visit` with the position of each span of trace `trace`, which `walker` has loaded, its call path, and the position of the
+    /// top of its request; callers before callees. Spans on no known path are left out with all below them.
+    pub fn paths_of_spans(
+        &self,
+        forest: &Forest,
+        walker: &Walker,
+        trace: usize,
+        mut visit: impl FnMut(usize, u32, usize),
+    ) {
+        let first = forest.spans_of(trace).start;
+        let mut stack = Vec::new();
+        for top in forest.spans_of(trace).filter(|&span| forest.is_top(span)) {
+            let scope = if forest.is_root(top) { Scope::Request } else { Scope::Background };
+            stack.push((top - first, NO_PATH));
+            while let Some((position, parent)) = stack.pop() {
+                let operation = forest.operation[first + position];
+                let is_retry = parent != NO_PATH && walker.is_retry(position);
+                if let Some(path) = self.paths.find(&Path { parent, operation, is_retry, scope }) {
+                    visit(position, path, top - first);
+                    stack.extend(walker.children(position).iter().map(|&child| (child as usize, path)));
+                }
+            }
+        }
+    }
 }
 
 /// Walks every trace of `forest`, in parallel; the result does not depend on the number of threads.
@@ -406,10 +431,10 @@ impl BlameSink for Kernel<'_> {
     fn blame(&mut self, node: u32, span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
         let begins = start_ns == self.forest.start_ns[span];
         let cost = self.cost(node);
-        let sum_ns = match kind {
-            BlameKind::Gap if begins => &mut cost.before_ns,
-            BlameKind::Own | BlameKind::Gap => &mut cost.self_ns,
-            BlameKind::Peer | BlameKind::Backoff => &mut cost.wait_ns,
+        let sum_ns = match kind.part(begins) {
+            0 => &mut cost.self_ns,
+            1 => &mut cost.before_ns,
+            _ => &mut cost.wait_ns,
         };
         *sum_ns = sum_ns.saturating_add(end_ns - start_ns);
     }

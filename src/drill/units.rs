@@ -6,7 +6,7 @@ use super::terms::{Alike, Term, What, terms};
 use super::{Input, Of, Target};
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::compare::attribute::Subject;
-use crate::compare::paths::{FailureKind, NO_PATH, Path, Scope};
+use crate::compare::paths::{FailureKind, NO_PATH};
 use crate::normalize::{NO_PARENT, SpanFlags};
 use rayon::prelude::*;
 
@@ -251,20 +251,11 @@ impl<'a> Collector<'a> {
         self.has_failed.resize(n_spans, [false; FailureKind::ALL.len()]);
         let mut walker = std::mem::take(&mut self.walker);
         walker.load(forest, trace as usize);
-        let mut stack = Vec::new();
-        for top in spans.clone().filter(|&span| forest.is_top(span)) {
-            let scope = if forest.is_root(top) { Scope::Request } else { Scope::Background };
-            stack.push((top - self.first, NO_PATH));
-            while let Some((position, parent)) = stack.pop() {
-                let operation = forest.operation[self.first + position];
-                let is_retry = parent != NO_PATH && walker.is_retry(position);
-                let path = table.paths.find(&Path { parent, operation, is_retry, scope });
-                self.path[position] = path.unwrap_or(NO_PATH);
-                self.top[position] = u32::try_from(top - self.first).unwrap_or(0);
-                if let Some(path) = path {
-                    stack.extend(walker.children(position).iter().map(|&child| (child as usize, path)));
-                }
-            }
+        table.paths_of_spans(forest, &walker, trace as usize, |position, path, top| {
+            self.path[position] = path;
+            self.top[position] = u32::try_from(top).unwrap_or(0);
+        });
+        for top in spans.filter(|&span| forest.is_top(span)) {
             walker.walk(forest, self.first, top, self);
         }
         self.walker = walker;
@@ -294,11 +285,7 @@ impl BlameSink for Collector<'_> {
     }
 
     fn blame(&mut self, _node: (), span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
-        let which = match kind {
-            BlameKind::Gap if start_ns == self.input.forest.start_ns[span] => 1,
-            BlameKind::Own | BlameKind::Gap => 0,
-            BlameKind::Peer | BlameKind::Backoff => 2,
-        };
+        let which = kind.part(start_ns == self.input.forest.start_ns[span]);
         let time_ns = &mut self.time_ns[span - self.first][which];
         *time_ns = time_ns.saturating_add(end_ns - start_ns);
     }
