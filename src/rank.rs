@@ -105,7 +105,7 @@ pub struct RankedService {
 pub struct Ranking {
     /// The answer.
     pub verdict: Verdict,
-    /// Services with a positive score, best first; ties by name.
+    /// Services with a positive score: those with a significant finding first, each by score; ties by name.
     pub services: Vec<RankedService>,
     /// Smallest latency change worth reporting, nanoseconds.
     pub floor_ns: f64,
@@ -148,7 +148,11 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
     services.retain(|service| service.score > 0.0);
     services.sort_by(|left, right| {
         let name = |ranked: &RankedService| &forest.services[ranked.service as usize].name;
-        right.score.total_cmp(&left.score).then_with(|| name(left).cmp(name(right)))
+        let is_accused = |ranked: &RankedService| ranked.findings.iter().any(|finding| finding.is_significant);
+        is_accused(right)
+            .cmp(&is_accused(left))
+            .then(right.score.total_cmp(&left.score))
+            .then_with(|| name(left).cmp(name(right)))
     });
     let verdict = verdict(table, comparison, &services, floor_ns);
     Ranking { verdict, services, floor_ns, missing }

@@ -8,7 +8,8 @@ use super::rows::{PathRows, REGRESSION};
 use super::shapes::{Nearest, Shapes};
 use crate::compare::attribute::{Attribution, Cause, tops};
 use crate::compare::paths::{CostTable, Failure, FailureKind, NO_PATH};
-use crate::compare::{Comparison, Selection};
+use crate::compare::sums::Sums;
+use crate::compare::{Comparison, Estimate, Selection};
 use crate::drill;
 use crate::normalize::Forest;
 use crate::rank::Channel;
@@ -139,9 +140,19 @@ impl<'a> Evidence<'a> {
         Parts(parts)
     }
 
-    /// Mean time blamed on the suspect per call, and its calls per request.
-    pub(super) fn per_call(&self, parts: &Parts) -> (Pair, Pair) {
-        let [baseline, regression] = [&self.comparison.baseline, &self.comparison.regression].map(|sums| {
+    /// Rows and sums of the view of the latency that a channel looks at.
+    fn view(&self, channel: Channel) -> (&'a [Estimate], [&'a Sums; 2]) {
+        let Comparison { rows, baseline, regression, typical, tail, .. } = self.comparison;
+        match channel {
+            Channel::Latency | Channel::Errors | Channel::MissingCalls => (rows, [baseline, regression]),
+            Channel::TypicalLatency => (&typical.rows, typical.sums.each_ref()),
+            Channel::TailLatency => (&tail.rows, tail.sums.each_ref()),
+        }
+    }
+
+    /// Mean time blamed on the suspect per call, and its calls per request, as a channel sees them.
+    pub(super) fn per_call(&self, parts: &Parts, channel: Channel) -> (Pair, Pair) {
+        let [baseline, regression] = self.view(channel).1.map(|sums| {
             let (mut time_ns, mut n_visits) = (0.0, 0.0);
             for &(path, part) in &parts.0 {
                 let path = path as usize;
@@ -318,9 +329,9 @@ impl<'a> Evidence<'a> {
             .min_by(|left, right| left.1.total_cmp(&right.1))
     }
 
-    /// What happened to a subject: the cause of its largest effect for the worse.
-    pub(super) fn main_cause(&self, subject: u32) -> Option<(Cause, f64, Option<u32>)> {
-        let rows = self.attribution().rows.iter().zip(&self.comparison.rows);
+    /// What happened to a subject in the view of a channel: the cause of its largest effect for the worse.
+    pub(super) fn main_cause(&self, subject: u32, channel: Channel) -> Option<(Cause, f64, Option<u32>)> {
+        let rows = self.attribution().rows.iter().zip(self.view(channel).0);
         rows.filter(|(key, row)| key.subject == subject && row.value != 0.0)
             .map(|(key, row)| (key.cause, row.value, key.callee))
             .max_by(|left, right| left.1.total_cmp(&right.1).then(right.0.cmp(&left.0)))

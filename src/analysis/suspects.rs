@@ -167,13 +167,15 @@ fn suspect(
     let (service, subject_operation, edge) = names(evidence, subject);
     let parts = evidence.parts(&[subject]);
     let stake = evidence.stake(&parts);
-    let (per_call_ms, calls_per_request) = evidence.per_call(&parts);
+    let (per_call_ms, calls_per_request) = evidence.per_call(&parts, Channel::Latency);
     let shown = evidence.shown(subject, &stake, channel);
     let (exemplars, baseline_trace_ids) = evidence.exemplars(&shown);
     let contribution =
         contribution(evidence, comparison.subjects[subject as usize], comparison.failures[subject as usize]);
-    let main =
-        if channel == Channel::MissingCalls { evidence.missing_call(subject) } else { evidence.main_cause(subject) };
+    let main = match channel {
+        Channel::MissingCalls => evidence.missing_call(subject),
+        _ => evidence.main_cause(subject, channel),
+    };
     let cause = main.map(|(cause, change_ns, callee)| wording::Main {
         cause,
         change_ms: change_ns / NS_PER_MS,
@@ -201,7 +203,7 @@ fn suspect(
         overturned_by: overturn::Finding { evidence, ranking, grounds, subject, parts: &parts, stake: &stake, channel }
             .overturned_by(),
     };
-    suspect.reason = wording::reason(&suspect, channel, cause.as_ref());
+    suspect.reason = wording::reason(&suspect, channel, evidence.per_call(&parts, channel).0, cause.as_ref());
     if suspect.kind == "network"
         && let Some(gap) = network::main_gap(evidence, subject)
     {

@@ -1,6 +1,6 @@
 //! What the numbers mean, in sentences.
 
-use super::document::{Analysis, Edge, Operation, Suspect};
+use super::document::{Analysis, Edge, Operation, Pair, Suspect};
 use crate::compare::attribute::Cause;
 use crate::compare::edges::{Gap, Whose};
 use crate::rank::{Channel, FLOOR_ERRORS, MIN_REQUESTS, Verdict};
@@ -56,9 +56,19 @@ pub(super) fn kind(channel: Channel, main: Option<&Main>) -> &'static str {
     }
 }
 
-pub(super) fn reason(suspect: &Suspect, channel: Channel, main: Option<&Main>) -> String {
+/// Why it is suspected, told by the requests that the channel looks at.
+pub(super) fn reason(suspect: &Suspect, channel: Channel, per_call_ms: Pair, main: Option<&Main>) -> String {
+    let which = match channel {
+        Channel::TypicalLatency => "in typical requests ",
+        Channel::TailLatency => "in the slowest 5 % of requests ",
+        Channel::Latency | Channel::Errors | Channel::MissingCalls => "",
+    };
+    format!("{which}{}", reason_of_these(suspect, channel, per_call_ms, main))
+}
+
+fn reason_of_these(suspect: &Suspect, channel: Channel, per_call_ms: Pair, main: Option<&Main>) -> String {
     let name = subject(suspect);
-    let (before, after) = (ms(suspect.per_call_ms.baseline), ms(suspect.per_call_ms.regression));
+    let (before, after) = (ms(per_call_ms.baseline), ms(per_call_ms.regression));
     if channel == Channel::Errors {
         return format!("{} of requests fail beginning with {name}", points(suspect.contribution.error_ratio));
     }

@@ -149,6 +149,8 @@ pub struct Comparison {
 /// The change of the latency in one of the other [`views`].
 #[derive(Debug, Default)]
 pub struct ViewChange {
+    /// Sums of the baseline and of the regression.
+    pub sums: [Sums; 2],
     /// Effects a path, nanoseconds per request.
     pub effects: Effects,
     /// Effects a row, nanoseconds per request.
@@ -315,9 +317,9 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     evaluation.weights = Some([effects.weights.clone(), background.weights.clone()]);
     let mean = evaluation.estimate(&mean_blocks, View::Mean);
     evaluation.with_failures = false;
-    let mut view_change = |blocks: &[Blocks; 2], sums: &[Sums; 2], view: View| {
+    let mut view_change = |blocks: &[Blocks; 2], sums: [Sums; 2], view: View| {
         let effects = decompose(&table.paths, &sums[0], &sums[1], scope);
-        evaluation.weights = weights(sums, &effects);
+        evaluation.weights = weights(&sums, &effects);
         let evaluated = evaluation.estimate(blocks, view);
         ViewChange {
             effects,
@@ -327,10 +329,11 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
             service_replicates: evaluated.service_replicates,
             mix_ns: evaluated.totals[1],
             adjusted_ns: evaluated.totals[2],
+            sums,
         }
     };
-    let typical = view_change(&typical_blocks, &typical_sums, View::Typical);
-    let tail = view_change(&tail_blocks, &tail_sums, View::Tail);
+    let typical = view_change(&typical_blocks, typical_sums, View::Typical);
+    let tail = view_change(&tail_blocks, tail_sums, View::Tail);
     Comparison {
         effects,
         background,

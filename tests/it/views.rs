@@ -54,6 +54,14 @@ fn a_wild_call_in_the_baseline_does_not_hide_that_every_call_got_slower() {
     assert!(found.is_significant);
     assert_close(found.change, 47.5);
     assert!(finding(&analysis, "catalog", Channel::Latency).is_none(), "the mean fell");
+    // The mean says 557 -> 110 ms; what it is accused of is told as it was found.
+    let suspect = &analysis.suspects[0];
+    assert!(
+        suspect.reason.starts_with("in typical requests")
+            && suspect.reason.contains("110 ms a call instead of 62.5 ms"),
+        "{}",
+        suspect.reason
+    );
 }
 
 #[test]
@@ -128,6 +136,11 @@ fn one_request_in_25_that_became_much_slower_shows_in_the_tail() {
     let found = finding(&analysis, "catalog", Channel::TailLatency).expect("the slowest requests");
     assert!(found.is_significant, "{found:?}");
     assert_close(found.change, 800.0);
+    // Which channel tells the suspect is whichever weighs most; that it is told by its own figures is what counts.
+    let told = &analysis.suspects[0].reason;
+    let by_tail =
+        told.starts_with("in the slowest 5 % of requests") && told.contains("860 ms a call instead of 60.0 ms");
+    assert!(by_tail || told.contains("100 ms a call instead of 60.0 ms"), "{told}");
 }
 
 /// 150 requests of 80 ms in the catalog, those in `slow` of 180.
