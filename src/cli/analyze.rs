@@ -1,6 +1,6 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
-use super::{Context, Exit, Format, InputArgs, OutputArgs, epilogue};
+use super::{Context, Exit, Format, HtmlArgs, InputArgs, OutputArgs, epilogue};
 use crate::analysis::{Attributes, Question};
 use crate::error::Error;
 use crate::{analysis, report, window};
@@ -13,6 +13,7 @@ Examples:
   suspect analyze traces/ --baseline ..+10m --regression -10m..      its first and last minutes
   suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
   suspect analyze new/ --baseline-data old/ --format json -o report.json
+  suspect analyze traces/ --html report.html                         a page to read and to pass on
   suspect analyze traces/ --explain cart                             why cart, or why not
   suspect analyze traces/ --compare service.version                  old against new, side by side
   suspect analyze traces/ --entry 'gateway:POST /checkout' --where tenant=acme
@@ -78,8 +79,11 @@ pub struct Args {
     ///
     /// A service, `SERVICE: OPERATION`, an edge `CALLER -> CALLEE`, or a place in the ranking: every call path, the
     /// numbers of both windows, the arithmetic, and why it is accused or not.
-    #[arg(long, value_name = "SUSPECT")]
+    #[arg(long, value_name = "SUSPECT", conflicts_with = "html")]
     pub explain: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub html: HtmlArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub output: OutputArgs,
@@ -109,6 +113,7 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    args.html.check()?;
     let attributes = args.attributes();
     let question = args.question();
     let options = args.input.options(attributes.selection().and(question.attributes()));
@@ -133,6 +138,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         }
     } else {
         let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options)?;
+        args.html.write(&analysis)?;
         match args.output.format {
             Format::Terminal => report::analysis::text(&analysis),
             Format::Json => report::json(&analysis),

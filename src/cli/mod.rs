@@ -11,6 +11,7 @@ pub mod convert;
 pub mod eval;
 mod generate;
 pub mod graph;
+mod html;
 mod input;
 pub mod inspect;
 mod messages;
@@ -19,6 +20,7 @@ mod progress;
 pub mod trace;
 
 pub use context::Context;
+pub use html::HtmlArgs;
 pub use input::InputArgs;
 pub use output::{Format, OutputArgs};
 
@@ -106,7 +108,7 @@ pub enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Analyze(analyze::Args),
+    Analyze(Box<analyze::Args>),
     Inspect(inspect::Args),
     Convert(convert::Args),
     Trace(trace::Args),

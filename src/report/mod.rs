@@ -9,6 +9,7 @@ mod attributes;
 pub mod eval;
 pub mod explain;
 pub mod graph;
+pub mod html;
 pub mod inspect;
 mod network;
 mod structure;

@@ -140,6 +140,7 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "the help text is as long as it is")]
 fn help_of_analyze_explains_windows() {
     insta::assert_snapshot!(run(&["analyze", "--help"]), @r#"
     status 0
@@ -234,6 +235,13 @@ fn help_of_analyze_explains_windows() {
           --where <ATTR=VALUE>
               Only traces in which some span has this value; repeatable, all must hold
 
+    Reports:
+          --html <FILE>
+              Write the report as one self-contained HTML page to FILE, beside the other outputs
+
+          --trace-url <TEMPLATE>
+              Link trace ids in the page to your trace UI: an http(s) address with `{trace_id}` in it
+
     Everywhere:
           --threads <N>
               Use at most N threads; the result is the same with any number [default: all cores]
@@ -257,6 +265,7 @@ fn help_of_analyze_explains_windows() {
       suspect analyze traces/ --baseline ..+10m --regression -10m..      its first and last minutes
       suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
       suspect analyze new/ --baseline-data old/ --format json -o report.json
+      suspect analyze traces/ --html report.html                         a page to read and to pass on
       suspect analyze traces/ --explain cart                             why cart, or why not
       suspect analyze traces/ --compare service.version                  old against new, side by side
       suspect analyze traces/ --entry 'gateway:POST /checkout' --where tenant=acme

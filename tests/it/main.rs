@@ -13,6 +13,7 @@ mod eval;
 mod evidence;
 mod explain;
 mod hostile;
+mod html;
 mod ingest_table;
 mod ingest_text;
 mod inspect;

@@ -1,0 +1,297 @@
+//! The dependency graph as the script draws it: each service and call with its size, colour and figures, ready to show.
+
+use super::Page;
+use super::names::shorten;
+use super::numbers::{amount, ms, percent, points, signed_ms};
+use crate::analysis::{Analysis, Operation, Pair};
+use crate::topology::{ByWindow, CallStats, NodeStats, Status};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Services drawn, and calls between them: more is no picture. The busiest.
+pub(super) const MAX_NODES: usize = 400;
+const MAX_EDGES: usize = 2_000;
+/// Characters of a name on a box, and in full.
+const MAX_LABEL: usize = 28;
+const MAX_NAME: usize = 90;
+/// Suspects whose ways from the entries are shown.
+const MAX_WAYS: usize = 5;
+
+#[derive(Debug, Serialize)]
+pub(super) struct GraphData {
+    pub(super) nodes: Vec<Node>,
+    pub(super) edges: Vec<Edge>,
+}
+
+/// A service.
+#[derive(Debug, Serialize)]
+pub(super) struct Node {
+    /// Name, cut to the box, and cut less.
+    label: String,
+    pub(super) name: String,
+    /// Second line of the box.
+    note: String,
+    /// The same and more for who does not see it.
+    words: String,
+    /// Traffic, from 0 to 1.
+    size: f64,
+    /// -3 to 3: how much it takes away or adds.
+    tone: i8,
+    pub(super) status: &'static str,
+    inferred: bool,
+    /// Place of its first suspect.
+    rank: Option<u32>,
+    /// Whether it is shown while what did not change is collapsed.
+    changed: bool,
+    tags: Vec<&'static str>,
+    /// Name, baseline, regression.
+    pub(super) figures: Vec<[String; 3]>,
+    /// Milliseconds that it adds to a request.
+    #[serde(skip)]
+    pub(super) adds_ms: f64,
+}
+
+/// Calls of one service to another.
+#[derive(Debug, Serialize)]
+pub(super) struct Edge {
+    /// Places of the two in [`GraphData::nodes`].
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// Pixels.
+    width: f64,
+    tone: i8,
+    pub(super) status: &'static str,
+    /// On the line, where there is something to say.
+    note: String,
+    words: String,
+    /// Calls and latency in short.
+    pub(super) figures: String,
+    /// Milliseconds that it adds to a request.
+    #[serde(skip)]
+    pub(super) adds_ms: f64,
+}
+
+/// What each service and each way adds to a request, by the rows of the decomposition. Calls that are made more or less often
+/// count for the way that they take, and for the service blamed.
+struct Adds<'a> {
+    services: BTreeMap<&'a str, f64>,
+    ways: BTreeMap<(&'a str, &'a str), f64>,
+}
+
+impl<'a> Adds<'a> {
+    fn of(analysis: &'a Analysis) -> Self {
+        let mut adds = Self { services: BTreeMap::new(), ways: BTreeMap::new() };
+        for row in &analysis.decomposition.rows {
+            let Some(service) = row.service.as_deref() else { continue };
+            *adds.services.entry(service).or_default() += row.contribution_ms;
+            let way = match (&row.edge, &row.callee) {
+                (Some(edge), _) => Some((edge.caller.as_str(), edge.callee.as_str())),
+                (None, Some(Operation { service: callee, .. })) if callee != service => {
+                    Some((service, callee.as_str()))
+                }
+                _ => None,
+            };
+            if let Some(way) = way {
+                *adds.ways.entry(way).or_default() += row.contribution_ms;
+            }
+        }
+        adds
+    }
+}
+
+fn windows<T>(change: &ByWindow<T>) -> [Option<&T>; 2] {
+    match change {
+        ByWindow::Pair { baseline, regression, .. } => [baseline.as_ref(), regression.as_ref()],
+        ByWindow::All { all } => [Some(all), Some(all)],
+    }
+}
+
+fn status<T>(change: &ByWindow<T>) -> &'static str {
+    match change.status() {
+        Some(Status::New) => "new",
+        Some(Status::Gone) => "gone",
+        Some(Status::Both) | None => "both",
+    }
+}
+
+/// Weighted calls a request in each window.
+fn per_request(analysis: &Analysis, calls: [f64; 2]) -> Pair {
+    let windows = &analysis.windows;
+    let ratio = |calls: f64, n_requests: f64| if n_requests > 0.0 { calls / n_requests } else { 0.0 };
+    Pair {
+        baseline: ratio(calls[0], windows.baseline.n_requests),
+        regression: ratio(calls[1], windows.regression.n_requests),
+    }
+}
+
+fn tone(adds_ms: f64, largest: f64) -> i8 {
+    let part = adds_ms.abs() / largest;
+    let size = match part {
+        0.5.. => 3,
+        0.2.. => 2,
+        0.05.. => 1,
+        _ => 0,
+    };
+    if adds_ms < 0.0 { -size } else { size }
+}
+
+pub(super) fn of(page: &Page<'_>) -> GraphData {
+    let analysis = page.analysis;
+    let adds = Adds::of(analysis);
+    let own = adds.services.values().chain(adds.ways.values()).map(|adds| adds.abs());
+    let largest = own.fold(analysis.degradation.floor_ms, f64::max).max(f64::MIN_POSITIVE);
+    let kept = kept(analysis);
+    let mut nodes: Vec<(&str, Node)> = Vec::new();
+    let busiest = analysis.graph.services.iter().map(|row| traffic(windows(&row.change))).fold(1.0, f64::max);
+    let mut rows: Vec<_> = analysis.graph.services.iter().collect();
+    if rows.len() > MAX_NODES {
+        rows.sort_by(|left, right| {
+            let key = |service: &str| kept.contains(service);
+            let by_traffic = traffic(windows(&right.change)).total_cmp(&traffic(windows(&left.change)));
+            key(&right.service).cmp(&key(&left.service)).then(by_traffic).then_with(|| left.service.cmp(&right.service))
+        });
+        rows.truncate(MAX_NODES);
+        rows.sort_by(|left, right| left.service.cmp(&right.service));
+    }
+    for row in rows {
+        let adds_ms = adds.services.get(row.service.as_str()).copied().unwrap_or(0.0);
+        let [before, after] = windows(&row.change);
+        let calls =
+            per_request(analysis, [before, after].map(|stats| stats.map_or(0.0, |stats| stats.calls.weighted_calls)));
+        let status = status(&row.change);
+        let tone = tone(adds_ms, largest);
+        let rank = analysis.suspects.iter().find(|suspect| suspect.service == row.service).map(|suspect| suspect.rank);
+        let mut tags = Vec::new();
+        tags.extend(row.is_entry.then_some("entry"));
+        tags.extend(row.is_inferred.then_some("no spans of its own"));
+        tags.extend((status != "both").then_some(status));
+        let name = shorten(if row.service.is_empty() { "(no name)" } else { &row.service }, MAX_NAME);
+        let note = match status {
+            "both" => format!("{} ms", signed_ms(adds_ms)),
+            word => format!("{word}, {} ms", signed_ms(adds_ms)),
+        };
+        let accused = rank.map_or_else(String::new, |rank| format!(", suspect {rank}"));
+        let words = format!(
+            "{name}: {note} a request, {} to {} calls a request{accused}",
+            amount(calls.baseline),
+            amount(calls.regression)
+        );
+        let figures = figures(calls, before.map(|stats| &stats.calls), after.map(|stats| &stats.calls), adds_ms);
+        nodes.push((
+            &row.service,
+            Node {
+                label: format!("{}{}", if row.is_entry { "▸ " } else { "" }, shorten(&name, MAX_LABEL)),
+                name,
+                note,
+                words,
+                size: (traffic([before, after]) / busiest).sqrt(),
+                tone,
+                status,
+                inferred: row.is_inferred,
+                rank,
+                changed: tone != 0 || status != "both" || rank.is_some() || kept.contains(row.service.as_str()),
+                tags,
+                figures,
+                adds_ms,
+            },
+        ));
+    }
+    let places: BTreeMap<&str, usize> =
+        nodes.iter().enumerate().map(|(place, (service, _))| (*service, place)).collect();
+    let edges = edges(analysis, &adds, largest, &places);
+    for edge in edges.iter().filter(|edge| edge.tone != 0 || edge.status != "both") {
+        nodes[edge.from].1.changed = true;
+        nodes[edge.to].1.changed = true;
+    }
+    GraphData { nodes: nodes.into_iter().map(|(_, node)| node).collect(), edges }
+}
+
+fn traffic(windows: [Option<&NodeStats>; 2]) -> f64 {
+    windows.into_iter().flatten().map(|stats| stats.calls.weighted_calls).fold(0.0, f64::max)
+}
+
+/// Services that are shown whether or not they changed: on the way to the first suspects.
+fn kept(analysis: &Analysis) -> BTreeSet<&str> {
+    let mut kept = BTreeSet::new();
+    for suspect in analysis.suspects.iter().take(MAX_WAYS) {
+        kept.insert(suspect.service.as_str());
+        kept.extend(suspect.edge.iter().flat_map(|edge| [edge.caller.as_str(), edge.callee.as_str()]));
+        kept.extend(suspect.paths.iter().flat_map(|path| &path.hops).map(|hop| hop.service.as_str()));
+    }
+    if kept.is_empty() {
+        kept.extend(analysis.graph.services.iter().filter(|row| row.is_entry).map(|row| row.service.as_str()).take(8));
+    }
+    kept
+}
+
+fn figures(calls: Pair, before: Option<&CallStats>, after: Option<&CallStats>, adds_ms: f64) -> Vec<[String; 3]> {
+    let row = |name: &str, value: fn(&CallStats) -> String| {
+        let show = |stats: Option<&CallStats>| stats.map_or_else(|| "–".to_owned(), value);
+        [name.to_owned(), show(before), show(after)]
+    };
+    let mut rows = vec![
+        ["Calls a request".to_owned(), amount(calls.baseline), amount(calls.regression)],
+        row("Mean, ms", |stats| ms(stats.mean_ms)),
+        row("Median, ms", |stats| ms(stats.p50_ms)),
+        row("p95, ms", |stats| ms(stats.p95_ms)),
+        row("Failing", |stats| percent(stats.error_ratio)),
+    ];
+    if let (Some(before), Some(after)) = (before, after) {
+        let change = after.error_ratio - before.error_ratio;
+        if change.abs() >= 0.000_5 {
+            rows.push(["Failing, points".to_owned(), String::new(), points(change)]);
+        }
+    }
+    rows.push(["Adds, ms a request".to_owned(), String::new(), signed_ms(adds_ms)]);
+    rows
+}
+
+fn edges(analysis: &Analysis, adds: &Adds<'_>, largest: f64, places: &BTreeMap<&str, usize>) -> Vec<Edge> {
+    let calls = |row: &crate::topology::EdgeRow| {
+        windows(&row.change).map(|stats| stats.map_or(0.0, |stats| stats.weighted_calls))
+    };
+    let most = |row: &crate::topology::EdgeRow| calls(row).into_iter().fold(0.0, f64::max);
+    let busiest = analysis.graph.service_edges.iter().map(most).fold(1.0, f64::max);
+    let mut rows: Vec<_> = analysis.graph.service_edges.iter().collect();
+    rows.sort_by(|left, right| {
+        most(right)
+            .total_cmp(&most(left))
+            .then_with(|| (&left.caller, &left.callee).cmp(&(&right.caller, &right.callee)))
+    });
+    rows.truncate(MAX_EDGES);
+    rows.sort_by(|left, right| (&left.caller, &left.callee).cmp(&(&right.caller, &right.callee)));
+    let edge = |row: &crate::topology::EdgeRow| {
+        let (from, to) = (*places.get(row.caller.as_str())?, *places.get(row.callee.as_str())?);
+        let adds_ms = adds.ways.get(&(row.caller.as_str(), row.callee.as_str())).copied().unwrap_or(0.0);
+        let [before, after] = windows(&row.change);
+        let per_request = per_request(analysis, calls(row));
+        let mean = |stats: Option<&CallStats>| stats.map_or_else(|| "–".to_owned(), |stats| ms(stats.mean_ms));
+        let figures = format!(
+            "{} → {} calls a request, {} → {} ms",
+            amount(per_request.baseline),
+            amount(per_request.regression),
+            mean(before),
+            mean(after)
+        );
+        let (status, tone) = (status(&row.change), tone(adds_ms, largest));
+        let note = match (status, tone) {
+            ("both", 0) => String::new(),
+            ("both", _) => format!("{} ms", signed_ms(adds_ms)),
+            (word, 0) => word.to_owned(),
+            (word, _) => format!("{word}, {} ms", signed_ms(adds_ms)),
+        };
+        let names = [&row.caller, &row.callee].map(|name| shorten(name, MAX_NAME));
+        Some(Edge {
+            from,
+            to,
+            width: ((1.0 + 5.0 * (most(row) / busiest).sqrt()) * 10.0).round() / 10.0,
+            tone,
+            status,
+            words: format!("{} to {}: {figures}; {} ms a request on the way", names[0], names[1], signed_ms(adds_ms)),
+            note,
+            figures,
+            adds_ms,
+        })
+    };
+    rows.into_iter().filter_map(edge).collect()
+}

@@ -1,0 +1,136 @@
+//! Windows, onsets and changes on the axis of a time chart, and the onsets in words.
+
+use super::Page;
+use super::names::shorten;
+use super::numbers::{amount, arrow, clock, moment, ms, percent};
+use super::svg::{at, xy};
+use crate::analysis::{Analysis, Credit, Pair, SeriesOf};
+use crate::time::format_ns;
+use crate::window::{MovedSignal, SignalKind};
+use maud::{Markup, html};
+
+/// Onsets in words.
+const MAX_ONSETS: usize = 5;
+/// Series of an onset in words.
+const MAX_SIGNALS: usize = 6;
+/// Changes marked: more would cover each other.
+pub(super) const MAX_CHANGES: usize = 60;
+
+/// The time that a chart covers.
+#[derive(Clone, Copy)]
+pub(super) struct Axis {
+    pub(super) start_unix_ns: i64,
+    pub(super) end_unix_ns: i64,
+}
+
+impl Axis {
+    /// Where a moment is, as a share of the width.
+    fn place(self, unix_ns: i64) -> f64 {
+        let span = self.end_unix_ns as f64 - self.start_unix_ns as f64;
+        if span > 0.0 { (unix_ns as f64 - self.start_unix_ns as f64) / span } else { 0.0 }
+    }
+
+    fn holds(self, unix_ns: i64) -> bool {
+        (self.start_unix_ns..=self.end_unix_ns).contains(&unix_ns)
+    }
+}
+
+/// The windows as bands behind the curves.
+pub(super) fn bands(analysis: &Analysis, of: SeriesOf, axis: Axis, top: f64, bottom: f64) -> Markup {
+    let windows = &analysis.windows;
+    let shown = [
+        ("baseline", &windows.baseline, SeriesOf::Baseline),
+        ("regression", &windows.regression, SeriesOf::Regression),
+    ];
+    html! {
+        @for (name, window, own) in shown {
+            @if of == SeriesOf::All || of == own {
+                @let from = axis.place(window.start_unix_ns).clamp(0.0, 1.0);
+                @let until = axis.place(window.end_unix_ns).clamp(0.0, 1.0);
+                rect class={ "band " (name) } x=(at(from)) width=(at((until - from).max(0.002))) y=(xy(top)) height=(xy(bottom - top)) {}
+                text class={ "window " (name) } x=(at(from)) dx="4" y=(xy(top + 14.0)) {
+                    @if until - from > 0.14 { (name) } @else { (&name[..1].to_uppercase()) }
+                }
+            }
+        }
+    }
+}
+
+/// Onsets and changes as marks before the curves.
+pub(super) fn marks(page: &Page<'_>, of: SeriesOf, axis: Axis, top: f64, bottom: f64) -> Markup {
+    let analysis = page.analysis;
+    let changes =
+        analysis.changes.iter().enumerate().take(MAX_CHANGES).filter(|(_, change)| axis.holds(change.time_unix_ns));
+    html! {
+        @if of != SeriesOf::Baseline {
+            @for onset in analysis.windows.onsets.iter().filter(|onset| axis.holds(onset.start_unix_ns)) {
+                @let x = at(axis.place(onset.start_unix_ns));
+                line class=(if onset.is_analysed { "onset" } else { "onset other" }) x1=(x) x2=(x) y1=(xy(top - 6.0)) y2=(xy(bottom)) {
+                    title { "Onset " (moment(onset.start_unix_ns)) }
+                }
+            }
+        }
+        @for (index, change) in changes {
+            @let x = at(axis.place(change.time_unix_ns));
+            @let class = match change.credit { Credit::Credited => "change credited", _ => "change" };
+            line class=(class) x1=(x) x2=(x) y1=(xy(top - 8.0)) y2=(xy(bottom)) {}
+            svg x=(x) y="0" width="1" height=(xy(top)) overflow="visible" {
+                path class=(class) d="M0 1l7 7-7 7-7-7z" {}
+                text.change-number x="0" y="11.5" text-anchor="middle" { (index + 1) }
+                title { (index + 1) ": " (shorten(&change.kind, 30)) " at " (clock(change.time_unix_ns)) }
+            }
+        }
+    }
+}
+
+/// The onsets in words, the one analysed first.
+pub(super) fn onsets(page: &Page<'_>) -> Markup {
+    let mut onsets: Vec<_> = page.analysis.windows.onsets.iter().collect();
+    onsets.sort_by_key(|onset| (!onset.is_analysed, onset.start_unix_ns));
+    let n_more = onsets.len().saturating_sub(MAX_ONSETS);
+    html! {
+        @if !onsets.is_empty() {
+            h3 { "When it began" }
+            ol.plain.onsets {
+                @for onset in onsets.iter().take(MAX_ONSETS) {
+                    li {
+                        strong { (moment(onset.start_unix_ns)) }
+                        @if let Some(end_unix_ns) = onset.end_unix_ns {
+                            " for " (format_ns(end_unix_ns.saturating_sub(onset.start_unix_ns)))
+                        } @else { " to the end of the data" }
+                        @if onset.is_analysed { " " span.tag { "compared here" } }
+                        span.muted {
+                            @if onset.has_before {
+                                " " (percent(onset.confidence)) " of resamples within ±" (format_ns(onset.tolerance_ns)) ","
+                            } @else { " from before the data begin," }
+                            @if onset.p_value < 0.0001 { " p < 0.0001" } @else { " p = " (format!("{:.4}", onset.p_value)) }
+                        }
+                        ul.plain {
+                            @for signal in onset.signals.iter().take(MAX_SIGNALS) { li { (moved(page, signal)) } }
+                        }
+                        @if onset.signals.len() > MAX_SIGNALS {
+                            span.muted { (onset.signals.len() - MAX_SIGNALS) " more series moved" }
+                        }
+                    }
+                }
+            }
+            @if n_more > 0 { p.muted { (n_more) " more onsets are in the JSON." } }
+        }
+    }
+}
+
+fn moved(page: &Page<'_>, signal: &MovedSignal) -> Markup {
+    let pair = Pair { baseline: signal.before, regression: signal.during };
+    let requests = html! {
+        @if signal.name.is_empty() { "all requests" } @else { "requests to " (page.names.name(&signal.name)) }
+    };
+    let name = html! { @if signal.name.is_empty() { "all requests" } @else { (page.names.name(&signal.name)) } };
+    match signal.kind {
+        SignalKind::Latency => html! { (requests) " take " (arrow(pair, ms)) " ms" },
+        SignalKind::SelfTime => html! { (name) " holds a request up " (arrow(pair, ms)) " ms" },
+        SignalKind::Errors => html! { (requests) " fail " (arrow(pair, percent)) },
+        SignalKind::Failures => html! { (name) " fails in " (arrow(pair, percent)) " of its requests" },
+        SignalKind::Calls => html! { (name) " has " (arrow(pair, amount)) " spans a request" },
+        SignalKind::Traffic => html! { (name) " is " (arrow(pair, percent)) " of the traffic" },
+    }
+}

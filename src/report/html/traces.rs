@@ -1,0 +1,149 @@
+//! A slow request beside the baseline's request most like it, span by span on one scale of time.
+//!
+//! A row is a call path: what both requests do stands side by side, what only one does has an empty half. A thin bar is
+//! the span, a full one the time that the request waited for the span itself, an outlined one what of it is the suspect's.
+
+use super::align::align;
+use super::names::shorten;
+use super::numbers::{ms, round};
+use super::svg::{at, ticks};
+use super::{Page, suspects};
+use crate::analysis::{SpanView, TracePair, TraceView};
+use maud::{Markup, html};
+
+/// Deeper spans are not indented further.
+const MAX_INDENT: u32 = 12;
+/// Spans that end after the requests make the scale at most this much longer.
+const MAX_OVERHANG: f64 = 1.5;
+
+pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
+    let pairs = &page.analysis.traces;
+    if pairs.is_empty() {
+        return None;
+    }
+    Some(html! {
+        p.lead {
+            "A slow request of the regression beside an ordinary one of the baseline, on one scale of time, aligned by call path. "
+            "Thin: the span. Full: the request waited for the span itself. Outlined: of that, what is the suspect's."
+        }
+        @if page.options.trace_url.is_some() { p.muted { "A trace's id opens it in your trace UI." } }
+        @for (index, pair) in pairs.iter().enumerate() {
+            @let is_first = index == 0 || pairs[index - 1].suspect != pair.suspect;
+            @let id = if is_first { format!("traces-{}", pair.suspect) } else { format!("traces-{}-{index}", pair.suspect) };
+            (shown(page, pair, &id, index == 0))
+        }
+    })
+}
+
+fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool) -> Markup {
+    let suspect = page.analysis.suspects.iter().find(|suspect| suspect.rank == pair.suspect);
+    let name = suspect.map_or_else(|| "service".to_owned(), |suspect| shorten(&suspects::label(suspect), 64));
+    let scale_ms = scale_ms(pair);
+    html! {
+        details.pair id=(id) open[is_open] {
+            summary {
+                span.rank { (pair.suspect) } " " bdi { (name) } ": " (ms(pair.regression.duration_ms)) " ms"
+                @if let Some(baseline) = &pair.baseline { span.muted { " beside " (ms(baseline.duration_ms)) " ms" } }
+            }
+            div.scroll role="region" tabindex="0" aria-label={ "Spans of a slow request, suspect " (pair.suspect) } {
+                table.trace {
+                    caption.sr { "Spans by call path; durations in ms, and of them the time that the request waited for the span itself" }
+                    thead {
+                        tr {
+                            th scope="col" { "Call path" }
+                            @if let Some(baseline) = &pair.baseline { (head(page, "Baseline", baseline, scale_ms)) }
+                            (head(page, "Regression", &pair.regression, scale_ms))
+                        }
+                    }
+                    tbody { (rows(page, pair, scale_ms)) }
+                }
+            }
+            @for (name, view) in [("baseline", pair.baseline.as_ref()), ("regression", Some(&pair.regression))] {
+                @if let Some(view) = view.filter(|view| view.n_spans_left_out > 0) {
+                    p.muted { (view.n_spans_left_out) " spans of the " (name) "'s request, on which least time is blamed, are left out." }
+                }
+            }
+        }
+    }
+}
+
+/// The time that both halves of the chart cover.
+fn scale_ms(pair: &TracePair) -> f64 {
+    let views = || [pair.baseline.as_ref(), Some(&pair.regression)].into_iter().flatten();
+    let longest = views().map(|view| view.duration_ms).fold(0.0, f64::max);
+    let ends = views().flat_map(|view| &view.spans).map(|span| span.start_ms + span.duration_ms);
+    let last = ends.filter(|end| end.is_finite()).fold(0.0, f64::max);
+    last.clamp(longest, MAX_OVERHANG * longest).max(1e-6)
+}
+
+fn head(page: &Page<'_>, window: &str, view: &TraceView, scale_ms: f64) -> Markup {
+    html! {
+        th.half scope="col" {
+            (window) " " span.trace-id { (page.trace_id(&view.trace_id)) }
+            svg.bars width="100%" height="16" aria-hidden="true" {
+                @for tick in ticks(scale_ms).iter().filter(|tick| **tick <= scale_ms * 0.95) {
+                    line.grid x1=(at(tick / scale_ms)) x2=(at(tick / scale_ms)) y1="10" y2="16" {}
+                    text.tick x=(at(tick / scale_ms)) dx="2" y="11" { (round(*tick)) }
+                }
+            }
+        }
+        th.number scope="col" { "own of all, ms" }
+    }
+}
+
+fn rows(page: &Page<'_>, pair: &TracePair, scale_ms: f64) -> Markup {
+    let baseline = pair.baseline.as_ref();
+    let place = |view: &'_ TraceView, index: usize| view.spans[index].clone();
+    html! {
+        @for row in align(baseline, &pair.regression) {
+            @let before = row.baseline.and_then(|index| baseline.map(|view| place(view, index)));
+            @let after = row.regression.map(|index| place(&pair.regression, index));
+            @if let Some(either) = after.as_ref().or(before.as_ref()) {
+                @let is_suspect = [&before, &after].into_iter().flatten().any(|span| !span.suspect_ms.is_empty());
+                tr class=(if is_suspect { "of-suspect" } else { "" }) {
+                    th scope="row" class={ "depth-" (either.depth.min(MAX_INDENT)) } {
+                        (page.names.operation(&either.service, &either.operation))
+                        @if is_suspect { " " span.tag { "suspect" } }
+                        @match (&before, &after) {
+                            (None, Some(_)) if baseline.is_some() => { " " span.tag { "only here" } }
+                            (Some(_), None) => { " " span.tag { "only before" } }
+                            _ => {}
+                        }
+                        @if after.as_ref().is_some_and(|span| span.is_error) { " " span.tag.worse { "failed" } }
+                        @else if before.as_ref().is_some_and(|span| span.is_error) { " " span.tag { "failed before" } }
+                    }
+                    @if baseline.is_some() { (half(before.as_ref(), scale_ms)) }
+                    (half(after.as_ref(), scale_ms))
+                }
+            }
+        }
+    }
+}
+
+fn half(span: Option<&SpanView>, scale_ms: f64) -> Markup {
+    let Some(span) = span else {
+        return html! { td.half {} td.number { span.muted { "–" } } };
+    };
+    let stretch = |[from, until]: [f64; 2]| {
+        let from = (from / scale_ms).clamp(0.0, 1.0);
+        (at(from), at(((until / scale_ms).clamp(0.0, 1.0) - from).max(0.001)))
+    };
+    let (x, width) = stretch([span.start_ms, span.start_ms + span.duration_ms]);
+    let own: f64 = span.blamed_ms.iter().map(|[from, until]| until - from).sum();
+    html! {
+        td.half {
+            svg.bars width="100%" height="18" aria-hidden="true" {
+                rect.span x=(x) width=(width) y="7" height="4" {}
+                @for stretch_ms in &span.blamed_ms {
+                    @let (x, width) = stretch(*stretch_ms);
+                    rect.blamed x=(x) width=(width) y="4" height="10" {}
+                }
+                @for stretch_ms in &span.suspect_ms {
+                    @let (x, width) = stretch(*stretch_ms);
+                    rect.suspect x=(x) width=(width) y="2" height="14" {}
+                }
+            }
+        }
+        td.number { @if own > 0.0 { span.muted { (ms(own)) " of " } } (ms(span.duration_ms)) }
+    }
+}
