@@ -7,6 +7,7 @@ use super::verdict::contribution_words;
 use super::{Page, links, scrolled};
 use crate::analysis::{Carrier, Exemplar, Owner, PropagationPath, Suspect};
 use crate::drill::Of;
+use crate::report::text::counted;
 use maud::{Markup, html};
 
 /// Ways shown of a suspect.
@@ -132,7 +133,7 @@ fn carriers(page: &Page<'_>, suspect: &Suspect) -> Markup {
     if carriers.is_empty() {
         return html! {
             h3 { "Attributes that carry it" }
-            p { "None of " (search.n_values) " values of " (search.n_keys) " attributes tells its calls apart: it is everywhere alike." }
+            p { "None of " (counted(search.n_values, "value")) " of " (counted(search.n_keys, "attribute")) " tells its calls apart: it is everywhere alike." }
         };
     }
     let is_errors = carriers.iter().any(|carrier| carrier.contribution_error_ratio != 0.0);
@@ -153,7 +154,7 @@ fn carriers(page: &Page<'_>, suspect: &Suspect) -> Markup {
     html! {
         h3 { "Attributes that carry it" }
         (scrolled("Attributes that carry it", &table))
-        p.muted { (search.n_values) " values of " (search.n_keys) " attributes were tried; a lift of 1 is even spread." }
+        p.muted { (counted(search.n_values, "value")) " of " (counted(search.n_keys, "attribute")) " were tried; a lift of 1 is even spread." }
     }
 }
 

@@ -26,9 +26,12 @@
   host.hidden = false;
   byId('graph-without')?.remove();
 
+  const READABLE = 0.75; // Scale below which names cannot be read.
   const FEW = 16; // Services that are shown in any case.
+  const CHANGED = 24; // New and gone services beyond which only those with a part of their own are shown.
   const MANY = 45; // Boxes from which on all that is collapsed becomes one.
   const expanded = new Set();
+  const level = nodes.filter((node) => node.changed > 0).length > CHANGED ? 2 : 1;
   let view = { x: 0, y: 0, k: 1 };
   let boxes = [];
   let selected = null;
@@ -37,7 +40,7 @@
 
   /** Boxes and lines to draw: single services, and groups of those that did not change. */
   function visible() {
-    const isKept = nodes.map((node, id) => unchanged.checked || node.changed || expanded.has(id));
+    const isKept = nodes.map((node, id) => unchanged.checked || node.changed >= level || expanded.has(id));
     const neighbours = nodes.map(() => new Set());
     for (const { from, to } of edges) { neighbours[from].add(to); neighbours[to].add(from); }
     const group = new Array(nodes.length).fill(-1);
@@ -53,13 +56,15 @@
         part.push(id);
         for (const next of neighbours[id]) {
           if (isKept[next]) border.add(next);
-          else if (group[next] < 0) { group[next] = start; open.push(next); }
+          else if (group[next] < 0 && nodes[next].status === nodes[start].status) { group[next] = start; open.push(next); }
         }
       }
-      join([...border].sort((a, b) => a - b).join(' '), part);
+      join(`${nodes[start].status} ${[...border].sort((a, b) => a - b).join(' ')}`, part);
     }
     let groups = [...members.values()];
-    if (isKept.filter(Boolean).length + groups.length > MANY && groups.length > 1) groups = [groups.flat()];
+    if (isKept.filter(Boolean).length + groups.length > MANY && groups.length > 3) {
+      groups = ['both', 'new', 'gone'].map((word) => groups.flat().filter((id) => nodes[id].status === word)).filter((ids) => ids.length);
+    }
     const shown = nodes.map((node, id) => ({ ...node, key: `s${id}`, id, members: [id] })).filter((node) => isKept[node.id]);
     for (const ids of groups) {
       if (ids.length === 1) shown.push({ ...nodes[ids[0]], key: `s${ids[0]}`, id: ids[0], members: ids });
@@ -81,10 +86,12 @@
 
   function grouped(ids) {
     const names = ids.map((id) => nodes[id].name);
+    const status = nodes[ids[0]].status;
+    const word = status === 'both' ? 'unchanged' : status;
     return {
-      key: `g${ids[0]}-${ids.length}`, id: -1, members: ids, label: `${ids.length} unchanged`, name: `${ids.length} unchanged services`,
-      note: 'open to see them', size: Math.max(...ids.map((id) => nodes[id].size)), tone: 0, status: 'both', isGroup: true,
-      figures: [], words: `${ids.length} unchanged services: ${names.slice(0, 12).join(', ')}${names.length > 12 ? ' and more' : ''}`,
+      key: `g${ids[0]}-${ids.length}`, id: -1, members: ids, label: `${ids.length} ${word}`, name: `${ids.length} ${word} services`,
+      note: 'open to see them', size: Math.max(...ids.map((id) => nodes[id].size)), tone: 0, status, isGroup: true,
+      figures: [], words: `${ids.length} ${word} services: ${names.slice(0, 12).join(', ')}${names.length > 12 ? ' and more' : ''}`,
     };
   }
 
@@ -141,6 +148,10 @@
       const angle = (Math.atan2(q.y - p.y, q.x - p.x) * 180) / Math.PI;
       const size = 4 + line.width;
       draw('path', { class: 'tip', d: `M0 0L${-size * 1.5} ${-size * 0.7}V${size * 0.7}Z`, transform: `translate(${q.x} ${q.y}) rotate(${angle})` }, own);
+      if (line.note) {
+        const half = measure(line.note, '11px') / 2 + 3;
+        draw('rect', { class: 'label-ground', x: line.route.x - half, y: line.route.y - 7, width: 2 * half, height: 15, rx: 2 }, own);
+      }
       if (line.note) draw('text', { x: line.route.x, y: line.route.y + 4, 'text-anchor': 'middle' }, own, line.note);
       draw('title', {}, own, line.words);
     }
@@ -182,11 +193,11 @@
     world.setAttribute('transform', `translate(${Math.round(view.x * 10) / 10} ${Math.round(view.y * 10) / 10}) scale(${Math.round(view.k * 1000) / 1000})`);
   }
 
-  function fit() {
+  function fit(least = 0.05) {
     const [width, height] = [svg.clientWidth || 800, svg.clientHeight || 480];
     const k = Math.min(width / bounds.width, height / bounds.height, 1.15);
-    // Smaller than this nobody reads; the most suspect is in sight then.
-    const readable = Math.max(k, 0.5);
+    // What would be too small to read goes out of sight; the first suspect stays.
+    const readable = Math.max(k, least);
     const centre = readable > k && current ? current : { x: bounds.width / 2, y: bounds.height / 2 };
     move({ k: readable, x: width / 2 - centre.x * readable, y: height / 2 - centre.y * readable });
   }
@@ -224,7 +235,7 @@
     if (box.isGroup) {
       box.members.forEach((id) => expanded.add(id));
       render(`s${box.members[0]}`);
-      fit();
+      fit(READABLE);
       if (current) follow(current);
       return;
     }
@@ -325,8 +336,8 @@
 
   byId('graph-in').addEventListener('click', () => zoom(1.25));
   byId('graph-out').addEventListener('click', () => zoom(0.8));
-  byId('graph-fit').addEventListener('click', fit);
-  unchanged.addEventListener('change', () => { expanded.clear(); render(); fit(); });
+  byId('graph-fit').addEventListener('click', () => fit());
+  unchanged.addEventListener('change', () => { expanded.clear(); render(); fit(READABLE); });
   search.addEventListener('input', mark);
   search.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter') return;
@@ -337,10 +348,18 @@
     const next = hits.find((id) => chosen && id > chosen.id) ?? hits[0];
     if (next !== undefined) { go(next); search.focus({ preventScroll: true }); }
   });
-  addEventListener('beforeprint', fit);
+  // Paper has its own size: the picture is scaled to it.
+  addEventListener('beforeprint', () => {
+    svg.setAttribute('viewBox', `0 0 ${Math.ceil(bounds.width)} ${Math.ceil(bounds.height)}`);
+    world.removeAttribute('transform');
+  });
+  addEventListener('afterprint', () => {
+    svg.removeAttribute('viewBox');
+    move(view);
+  });
 
   unchanged.checked = nodes.length <= FEW;
-  unchanged.closest('label').hidden = nodes.every((node) => node.changed);
+  unchanged.closest('label').hidden = nodes.every((node) => node.changed >= level);
   render();
-  fit();
+  fit(READABLE);
 })();

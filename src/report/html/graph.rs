@@ -30,7 +30,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
                 button #graph-out type="button" aria-label="Zoom out" { "−" }
                 button #graph-fit type="button" { "Fit" }
             }
-            label { input #graph-unchanged type="checkbox" autocomplete="off"; " Show what did not change" }
+            label { input #graph-unchanged type="checkbox" autocomplete="off"; " Show all services" }
             span #graph-status role="status" {}
         }
         (legend())

@@ -14,6 +14,8 @@ const MAX_EDGES: usize = 2_000;
 /// Characters of a name on a box, and in full.
 const MAX_LABEL: usize = 28;
 const MAX_NAME: usize = 90;
+/// A smaller change of the share of failing requests has no colour.
+const MIN_FAILURES: f64 = 0.005;
 /// Suspects whose ways from the entries are shown.
 const MAX_WAYS: usize = 5;
 
@@ -35,14 +37,15 @@ pub(super) struct Node {
     words: String,
     /// Traffic, from 0 to 1.
     size: f64,
-    /// -3 to 3: how much it takes away or adds.
+    /// -3 to 3: how much it takes away or adds, of time or of failures.
     tone: i8,
     pub(super) status: &'static str,
     inferred: bool,
     /// Place of its first suspect.
     rank: Option<u32>,
-    /// Whether it is shown while what did not change is collapsed.
-    changed: bool,
+    /// How much it is shown while others are collapsed: 2 for what adds and takes away, suspects and the ways to them, 1 for what
+    /// else is new or gone.
+    changed: u8,
     tags: Vec<&'static str>,
     /// Name, baseline, regression.
     pub(super) figures: Vec<[String; 3]>,
@@ -75,12 +78,22 @@ pub(super) struct Edge {
 /// count for the way that they take, and for the service blamed.
 struct Adds<'a> {
     services: BTreeMap<&'a str, f64>,
+    /// Change of the share of failing requests that began with each service.
+    failures: BTreeMap<&'a str, f64>,
     ways: BTreeMap<(&'a str, &'a str), f64>,
 }
 
 impl<'a> Adds<'a> {
     fn of(analysis: &'a Analysis) -> Self {
-        let mut adds = Self { services: BTreeMap::new(), ways: BTreeMap::new() };
+        let mut adds = Self { services: BTreeMap::new(), failures: BTreeMap::new(), ways: BTreeMap::new() };
+        let failures = analysis.operations.iter().map(|own| (&own.service, own.contribution.error_ratio));
+        for (service, error_ratio) in failures {
+            *adds.failures.entry(service).or_default() += error_ratio;
+        }
+        if analysis.operations.is_empty() {
+            let services = analysis.services.iter();
+            adds.failures = services.map(|own| (own.service.as_str(), own.contribution.error_ratio)).collect();
+        }
         for row in &analysis.decomposition.rows {
             let Some(service) = row.service.as_deref() else { continue };
             *adds.services.entry(service).or_default() += row.contribution_ms;
@@ -140,6 +153,8 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
     let adds = Adds::of(analysis);
     let own = adds.services.values().chain(adds.ways.values()).map(|adds| adds.abs());
     let largest = own.fold(analysis.degradation.floor_ms, f64::max).max(f64::MIN_POSITIVE);
+    let own = adds.failures.values().map(|adds| adds.abs());
+    let most_failures = own.fold(MIN_FAILURES, f64::max);
     let kept = kept(analysis);
     let mut nodes: Vec<(&str, Node)> = Vec::new();
     let busiest = analysis.graph.services.iter().map(|row| traffic(windows(&row.change))).fold(1.0, f64::max);
@@ -159,7 +174,12 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
         let calls =
             per_request(analysis, [before, after].map(|stats| stats.map_or(0.0, |stats| stats.calls.weighted_calls)));
         let status = status(&row.change);
-        let tone = tone(adds_ms, largest);
+        let failures = adds.failures.get(row.service.as_str()).copied().unwrap_or(0.0);
+        let (of_time, of_failures) = (tone(adds_ms, largest), tone(failures, most_failures));
+        let is_failing = of_failures.abs() > of_time.abs() || (of_failures > 0 && of_time < 0);
+        let tone = if is_failing { of_failures } else { of_time };
+        let effect =
+            if is_failing { format!("{} points fail", points(failures)) } else { format!("{} ms", signed_ms(adds_ms)) };
         let rank = analysis.suspects.iter().find(|suspect| suspect.service == row.service).map(|suspect| suspect.rank);
         let mut tags = Vec::new();
         tags.extend(row.is_entry.then_some("entry"));
@@ -167,8 +187,8 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
         tags.extend((status != "both").then_some(status));
         let name = shorten(if row.service.is_empty() { "(no name)" } else { &row.service }, MAX_NAME);
         let note = match status {
-            "both" => format!("{} ms", signed_ms(adds_ms)),
-            word => format!("{word}, {} ms", signed_ms(adds_ms)),
+            "both" => effect,
+            word => format!("{word}, {effect}"),
         };
         let accused = rank.map_or_else(String::new, |rank| format!(", suspect {rank}"));
         let words = format!(
@@ -189,7 +209,11 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
                 status,
                 inferred: row.is_inferred,
                 rank,
-                changed: tone != 0 || status != "both" || rank.is_some() || kept.contains(row.service.as_str()),
+                changed: if tone != 0 || rank.is_some() || kept.contains(row.service.as_str()) {
+                    2
+                } else {
+                    u8::from(status != "both")
+                },
                 tags,
                 figures,
                 adds_ms,
@@ -198,10 +222,18 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
     }
     let places: BTreeMap<&str, usize> =
         nodes.iter().enumerate().map(|(place, (service, _))| (*service, place)).collect();
-    let edges = edges(analysis, &adds, largest, &places);
+    let mut edges = edges(analysis, &adds, largest, &places);
     for edge in edges.iter().filter(|edge| edge.tone != 0 || edge.status != "both") {
-        nodes[edge.from].1.changed = true;
-        nodes[edge.to].1.changed = true;
+        for end in [edge.from, edge.to] {
+            let shown = if edge.tone != 0 { 2 } else { 1 };
+            nodes[end].1.changed = nodes[end].1.changed.max(shown);
+        }
+    }
+    // That a way is new says nothing where its end is.
+    for edge in edges.iter_mut().filter(|edge| edge.tone == 0) {
+        if [edge.from, edge.to].iter().any(|&end| nodes[end].1.status == edge.status) {
+            edge.note.clear();
+        }
     }
     GraphData { nodes: nodes.into_iter().map(|(_, node)| node).collect(), edges }
 }

@@ -25,7 +25,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// Where a moment is, as a share of the width.
-    fn place(self, unix_ns: i64) -> f64 {
+    pub(super) fn place(self, unix_ns: i64) -> f64 {
         let span = self.end_unix_ns as f64 - self.start_unix_ns as f64;
         if span > 0.0 { (unix_ns as f64 - self.start_unix_ns as f64) / span } else { 0.0 }
     }

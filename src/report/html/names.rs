@@ -66,7 +66,7 @@ impl Names {
         let short = shorten(name, MAX_NAME);
         let number = self.number(name);
         html! {
-            @if name.is_empty() { span.muted { "(no name)" } } @else { bdi { (short) } }
+            @if name.is_empty() { span.muted { "(no name)" } } @else { bdi { (breakable(&short)) } }
             @if let Some(number) = number {
                 " " a.full href={ "#name-" (number) } aria-label={ "Full name " (number) } { "[" (number) "]" }
             }
@@ -144,6 +144,13 @@ impl Names {
                 }
             }
         })
+    }
+}
+
+/// A name that may go on in the next line after a separator, rather than anywhere.
+fn breakable(name: &str) -> Markup {
+    html! {
+        @for part in name.split_inclusive(['/', '.', ':', '_', '-']) { (part) wbr; }
     }
 }
 

@@ -241,15 +241,33 @@ fn curves(series: &TimeSeries, largest: &[f64; 3], tops: [f64; 3]) -> Markup {
     }
 }
 
+/// Lengths between labels, seconds.
+const STEPS_S: [i64; 17] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400];
+/// Labels at most.
+const MAX_LABELS: i64 = 7;
+
+/// Round moments of the clock; of less than a few seconds and more than a few days, equal parts.
+fn label_times(axis: moments::Axis) -> Vec<i64> {
+    const NS_PER_S: i64 = 1_000_000_000;
+    let span = axis.end_unix_ns.saturating_sub(axis.start_unix_ns).max(0);
+    let step = STEPS_S.into_iter().map(|step| step * NS_PER_S).find(|step| span / step < MAX_LABELS);
+    let Some(step) = step.filter(|step| span / step >= 2) else {
+        return (0..=4).map(|part| axis.start_unix_ns.saturating_add(span / 4 * part)).collect();
+    };
+    let before = axis.start_unix_ns - axis.start_unix_ns.rem_euclid(step);
+    let times = (0..=MAX_LABELS + 1).map(|index| before.saturating_add(step * index));
+    times.filter(|time| (axis.start_unix_ns..=axis.end_unix_ns).contains(time)).collect()
+}
+
 fn axis_labels(axis: moments::Axis, total: f64) -> Markup {
-    let span = axis.end_unix_ns.saturating_sub(axis.start_unix_ns);
     let has_days = day(axis.start_unix_ns) != day(axis.end_unix_ns);
     html! {
-        @for step in 0..=4_i64 {
-            @let time = axis.start_unix_ns.saturating_add(span / 4 * step);
-            @let anchor = match step { 0 => "start", 4 => "end", _ => "middle" };
+        @for (index, time) in label_times(axis).into_iter().enumerate() {
+            @let place = axis.place(time);
+            @let anchor = if place < 0.04 { "start" } else if place > 0.96 { "end" } else { "middle" };
             @let label = if has_days { format!("{} {}", &day(time)[5..], clock(time)) } else { clock(time) };
-            text class=(if step % 2 == 1 { "tick minor" } else { "tick" }) x=(at(step as f64 / 4.0)) y=(xy(total - 6.0))
+            line.axis x1=(at(place)) x2=(at(place)) y1=(xy(total - AXIS)) y2=(xy(total - AXIS + 4.0)) {}
+            text class=(if index % 2 == 1 { "tick minor" } else { "tick" }) x=(at(place)) y=(xy(total - 4.0))
                 text-anchor=(anchor) { (label) }
         }
     }

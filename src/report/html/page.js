@@ -151,6 +151,20 @@
     });
   }
 
+  // Calls that take next to no time are folded.
+  for (const button of all('button.fold')) {
+    const table = button.parentElement.querySelector('table');
+    const folded = button.textContent;
+    button.hidden = false;
+    const fold = (wanted) => {
+      table.classList.toggle('folded', wanted);
+      button.setAttribute('aria-expanded', String(!wanted));
+      button.textContent = wanted ? folded : 'Show fewer calls';
+    };
+    button.addEventListener('click', () => fold(!table.classList.contains('folded')));
+    fold(true);
+  }
+
   // A link into something closed opens it.
   const reveal = () => {
     const id = decodeURIComponent(location.hash.slice(1));
@@ -169,7 +183,7 @@
   const PRINTED = 5;
   let opened = [];
   addEventListener('beforeprint', () => {
-    const closed = all('details:not([open]):not(.figures-of):not(.plain)');
+    const closed = all('details.printed:not([open])');
     const hidden = bodies.filter((body) => Number(body.rows[0].cells[0].dataset.value) <= PRINTED && !isOpen(body));
     opened = [() => closed.forEach((details) => { details.open = false; }), () => hidden.forEach((body) => open(body, false))];
     closed.forEach((details) => { details.open = true; });

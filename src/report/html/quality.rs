@@ -150,7 +150,7 @@ fn sources(page: &Page<'_>, sources: &[SourceReport]) -> Markup {
     let n_more = sources.len().saturating_sub(MAX_SOURCES);
     html! {
         @if !sources.is_empty() {
-            details {
+            details.plain {
                 summary { (counted(sources.len() as u64, "file")) }
                 (scrolled("Files read", &table))
                 @if n_more > 0 { p.muted { (n_more) " more are in the JSON." } }

@@ -109,7 +109,7 @@ fn ways(page: &Page<'_>) -> Option<Markup> {
         }
     };
     Some(html! {
-        details {
+        details.figures-of {
             summary { "The ways between services: " (n_moved) " gaps between a caller's span and its callee's that moved (network, queue, pool or proxy)" }
             (scrolled("The ways between services", &table))
         }

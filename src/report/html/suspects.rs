@@ -100,7 +100,7 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
                 tr {
                     th scope="col" data-sort="number" aria-sort="ascending" { "#" }
                     th scope="col" data-sort="text" { "Suspect" }
-                    th scope="col" data-sort="text" { "What happened" }
+                    th.wide scope="col" data-sort="text" { "What happened" }
                     th.number scope="col" data-sort="number" { "ms a request" }
                     td.wide.forest-head { (axis(&scale)) }
                     th.number.wide scope="col" data-sort="number" { "of the change" }
@@ -120,8 +120,8 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
                                 span.rank { (suspect.rank) }
                             }
                         }
-                        th scope="row" data-value=(shorten(&label(suspect), 200)) { (name(page, suspect)) }
-                        td data-value=(suspect.kind) { (suspect.kind) }
+                        th scope="row" data-value=(shorten(&label(suspect), 200)) { (name(page, suspect)) div.narrow.muted { (suspect.kind) } }
+                        td.wide data-value=(suspect.kind) { (suspect.kind) }
                         td.number data-value=(own.ms) { (signed_ms(own.ms)) }
                         td.wide.forest { (forest(&scale, own)) }
                         td.number.wide data-value=(own.percent) { (signed_percent(own.percent)) }
@@ -189,7 +189,7 @@ fn services(page: &Page<'_>) -> Markup {
                     th.number scope="col" { "ms a request" } th.number.wide scope="col" { "95 % interval" }
                     th.number.wide scope="col" { "Points of errors" }
                     th.wide scope="col" { "Certain in" }
-                    th.number scope="col" { "First in resamples" }
+                    th.number.wide scope="col" { "First in resamples" }
                     @if has_owners { th.wide scope="col" { "Whom to call" } }
                 }
             }
@@ -206,7 +206,7 @@ fn services(page: &Page<'_>) -> Markup {
                         td.number.wide { (interval(service.contribution.interval_ms, signed_ms)) }
                         td.number.wide { (points(service.contribution.error_ratio)) }
                         td.wide { (channels(service)) }
-                        td.number { (percent(service.stability)) }
+                        td.number.wide { (percent(service.stability)) }
                         @if has_owners {
                             td.wide { @if let Some(owner) = &service.owner { bdi { (shorten(&owner.team, 40)) } } }
                         }

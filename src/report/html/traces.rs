@@ -11,6 +11,11 @@ use super::{Page, suspects};
 use crate::analysis::{SpanView, TracePair, TraceView};
 use maud::{Markup, html};
 
+/// Suspects of which a pair is opened on paper.
+const MAX_PRINTED: u32 = 3;
+/// A call on which less of the scale is blamed can be folded away, if there are several.
+const MINOR: f64 = 0.01;
+const MIN_FOLDED: usize = 4;
 /// Deeper spans are not indented further.
 const MAX_INDENT: u32 = 12;
 /// Spans that end after the requests make the scale at most this much longer.
@@ -30,17 +35,19 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
         @for (index, pair) in pairs.iter().enumerate() {
             @let is_first = index == 0 || pairs[index - 1].suspect != pair.suspect;
             @let id = if is_first { format!("traces-{}", pair.suspect) } else { format!("traces-{}-{index}", pair.suspect) };
-            (shown(page, pair, &id, index == 0))
+            (shown(page, pair, &id, index == 0, is_first && pair.suspect <= MAX_PRINTED))
         }
     })
 }
 
-fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool) -> Markup {
+fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool, is_printed: bool) -> Markup {
     let suspect = page.analysis.suspects.iter().find(|suspect| suspect.rank == pair.suspect);
     let name = suspect.map_or_else(|| "service".to_owned(), |suspect| shorten(&suspects::label(suspect), 64));
     let scale_ms = scale_ms(pair);
+    let shown = shown_rows(pair, scale_ms);
+    let n_minor = shown.iter().filter(|row| row.is_minor).count();
     html! {
-        details.pair id=(id) open[is_open] {
+        details class=(if is_printed { "pair printed" } else { "pair" }) id=(id) open[is_open] {
             summary {
                 span.rank { (pair.suspect) } " " bdi { (name) } ": " (ms(pair.regression.duration_ms)) " ms"
                 @if let Some(baseline) = &pair.baseline { span.muted { " beside " (ms(baseline.duration_ms)) " ms" } }
@@ -55,8 +62,11 @@ fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool) -> Markup {
                             (head(page, "Regression", &pair.regression, scale_ms))
                         }
                     }
-                    tbody { (rows(page, pair, scale_ms)) }
+                    tbody { (rows(page, pair, &shown, scale_ms)) }
                 }
+            }
+            @if n_minor >= MIN_FOLDED {
+                button.fold type="button" hidden { "Show " (n_minor) " more calls, which hold the request up for less than 1 % each" }
             }
             @for (name, view) in [("baseline", pair.baseline.as_ref()), ("regression", Some(&pair.regression))] {
                 @if let Some(view) = view.filter(|view| view.n_spans_left_out > 0) {
@@ -91,29 +101,69 @@ fn head(page: &Page<'_>, window: &str, view: &TraceView, scale_ms: f64) -> Marku
     }
 }
 
-fn rows(page: &Page<'_>, pair: &TracePair, scale_ms: f64) -> Markup {
+/// A row of the chart.
+struct Shown<'a> {
+    before: Option<&'a SpanView>,
+    after: Option<&'a SpanView>,
+    /// Whether it can be folded: little time is blamed on it and on all below it.
+    is_minor: bool,
+}
+
+impl<'a> Shown<'a> {
+    fn either(&self) -> Option<&'a SpanView> {
+        self.after.or(self.before)
+    }
+}
+
+/// The rows of a pair, from the first call down.
+fn shown_rows(pair: &TracePair, scale_ms: f64) -> Vec<Shown<'_>> {
     let baseline = pair.baseline.as_ref();
-    let place = |view: &'_ TraceView, index: usize| view.spans[index].clone();
+    let is_major = |span: &SpanView| {
+        let own: f64 = span.blamed_ms.iter().map(|[from, until]| until - from).sum();
+        own >= MINOR * scale_ms || !span.suspect_ms.is_empty() || span.is_error || span.depth == 0
+    };
+    let mut rows: Vec<Shown<'_>> = align(baseline, &pair.regression)
+        .into_iter()
+        .map(|row| {
+            let before = row.baseline.and_then(|index| baseline?.spans.get(index));
+            let after = row.regression.and_then(|index| pair.regression.spans.get(index));
+            let is_minor = ![before, after].into_iter().flatten().any(is_major);
+            Shown { before, after, is_minor }
+        })
+        .collect();
+    // What stands above a row that is shown is shown, too: from below, the last depth that needs its parent.
+    let mut wanted = 0;
+    for row in rows.iter_mut().rev() {
+        let depth = row.either().map_or(0, |span| span.depth);
+        if !row.is_minor || depth < wanted {
+            row.is_minor = false;
+            wanted = depth;
+        }
+    }
+    rows
+}
+
+fn rows(page: &Page<'_>, pair: &TracePair, rows: &[Shown<'_>], scale_ms: f64) -> Markup {
+    let has_both = pair.baseline.is_some();
     html! {
-        @for row in align(baseline, &pair.regression) {
-            @let before = row.baseline.and_then(|index| baseline.map(|view| place(view, index)));
-            @let after = row.regression.map(|index| place(&pair.regression, index));
-            @if let Some(either) = after.as_ref().or(before.as_ref()) {
-                @let is_suspect = [&before, &after].into_iter().flatten().any(|span| !span.suspect_ms.is_empty());
-                tr class=(if is_suspect { "of-suspect" } else { "" }) {
+        @for row in rows {
+            @if let Some(either) = row.either() {
+                @let (before, after) = (row.before, row.after);
+                @let is_suspect = [before, after].into_iter().flatten().any(|span| !span.suspect_ms.is_empty());
+                tr class=(if is_suspect { "of-suspect" } else if row.is_minor { "minor" } else { "" }) {
                     th scope="row" class={ "depth-" (either.depth.min(MAX_INDENT)) } {
                         (page.names.operation(&either.service, &either.operation))
                         @if is_suspect { " " span.tag { "suspect" } }
-                        @match (&before, &after) {
-                            (None, Some(_)) if baseline.is_some() => { " " span.tag { "only here" } }
+                        @match (before, after) {
+                            (None, Some(_)) if has_both => { " " span.tag { "only here" } }
                             (Some(_), None) => { " " span.tag { "only before" } }
                             _ => {}
                         }
-                        @if after.as_ref().is_some_and(|span| span.is_error) { " " span.tag.worse { "failed" } }
-                        @else if before.as_ref().is_some_and(|span| span.is_error) { " " span.tag { "failed before" } }
+                        @if after.is_some_and(|span| span.is_error) { " " span.tag.worse { "failed" } }
+                        @else if before.is_some_and(|span| span.is_error) { " " span.tag { "failed before" } }
                     }
-                    @if baseline.is_some() { (half(before.as_ref(), scale_ms)) }
-                    (half(after.as_ref(), scale_ms))
+                    @if has_both { (half(before, scale_ms)) }
+                    (half(after, scale_ms))
                 }
             }
         }

@@ -78,7 +78,7 @@ fn figures_table(analysis: &Analysis) -> Markup {
                     td {}
                     @for (name, _) in latencies { th scope="col" { (name) } }
                     th scope="col" { "Failing" }
-                    th scope="col" { @if degradation.of == "fragments" { "Fragments" } @else { "Requests" } }
+                    th.wide scope="col" { @if degradation.of == "fragments" { "Fragments" } @else { "Requests" } }
                 }
             }
             tbody {
@@ -86,13 +86,13 @@ fn figures_table(analysis: &Analysis) -> Markup {
                     th scope="row" { "Baseline" }
                     @for (_, pair) in latencies { td { (ms(pair.baseline)) } }
                     td { (percent(degradation.error_ratio.baseline)) }
-                    td { (amount(windows.baseline.n_requests)) }
+                    td.wide { (amount(windows.baseline.n_requests)) }
                 }
                 tr {
                     th scope="row" { "Regression" }
                     @for (_, pair) in latencies { td { (ms(pair.regression)) } }
                     td { (percent(degradation.error_ratio.regression)) }
-                    td { (amount(windows.regression.n_requests)) }
+                    td.wide { (amount(windows.regression.n_requests)) }
                 }
                 tr.change {
                     th scope="row" { "Change" }
@@ -100,7 +100,7 @@ fn figures_table(analysis: &Analysis) -> Markup {
                         td { (signed_ms(change(pair))) " " span.muted { (relative(pair)) } }
                     }
                     td { (points(degradation.error_ratio_change)) " " span.muted { "points" } }
-                    td { span.muted { "–" } }
+                    td.wide { span.muted { "–" } }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Elements that have no end tag.
-const VOID: [&str; 4] = ["meta", "link", "input", "br"];
+const VOID: [&str; 5] = ["meta", "link", "input", "br", "wbr"];
 
 /// A start tag or a text, in order, with the elements around it.
 #[derive(Clone, Debug)]
