@@ -91,7 +91,7 @@
     return {
       key: `g${ids[0]}-${ids.length}`, id: -1, members: ids, label: `${ids.length} ${word}`, name: `${ids.length} ${word} services`,
       note: 'open to see them', size: Math.max(...ids.map((id) => nodes[id].size)), tone: 0, status, isGroup: true,
-      figures: [], words: `${ids.length} ${word} services: ${names.slice(0, 12).join(', ')}${names.length > 12 ? ' and more' : ''}`,
+      figures: [], words: `services: ${names.slice(0, 12).join(', ')}${names.length > 12 ? ' and more' : ''}`,
     };
   }
 
@@ -159,15 +159,15 @@
     for (const box of boxes) {
       const [w, h] = [box.width / 2, box.height / 2];
       const kind = [tone(box.tone), box.status, box.rank ? 'accused' : '', box.isGroup ? 'group' : '', box.inferred ? 'inferred' : ''].join(' ');
-      box.element = draw('g', { class: `node ${kind}`, transform: `translate(${box.x} ${box.y})`, role: 'button', tabindex: '-1', 'aria-label': box.words }, world);
+      box.element = draw('g', { class: `node ${kind}`, transform: `translate(${box.x} ${box.y})`, role: 'button', tabindex: '-1', 'aria-label': `${box.label} ${box.note} ${box.rank ?? ''} ${box.words}` }, world);
       const shape = box.inferred
         ? { d: `M${-w} 0L${-w + 14} ${-h}H${w - 14}L${w} 0L${w - 14} ${h}H${-w + 14}Z` }
         : { d: `M${-w + 5} ${-h}H${w - 5}a5 5 0 0 1 5 5V${h - 5}a5 5 0 0 1 -5 5H${-w + 5}a5 5 0 0 1 -5 -5V${-h + 5}a5 5 0 0 1 5 -5Z` };
       if (box.isGroup) draw('path', { ...shape, class: 'behind', transform: 'translate(4 4)' }, box.element);
       if (box.status === 'new') draw('path', { ...shape, class: 'outer' }, box.element);
       draw('path', { ...shape, class: 'shape' }, box.element);
-      draw('text', { class: 'label', 'text-anchor': 'middle', y: -2 }, box.element, box.label);
-      draw('text', { class: 'note', 'text-anchor': 'middle', y: 13 }, box.element, box.note);
+      draw('text', { class: 'label', 'text-anchor': 'middle', y: -2 }, box.element, `${box.label} `);
+      draw('text', { class: 'note', 'text-anchor': 'middle', y: 13 }, box.element, `${box.note} `);
       if (box.rank) {
         draw('circle', { class: 'badge', cx: -w, cy: -h, r: 10 }, box.element);
         draw('text', { class: 'badge-number', x: -w, y: -h + 4, 'text-anchor': 'middle' }, box.element, String(box.rank));
@@ -193,17 +193,19 @@
     world.setAttribute('transform', `translate(${Math.round(view.x * 10) / 10} ${Math.round(view.y * 10) / 10}) scale(${Math.round(view.k * 1000) / 1000})`);
   }
 
-  function fit(least = 0.05) {
+  function fit(least = 0.01) {
     const [width, height] = [svg.clientWidth || 800, svg.clientHeight || 480];
     const k = Math.min(width / bounds.width, height / bounds.height, 1.15);
     // What would be too small to read goes out of sight; the first suspect stays.
     const readable = Math.max(k, least);
-    const centre = readable > k && current ? current : { x: bounds.width / 2, y: bounds.height / 2 };
-    move({ k: readable, x: width / 2 - centre.x * readable, y: height / 2 - centre.y * readable });
+    const at = readable > k && current ? current : { x: bounds.width / 2, y: bounds.height / 2 };
+    // No side of the window stays empty while there is more to see on the other.
+    const shift = (centre, room, size) => (size <= room ? (room - size) / 2 : Math.min(0, Math.max(room - size, room / 2 - centre * readable)));
+    move({ k: readable, x: shift(at.x, width, bounds.width * readable), y: shift(at.y, height, bounds.height * readable) });
   }
 
   function zoom(factor, x = svg.clientWidth / 2, y = svg.clientHeight / 2) {
-    const k = Math.max(0.1, Math.min(4, view.k * factor));
+    const k = Math.max(0.01, Math.min(4, view.k * factor));
     move({ k, x: x - ((x - view.x) * k) / view.k, y: y - ((y - view.y) * k) / view.k });
   }
 

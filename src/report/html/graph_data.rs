@@ -33,7 +33,7 @@ pub(super) struct Node {
     pub(super) name: String,
     /// Second line of the box.
     note: String,
-    /// The same and more for who does not see it.
+    /// What else is said to who does not see it.
     words: String,
     /// Traffic, from 0 to 1.
     size: f64,
@@ -191,16 +191,15 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
             word => format!("{word}, {effect}"),
         };
         let accused = rank.map_or_else(String::new, |rank| format!(", suspect {rank}"));
-        let words = format!(
-            "{name}: {note} a request, {} to {} calls a request{accused}",
-            amount(calls.baseline),
-            amount(calls.regression)
-        );
+        let label = format!("{}{}", if row.is_entry { "▸ " } else { "" }, shorten(&name, MAX_LABEL));
+        let full = if label.ends_with(&name) { String::new() } else { format!("{name}, ") };
+        let words =
+            format!("{full}{} to {} calls a request{accused}", amount(calls.baseline), amount(calls.regression));
         let figures = figures(calls, before.map(|stats| &stats.calls), after.map(|stats| &stats.calls), adds_ms);
         nodes.push((
             &row.service,
             Node {
-                label: format!("{}{}", if row.is_entry { "▸ " } else { "" }, shorten(&name, MAX_LABEL)),
+                label,
                 name,
                 note,
                 words,

@@ -16,7 +16,7 @@ const MAX_NAME: usize = 72;
 /// Characters of a sentence, beyond any that the analysis makes of names that fit.
 const MAX_SENTENCE: usize = 1_600;
 /// Characters of the full text of a name.
-const MAX_FULL: usize = 10_000;
+const MAX_FULL: usize = 20_000;
 /// Names in the list of full names.
 const MAX_FULL_NAMES: usize = 100;
 /// Characters in the list of full names, all together: with the rest it stays far below 2 MB.

@@ -88,7 +88,7 @@
     });
   }
 
-  const bodies = all('table.suspects tbody');
+  const bodies = all('table.suspects > tbody');
   const isOpen = (body) => body.querySelector('.open').getAttribute('aria-expanded') === 'true';
   const open = (body, wanted) => {
     body.querySelector('.open').setAttribute('aria-expanded', String(wanted));
@@ -172,7 +172,7 @@
     if (!target) return;
     for (let element = target; element; element = element.parentElement) {
       if (element.tagName === 'DETAILS') element.open = true;
-      if (element.matches('table.suspects tbody')) open(element, true);
+      if (element.matches('table.suspects > tbody')) open(element, true);
     }
     target.scrollIntoView();
   };
