@@ -6,7 +6,8 @@ use super::document::{
 };
 use super::evidence::Evidence;
 use super::{
-    Narrowed, Prepared, attributes, diagnostics, distributions, errors, network, series, structure, suspects, wording,
+    Narrowed, Prepared, attributes, diagnostics, distributions, errors, network, operations, series, structure,
+    suspects, wording,
 };
 use crate::compare::attribute::Subject;
 use crate::compare::decompose::Effects;
@@ -31,6 +32,7 @@ pub(super) fn document(
 ) -> Analysis {
     let structure = structure::changes(evidence);
     let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, keys);
+    let (operations, n_operations_left_out) = operations::accounts(evidence);
     let distributions = distributions::distributions(evidence, &suspects);
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
@@ -47,7 +49,8 @@ pub(super) fn document(
         entries: entries(evidence),
         services: suspects::services(ranking, &suspects, evidence),
         suspects,
-        operations: Vec::new(),
+        operations,
+        n_operations_left_out,
         teams: Vec::new(),
         changes: Vec::new(),
         distributions,

@@ -56,9 +56,12 @@ pub struct Analysis {
     pub services: Vec<RankedService>,
     /// Operations and edges, ranked; empty unless there is a regression.
     pub suspects: Vec<Suspect>,
-    /// Every operation and edge in both windows, those with the largest part first.
+    /// Every service as a whole, operation and edge in both windows, those with the largest part first.
     #[serde(default)]
     pub operations: Vec<OperationAccount>,
+    /// Operations and edges left out because others have a larger part.
+    #[serde(default)]
+    pub n_operations_left_out: u64,
     /// The change by team, the largest part first; empty if no owner is known.
     #[serde(default)]
     pub teams: Vec<TeamShare>,

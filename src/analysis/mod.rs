@@ -46,7 +46,7 @@ pub use explanation::{
 };
 
 pub use narrow::{Narrowed, Question};
-pub use operations::OperationAccount;
+pub use operations::{Chances, OperationAccount};
 pub use owners::{Owner, TeamShare};
 pub use series::{SeriesOf, TimeSeries};
 pub use traces::{SpanView, TracePair, TraceView};

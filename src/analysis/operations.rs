@@ -1,25 +1,35 @@
-//! Every operation and edge in both windows, suspect or not: the table that a gate tests and a notebook reads.
+//! Every service, operation and edge in both windows, suspect or not: the table that a gate tests and a notebook reads.
 
+use super::build::{NS_PER_MS, interval_ms, names, pair, ratio};
+use super::evidence::Evidence;
+use super::suspects::contribution;
 use super::{Edge, Pair};
+use crate::compare::Estimate;
+use crate::compare::attribute::{Subject, tops};
+use crate::compare::paths::{NO_PATH, Path};
+use crate::compare::sums::Sums;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An operation or edge with its change.
+/// Rows kept, those with the largest part: more than anybody watches, and 4 MB of JSON.
+const MAX_OPERATIONS: usize = 5_000;
+
+/// A service as a whole, or an operation or edge, with its change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationAccount {
     /// Service blamed.
     pub service: String,
-    /// Operation, if it is one.
+    /// Operation, if it is one; a service as a whole has neither operation nor edge.
     pub operation: Option<String>,
     /// Edge, if it is one.
     pub edge: Option<Edge>,
     /// Time blamed on it, milliseconds per request.
     pub own_ms: Pair,
-    /// Mean time blamed on it per call.
+    /// Mean time blamed on it per call that a request waits for.
     pub per_call_ms: Pair,
-    /// Calls per request.
+    /// Calls per request, whether or not a request waits for them; of a service those from outside it.
     pub calls_per_request: Pair,
-    /// Interval of the change of `calls_per_request`.
+    /// Interval of the change of `calls_per_request`; its variance is that between traces.
     pub calls_per_request_interval: [f64; 2],
     /// What it adds to the mean, and to failures.
     pub contribution: super::Contribution,
@@ -31,4 +41,201 @@ pub struct OperationAccount {
     pub tail_ms: f64,
     /// Interval of `tail_ms`.
     pub tail_interval_ms: [f64; 2],
+    /// Chance of changes as large as these where there is none.
+    pub p: Chances,
+}
+
+/// Chances of changes as large as those found where there is none, two-sided and each by itself: not corrected for their number.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Chances {
+    /// Of what is added to the mean.
+    pub mean: f64,
+    /// Of what is added to typical requests.
+    pub typical: f64,
+    /// Of what is added to the slowest requests.
+    pub tail: f64,
+    /// Of the change of the share of requests that fail.
+    pub errors: f64,
+    /// Of the change of calls per request.
+    pub calls: f64,
+}
+
+/// The accounts, those with the largest part first, and how many are left out.
+pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
+    let comparison = evidence.comparison;
+    let attribution = &comparison.attribution;
+    let (n_subjects, n_services) = (attribution.subjects.len(), evidence.forest.services.len());
+    let sums = [&comparison.baseline, &comparison.regression];
+    let times = sums.map(|sums| blamed(evidence, sums));
+    let n_requests = sums.map(|sums| tops(&evidence.table.paths, sums, comparison.scope));
+    let calls = Calls::new(evidence, n_requests);
+    let account = |unit: usize| {
+        let (service, operation, edge) = match unit.checked_sub(n_subjects) {
+            None => names(evidence, u32::try_from(unit).unwrap_or(u32::MAX)),
+            Some(service) => (evidence.forest.services[service].name.clone(), None, None),
+        };
+        let of = |subjects: &[Estimate], services: &[Estimate]| match unit.checked_sub(n_subjects) {
+            None => subjects[unit],
+            Some(service) => services[service],
+        };
+        let mean = of(&comparison.subjects, &comparison.services);
+        let failures = of(&comparison.failures, &comparison.service_failures);
+        let typical = of(&comparison.typical.subjects, &comparison.typical.services);
+        let tail = of(&comparison.tail.subjects, &comparison.tail.services);
+        let [(before_ns, visits_before), (after_ns, visits_after)] = [times[0][unit], times[1][unit]];
+        let (calls_per_request, calls) = calls.of(unit);
+        let per = |ns: f64, count: f64| ratio(ns / NS_PER_MS, count);
+        OperationAccount {
+            service,
+            operation,
+            edge,
+            own_ms: pair([per(before_ns, n_requests[0]), per(after_ns, n_requests[1])]),
+            per_call_ms: pair([per(before_ns, visits_before), per(after_ns, visits_after)]),
+            calls_per_request,
+            calls_per_request_interval: calls.interval(),
+            contribution: contribution(evidence, mean, failures),
+            typical_ms: typical.value / NS_PER_MS,
+            typical_interval_ms: interval_ms(typical),
+            tail_ms: tail.value / NS_PER_MS,
+            tail_interval_ms: interval_ms(tail),
+            p: Chances { mean: mean.p(), typical: typical.p(), tail: tail.p(), errors: failures.p(), calls: calls.p() },
+        }
+    };
+    let mut accounts: Vec<OperationAccount> = (0..n_subjects + n_services).map(account).collect();
+    accounts.sort_by(|left, right| {
+        let size = |account: &OperationAccount| account.contribution.ms.abs();
+        let key =
+            |account: &OperationAccount| (account.service.clone(), account.operation.clone(), account.edge.clone());
+        size(right).total_cmp(&size(left)).then_with(|| key(left).cmp(&key(right)))
+    });
+    let n_left_out = accounts.len().saturating_sub(MAX_OPERATIONS) as u64;
+    accounts.truncate(MAX_OPERATIONS);
+    (accounts, n_left_out)
+}
+
+/// Nanoseconds blamed on every subject, then on every service, and the visits that they are of.
+fn blamed(evidence: Evidence<'_>, sums: &Sums) -> Vec<(f64, f64)> {
+    let attribution = &evidence.comparison.attribution;
+    let n_subjects = attribution.subjects.len();
+    let mut units = vec![(0.0, 0.0); n_subjects + evidence.forest.services.len()];
+    for (path, targets) in attribution.targets.iter().enumerate() {
+        let parts = [sums.self_ns[path], sums.before_ns[path], sums.wait_ns[path]];
+        let subjects = [0, 1, 2].map(|part: usize| attribution.rows[targets[part] as usize].subject as usize);
+        let services = subjects.map(|subject| n_subjects + attribution.blamed[subject] as usize);
+        for own in [subjects, services] {
+            for (part, &unit) in own.iter().enumerate() {
+                units[unit].0 += parts[part];
+                if !own[..part].contains(&unit) {
+                    units[unit].1 += sums.n_visits[path];
+                }
+            }
+        }
+    }
+    units
+}
+
+/// Calls per request of every subject, then of every service, in both windows, with the variance between traces.
+struct Calls {
+    per_request: [Vec<f64>; 2],
+    variances: Vec<f64>,
+    freedom: f64,
+}
+
+impl Calls {
+    /// One pass over the cost table for the sums, one for the variances of their ratios to requests.
+    fn new(evidence: Evidence<'_>, n_requests: [f64; 2]) -> Self {
+        let (forest, table, attribution) = (evidence.forest, evidence.table, &evidence.comparison.attribution);
+        let units_of_path = units_of_paths(evidence);
+        let n_units = attribution.subjects.len() + forest.services.len();
+        let mut result =
+            Self { per_request: [vec![0.0; n_units], vec![0.0; n_units]], variances: vec![0.0; n_units], freedom: 0.0 };
+        for (window, n_requests) in n_requests.into_iter().enumerate() {
+            let traces = evidence.traces(window);
+            let weight = |trace: u32| forest.weight[trace as usize];
+            let per_request = &mut result.per_request[window];
+            for &trace in traces {
+                for cost in table.costs_of(trace as usize) {
+                    for &unit in &units_of_path[cost.path as usize] {
+                        per_request[unit as usize] += weight(trace) * f64::from(cost.n_calls);
+                    }
+                }
+            }
+            for calls in per_request.iter_mut() {
+                *calls = ratio(*calls, n_requests);
+            }
+            // Residuals of a ratio: calls less what the trace's requests would have by the mean. Where a trace makes no call, that is all of it,
+            // and summed for all units at once.
+            let (mut own, mut touched) = (vec![0.0; n_units], Vec::new());
+            let mut squares = vec![0.0; n_units];
+            let mut requests_squared = 0.0;
+            for &trace in traces {
+                let mut requests = 0.0;
+                for cost in table.costs_of(trace as usize) {
+                    let path = table.paths.list[cost.path as usize];
+                    if path.parent == NO_PATH && path.scope == evidence.comparison.scope {
+                        requests += f64::from(cost.n_visits);
+                    }
+                    for &unit in &units_of_path[cost.path as usize] {
+                        if own[unit as usize] == 0.0 && cost.n_calls > 0 {
+                            touched.push(unit);
+                        }
+                        own[unit as usize] += f64::from(cost.n_calls);
+                    }
+                }
+                let weight = weight(trace);
+                requests_squared += (weight * requests).powi(2);
+                for unit in touched.drain(..) {
+                    let unit = unit as usize;
+                    let expected = per_request[unit] * requests;
+                    let residual = std::mem::take(&mut own[unit]) - expected;
+                    squares[unit] += weight.powi(2) * (residual.powi(2) - expected.powi(2));
+                }
+            }
+            let n = traces.len() as f64;
+            let correction = if n > 1.0 { n / (n - 1.0) } else { 0.0 };
+            for ((variance, squares), mean) in result.variances.iter_mut().zip(squares).zip(per_request.iter()) {
+                let sum = (squares + mean.powi(2) * requests_squared).max(0.0);
+                *variance += ratio(correction * sum, n_requests.powi(2));
+            }
+            let freedom = (n - 1.0).max(1.0);
+            result.freedom = if window == 0 { freedom } else { result.freedom.min(freedom) };
+        }
+        result
+    }
+
+    /// Calls per request in both windows, and the change.
+    fn of(&self, unit: usize) -> (Pair, Estimate) {
+        let [before, after] = self.per_request.each_ref().map(|window| window[unit]);
+        // Sums of equal counts differ in the last digits.
+        let value = if (after - before).abs() > 1e-9 * before.max(after) { after - before } else { 0.0 };
+        let estimate = Estimate { freedom: self.freedom, ..Estimate::new(value, self.variances[unit].sqrt()) };
+        (pair([before, after]), estimate)
+    }
+}
+
+/// Of each path what its calls are calls of: its operation or that of a peer without spans, the edge to its peer, which may be blamed on
+/// either end, and a service that is called from outside.
+fn units_of_paths(evidence: Evidence<'_>) -> Vec<Vec<u32>> {
+    let (forest, paths) = (evidence.forest, &evidence.table.paths.list);
+    let subjects = &evidence.comparison.attribution.subjects;
+    let mut by_subject: Vec<(Subject, u32)> = (0..).zip(subjects).map(|(own, key)| (*key, own)).collect();
+    by_subject.sort_unstable();
+    let of_service = |service: u32| u32::try_from(subjects.len()).unwrap_or(u32::MAX).saturating_add(service);
+    let of_path = |path: &Path| {
+        let operation = forest.operations[path.operation as usize];
+        let inferred = operation.peer.filter(|&peer| forest.services[peer as usize].is_inferred);
+        let keys = [
+            Some(Subject::Operation(operation.service, operation.name)),
+            inferred.map(|peer| Subject::Operation(peer, operation.name)),
+            operation.peer.map(|peer| Subject::Edge(operation.service, peer)),
+        ];
+        let own = keys.into_iter().flatten().flat_map(|key| {
+            let first = by_subject.partition_point(|&(known, _)| known < key);
+            by_subject[first..].iter().take_while(move |&&(known, _)| known == key).map(|&(_, own)| own)
+        });
+        let caller = paths.get(path.parent as usize).map(|parent| forest.operations[parent.operation as usize].service);
+        let entered = (caller != Some(operation.service)).then_some(operation.service);
+        own.chain(entered.into_iter().chain(inferred).map(of_service)).collect()
+    };
+    paths.iter().map(of_path).collect()
 }
