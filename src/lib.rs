@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod drill;
 pub mod error;
 pub mod eval;
+pub mod gate;
 pub mod ingest;
 pub mod inspect;
 pub mod normalize;

@@ -1,8 +1,8 @@
 //! Fills the document from the stages' results.
 
 use super::document::{
-    Analysis, Decomposition, DecompositionRow, Degradation, Edge, Entry, Operation, Pair, RowCause, SCHEMA_VERSION,
-    Window, Windows,
+    Analysis, Decomposition, DecompositionRow, Degradation, Edge, EndToEndChances, Entry, Operation, Pair, RowCause,
+    SCHEMA_VERSION, Window, Windows,
 };
 use super::evidence::Evidence;
 use super::{
@@ -173,6 +173,17 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {
         change_percent: percent(comparison.change_ns.value, effects.baseline_mean_ns),
         interval_ms: interval_ms(comparison.change_ns),
         adjusted_change_ms: comparison.adjusted_ns.value / NS_PER_MS,
+        adjusted_interval_ms: interval_ms(comparison.adjusted_ns),
+        typical_change_ms: comparison.typical.adjusted_ns.value / NS_PER_MS,
+        typical_interval_ms: interval_ms(comparison.typical.adjusted_ns),
+        tail_change_ms: comparison.tail.adjusted_ns.value / NS_PER_MS,
+        tail_interval_ms: interval_ms(comparison.tail.adjusted_ns),
+        p: EndToEndChances {
+            mean: comparison.adjusted_ns.p(),
+            typical: comparison.typical.adjusted_ns.p(),
+            tail: comparison.tail.adjusted_ns.p(),
+            errors: comparison.failure_change.p(),
+        },
         floor_ms: ranking.floor_ns / NS_PER_MS,
         error_ratio: pair(error_ratio),
         error_ratio_change: comparison.failure_change.value,
@@ -269,6 +280,25 @@ fn decomposition(evidence: Evidence<'_>, view: &View<'_>) -> Decomposition {
     }
 }
 
+/// Change of a weighted mean between two windows, with Welch's error and degrees of freedom; no change where a window is empty.
+fn welch(windows: [&[Request]; 2], value: impl Fn(&Request) -> f64) -> Estimate {
+    let moments = windows.map(|requests| {
+        let weight: f64 = requests.iter().map(|request| request.weight).sum();
+        let mean = ratio(requests.iter().map(|request| request.weight * value(request)).sum(), weight);
+        let squares: f64 = requests.iter().map(|request| (request.weight * (value(request) - mean)).powi(2)).sum();
+        let n = requests.len() as f64;
+        let variance = ratio(squares, weight.powi(2)) * if n > 1.0 { n / (n - 1.0) } else { 0.0 };
+        (mean, variance, (n - 1.0).max(1.0))
+    });
+    let [(before, variance_before, n_before), (after, variance_after, n_after)] = moments;
+    if windows.iter().any(|requests| requests.is_empty()) {
+        return Estimate::default();
+    }
+    let variance = variance_before + variance_after;
+    let freedom = ratio(variance.powi(2), variance_before.powi(2) / n_before + variance_after.powi(2) / n_after);
+    Estimate { freedom: freedom.max(1.0), ..Estimate::new(after - before, variance.sqrt()) }
+}
+
 fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
     let mut windows = both_requests(evidence);
     for requests in &mut windows {
@@ -295,6 +325,8 @@ fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
             let [before, after] = sum(|request| request.duration_ns as f64 / NS_PER_MS);
             let [failed_before, failed_after] = sum(|request| f64::from(u8::from(request.has_failed)));
             let mean_ms = pair([ratio(before, n_requests[0]), ratio(after, n_requests[1])]);
+            let change = welch(own, |request| request.duration_ns as f64);
+            let failures = welch(own, |request| f64::from(u8::from(request.has_failed)));
             let is_in_both = n_requests.iter().all(|&n_requests| n_requests > 0.0);
             Entry {
                 service: name.service,
@@ -304,7 +336,10 @@ fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
                 mean_ms,
                 p95_ms: pair(own.map(|requests| quantile(&sorted_ms(requests.iter()), 0.95).unwrap_or(0.0))),
                 change_ms: if is_in_both { mean_ms.regression - mean_ms.baseline } else { 0.0 },
+                change_interval_ms: if is_in_both { interval_ms(change) } else { [0.0; 2] },
                 error_ratio: pair([ratio(failed_before, n_requests[0]), ratio(failed_after, n_requests[1])]),
+                error_ratio_interval: if is_in_both { failures.interval() } else { [0.0; 2] },
+                p: EndToEndChances { mean: change.p(), typical: 1.0, tail: 1.0, errors: failures.p() },
             }
         })
         .collect();

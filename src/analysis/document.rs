@@ -110,7 +110,7 @@ pub struct Windows {
 }
 
 /// One window and what is in it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// Start, RFC 3339.
     pub start: String,
@@ -158,6 +158,18 @@ pub struct Degradation {
     pub interval_ms: [f64; 2],
     /// Change of the mean apart from the traffic mix.
     pub adjusted_change_ms: f64,
+    /// Interval of `adjusted_change_ms`.
+    pub adjusted_interval_ms: [f64; 2],
+    /// Change of typical requests apart from the traffic mix.
+    pub typical_change_ms: f64,
+    /// Its interval.
+    pub typical_interval_ms: [f64; 2],
+    /// Change of the slowest 5 % of each entry's requests.
+    pub tail_change_ms: f64,
+    /// Its interval.
+    pub tail_interval_ms: [f64; 2],
+    /// Chances of changes as large where there is none, apart from the traffic mix; of errors with it.
+    pub p: EndToEndChances,
     /// Smallest change worth reporting.
     pub floor_ms: f64,
     /// Share of requests that fail.
@@ -168,6 +180,19 @@ pub struct Degradation {
     pub error_ratio_interval: [f64; 2],
     /// The part of its change that comes from other requests being made.
     pub error_ratio_mix: f64,
+}
+
+/// Chances, two-sided, of end-to-end changes as large as those found where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EndToEndChances {
+    /// Of the change of the mean.
+    pub mean: f64,
+    /// Of the change of typical requests; 1 where they were not compared.
+    pub typical: f64,
+    /// Of the change of the slowest requests; 1 where they were not compared.
+    pub tail: f64,
+    /// Of the change of the share of requests that fail.
+    pub errors: f64,
 }
 
 /// Where the change of the mean latency went: the rows and the residual sum to the change.
@@ -252,8 +277,14 @@ pub struct Entry {
     pub p95_ms: Pair,
     /// Change of its mean latency.
     pub change_ms: f64,
+    /// Interval of the change (Welch's).
+    pub change_interval_ms: [f64; 2],
     /// Share of its requests that fail.
     pub error_ratio: Pair,
+    /// Interval of its change.
+    pub error_ratio_interval: [f64; 2],
+    /// Chances of changes of its mean and its failures as large as these where there is none.
+    pub p: EndToEndChances,
 }
 
 /// A contribution to the change.

@@ -1,10 +1,10 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
+use super::comparison::{Compared, ComparisonArgs};
 use super::{Context, Exit, Format, HtmlArgs, InputArgs, OutputArgs, epilogue};
-use crate::analysis::{Attributes, Question};
+use crate::analysis::Attributes;
 use crate::error::Error;
-use crate::{analysis, report, window};
-use std::path::PathBuf;
+use crate::{analysis, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,35 +38,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub input: InputArgs,
-    /// When all was well [default: the stable stretch before the regression]
-    #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
-    pub baseline: Option<String>,
-    /// What is to be explained [default: the data after the baseline; the worst change found]
-    #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
-    pub regression: Option<String>,
-    /// Data from when all was well, to compare the positional paths with
-    ///
-    /// Takes all paths up to the next option or `--`, so give the positional paths first or after `--`.
-    #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Windows")]
-    pub baseline_data: Vec<PathBuf>,
-    /// The baseline is the traces in which some span has this value; repeatable, all must hold
-    ///
-    /// An attribute of a span or of its resource, or `service.name`, `name`, `kind` or `status`. A trace that is on both
-    /// sides or on neither is set aside. Without `--regression-where` the regression is all other traces.
-    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows")]
-    pub baseline_where: Vec<String>,
-    /// The regression is the traces in which some span has this value; see `--baseline-where`
-    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows")]
-    pub regression_where: Vec<String>,
-    /// Compare the two values of an attribute: the one seen first is the baseline
-    #[arg(long, value_name = "ATTR", help_heading = "Windows")]
-    pub compare: Option<String>,
-    /// Only requests that begin at this entry operation; `*` and `?` as in file names; repeatable, any may match
-    #[arg(long, value_name = "SERVICE[:OPERATION]", help_heading = "Narrow the question")]
-    pub entry: Vec<String>,
-    /// Only traces in which some span has this value; repeatable, all must hold
-    #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the question")]
-    pub conditions: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub comparison: ComparisonArgs,
     /// Attributes that may tell a suspect's calls apart, such as host, version or tenant [default: all with few values]
     ///
     /// Named attributes are read whatever they say; of the others, those that number every call or say how it ended are not.
@@ -99,36 +73,12 @@ impl Args {
     }
 }
 
-impl Args {
-    fn question(&self) -> Question {
-        Question {
-            entries: self.entry.clone(),
-            conditions: self.conditions.clone(),
-            baseline: self.baseline_where.clone(),
-            regression: self.regression_where.clone(),
-            compare: self.compare.clone(),
-        }
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     args.html.check()?;
     let attributes = args.attributes();
-    let question = args.question();
-    let options = args.input.options(attributes.selection().and(question.attributes()));
-    let (regression, mut exit) = context.read_some(&args.input.paths, &options)?;
-    let mut baseline = None;
-    if !args.baseline_data.is_empty() {
-        let (ingested, baseline_exit) = context.read_some(&args.baseline_data, &options)?;
-        baseline = Some(ingested);
-        exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
-    }
-    let mut prepared = analysis::prepare(baseline, regression);
-    prepared.narrow(&question)?;
-    let windows = window::Options { baseline: args.baseline.clone(), regression: args.regression.clone() };
-    let (windows, selection) = prepared.select(&windows)?;
-    context.warn_windows(&windows.warnings);
+    let Compared { prepared, windows, selection, exit } =
+        args.comparison.read(&args.input, attributes.selection(), context)?;
     let options = analysis::Options { attributes };
     let text = if let Some(suspect) = &args.explain {
         let explanation = analysis::explain(&prepared, &windows, &selection, &options, suspect)?;

@@ -6,9 +6,11 @@
 //! A command is a module with its arguments and a `run(&Args, &Context) -> Result<Exit, Error>`.
 
 pub mod analyze;
+mod comparison;
 mod context;
 pub mod convert;
 pub mod eval;
+pub mod gate;
 mod generate;
 pub mod graph;
 mod html;
@@ -19,6 +21,7 @@ mod output;
 mod progress;
 pub mod trace;
 
+pub use comparison::ComparisonArgs;
 pub use context::Context;
 pub use html::HtmlArgs;
 pub use input::InputArgs;
@@ -35,6 +38,10 @@ pub enum Exit {
     Complete,
     /// There is a result, but some file or record could not be read: status 1.
     Partial,
+    /// A gate failed: status 1.
+    Failed,
+    /// A gate cannot tell: status 3.
+    Inconclusive,
 }
 
 /// Exit status of a run without a result: usage or input error. The same as clap's.
@@ -109,6 +116,7 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 enum Command {
     Analyze(Box<analyze::Args>),
+    Gate(Box<gate::Args>),
     Inspect(inspect::Args),
     Convert(convert::Args),
     Trace(trace::Args),
@@ -135,6 +143,7 @@ pub fn main() -> ExitCode {
     }
     let result = match &cli.command {
         Command::Analyze(args) => analyze::run(args, &context),
+        Command::Gate(args) => gate::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
         Command::Convert(args) => convert::run(args, &context),
         Command::Trace(args) => trace::run(args, &context),
@@ -145,7 +154,8 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(Exit::Complete) => ExitCode::SUCCESS,
-        Ok(Exit::Partial) => ExitCode::from(1),
+        Ok(Exit::Partial | Exit::Failed) => ExitCode::from(1),
+        Ok(Exit::Inconclusive) => ExitCode::from(3),
         Err(error) => {
             context.talk(&messages::error(&error));
             ExitCode::from(FAILED)

@@ -44,6 +44,8 @@ fn without_arguments_the_short_help_is_shown() {
 
     Commands:
       analyze      Finds what got slower or began to fail, and ranks the operations that caused it
+      gate         Fails a build on a regression: compares a candidate's spans with a baseline's and
+                   judges the change by a policy
       inspect      Shows what the input holds and which windows are worth trying
       convert      Writes spans of any format into one Parquet file
       trace        Shows one trace as a tree on a time scale, and where its time went
@@ -92,6 +94,8 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
 
     Commands:
       analyze      Finds what got slower or began to fail, and ranks the operations that caused it
+      gate         Fails a build on a regression: compares a candidate's spans with a baseline's and
+                   judges the change by a policy
       inspect      Shows what the input holds and which windows are worth trying
       convert      Writes spans of any format into one Parquet file
       trace        Shows one trace as a tree on a time scale, and where its time went

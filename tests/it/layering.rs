@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up. Layers in one row do not import each other.
-const LAYERS: [&[&str]; 19] = [
+const LAYERS: [&[&str]; 20] = [
     &["error"],
     &["diagnostics"],
     &["time"],
@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 19] = [
     &["trace"],
     &["analysis"],
     &["eval"],
+    &["gate"],
     &["inspect"],
     &["report"],
     &["cli"],

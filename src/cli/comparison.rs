@@ -1,0 +1,86 @@
+use super::{Context, Exit, InputArgs};
+use crate::analysis::{self, Prepared, Question};
+use crate::compare::Selection;
+use crate::error::Error;
+use crate::span::AttributeSelection;
+use crate::window;
+use std::path::PathBuf;
+
+/// Which requests are compared.
+#[derive(Debug, clap::Args)]
+pub struct ComparisonArgs {
+    /// When all was well [default: the stable stretch before the regression]
+    #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
+    pub baseline: Option<String>,
+    /// What is to be explained [default: the data after the baseline; the worst change found]
+    #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
+    pub regression: Option<String>,
+    /// Data from when all was well, to compare the positional paths with
+    ///
+    /// Takes all paths up to the next option or `--`, so give the positional paths first or after `--`.
+    #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Windows")]
+    pub baseline_data: Vec<PathBuf>,
+    /// The baseline is the traces in which some span has this value; repeatable, all must hold
+    ///
+    /// An attribute of a span or of its resource, or `service.name`, `name`, `kind` or `status`. A trace that is on both
+    /// sides or on neither is set aside. Without `--regression-where` the regression is all other traces.
+    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows")]
+    pub baseline_where: Vec<String>,
+    /// The regression is the traces in which some span has this value; see `--baseline-where`
+    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows")]
+    pub regression_where: Vec<String>,
+    /// Compare the two values of an attribute: the one seen first is the baseline
+    #[arg(long, value_name = "ATTR", help_heading = "Windows")]
+    pub compare: Option<String>,
+    /// Only requests that begin at this entry operation; `*` and `?` as in file names; repeatable, any may match
+    #[arg(long, value_name = "SERVICE[:OPERATION]", help_heading = "Narrow the question")]
+    pub entry: Vec<String>,
+    /// Only traces in which some span has this value; repeatable, all must hold
+    #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the question")]
+    pub conditions: Vec<String>,
+}
+
+/// The data with the two windows chosen.
+pub(super) struct Compared {
+    pub(super) prepared: Prepared,
+    pub(super) windows: window::Windows,
+    pub(super) selection: Selection,
+    /// Whether all of the data could be read.
+    pub(super) exit: Exit,
+}
+
+impl ComparisonArgs {
+    fn question(&self) -> Question {
+        Question {
+            entries: self.entry.clone(),
+            conditions: self.conditions.clone(),
+            baseline: self.baseline_where.clone(),
+            regression: self.regression_where.clone(),
+            compare: self.compare.clone(),
+        }
+    }
+
+    /// Reads the data, narrows them and chooses the windows; `attributes` are kept beside those that the question needs.
+    pub(super) fn read(
+        &self,
+        input: &InputArgs,
+        attributes: AttributeSelection,
+        context: &Context,
+    ) -> Result<Compared, Error> {
+        let question = self.question();
+        let options = input.options(attributes.and(question.attributes()));
+        let (regression, mut exit) = context.read_some(&input.paths, &options)?;
+        let mut baseline = None;
+        if !self.baseline_data.is_empty() {
+            let (ingested, baseline_exit) = context.read_some(&self.baseline_data, &options)?;
+            baseline = Some(ingested);
+            exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
+        }
+        let mut prepared = analysis::prepare(baseline, regression);
+        prepared.narrow(&question)?;
+        let windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
+        let (windows, selection) = prepared.select(&windows)?;
+        context.warn_windows(&windows.warnings);
+        Ok(Compared { prepared, windows, selection, exit })
+    }
+}

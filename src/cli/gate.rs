@@ -1,0 +1,186 @@
+//! `suspect gate`: whether a candidate is worse than its baseline by more than a policy allows.
+
+use super::comparison::{Compared, ComparisonArgs};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, output};
+use crate::analysis::Attributes;
+use crate::error::Error;
+use crate::gate::policy::{EXAMPLE, Forbidden, Inconclusive, Level, Measure, Policy};
+use crate::gate::{Verdict, judge};
+use crate::{analysis, report};
+use clap::ValueEnum;
+use jiff::civil::Date;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const HELP: &str = "\
+Examples:
+  suspect gate candidate/ --baseline-data main/                       the policy that is built in
+  suspect gate candidate/ --baseline-data main/ --policy gate.toml    your own
+  suspect gate traces/ --compare service.version                      two versions side by side
+  suspect gate candidate/ --baseline-data main/ --junit gate.xml --markdown comment.md
+  suspect gate --example-policy > gate.toml                           every key explained
+
+On GitHub the verdict and the findings are also shown at the run (annotations) and in the step's summary, by the
+variables GITHUB_ACTIONS and GITHUB_STEP_SUMMARY.
+
+Exit status:
+  0    passed: no rule of the level `fail` is broken
+  1    failed: a regression by the policy
+  2    no verdict: the arguments, the policy or the input cannot be used
+  3    inconclusive: no rule is broken, but the data could not have shown what matters
+  130  interrupted: no output file was touched";
+
+/// Fails a build on a regression: compares a candidate's spans with a baseline's and judges the change by a policy.
+///
+/// A rule is broken where something got worse by more than its limit, beyond chance: the 95 % interval excludes zero, and so
+/// does the chance corrected for all that was tested. Two runs of one build therefore fail in less than one of a hundred runs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// Print the built-in policy with every key explained, and do nothing else
+    #[arg(long, exclusive = true)]
+    pub example_policy: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub input: InputArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub comparison: ComparisonArgs,
+    /// What is not allowed, as TOML [default: see `--example-policy`]
+    #[arg(long, value_name = "FILE", help_heading = "Policy")]
+    pub policy: Option<PathBuf>,
+    /// Limit of all rules about the mean and typical requests, in milliseconds a request
+    #[arg(long, value_name = "MS", help_heading = "Policy")]
+    pub max_increase_ms: Option<f64>,
+    /// Limit of all rules about the mean and typical requests, in percent
+    #[arg(long, value_name = "PERCENT", help_heading = "Policy")]
+    pub max_increase_percent: Option<f64>,
+    /// Limit of all rules about failing requests, in points: 0.5 is one request in 200
+    #[arg(long, value_name = "POINTS", help_heading = "Policy")]
+    pub max_error_increase: Option<f64>,
+    /// An edge that must not be, `*` and `?` as in file names; repeatable
+    #[arg(long, value_name = "CALLER->CALLEE", help_heading = "Policy")]
+    pub forbid_edge: Vec<String>,
+    /// What to do where the data cannot tell [default: what the policy says, else status 3]
+    #[arg(long, value_name = "VERDICT", help_heading = "Policy")]
+    pub inconclusive: Option<WhenInconclusive>,
+    /// The day by which exceptions of the policy expire [default: today, UTC]
+    #[arg(long, value_name = "YYYY-MM-DD", help_heading = "Policy")]
+    pub today: Option<Date>,
+    /// Also write JUnit XML, for the test report of a build
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub junit: Option<PathBuf>,
+    /// Also write SARIF 2.1.0, for code scanning; results point at the policy file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub sarif: Option<PathBuf>,
+    /// Also write Markdown, for a comment on a pull request
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub output: OutputArgs,
+}
+
+/// What a gate that cannot tell amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhenInconclusive {
+    /// Status 0.
+    Pass,
+    /// Status 1.
+    Fail,
+}
+
+impl Args {
+    fn policy(&self) -> Result<Policy, Error> {
+        let mut policy = match &self.policy {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+                    action: "read",
+                    path: path.clone(),
+                    source,
+                })?;
+                Policy::parse(&text, path)?
+            }
+            None => Policy::default(),
+        };
+        for rule in &mut policy.rules {
+            let (limit, percent) = match rule.measure {
+                Measure::Mean | Measure::Typical => (self.max_increase_ms, self.max_increase_percent),
+                Measure::Errors => (self.max_error_increase, None),
+                Measure::Tail | Measure::Calls | Measure::NewDependency => (None, None),
+            };
+            rule.more_than = limit.unwrap_or(rule.more_than);
+            rule.more_than_percent = percent.unwrap_or(rule.more_than_percent);
+        }
+        for edge in &self.forbid_edge {
+            let ends = edge.split_once("->").ok_or_else(|| Error::Usage {
+                message: format!("`--forbid-edge {edge}` names no edge"),
+                hint: "expected `CALLER->CALLEE`".to_owned(),
+            })?;
+            let edge = format!("{} -> {}", ends.0.trim(), ends.1.trim());
+            policy.forbidden.push(Forbidden { edge, level: Level::Fail });
+        }
+        match self.inconclusive {
+            Some(WhenInconclusive::Pass) => policy.inconclusive = Inconclusive::Pass,
+            Some(WhenInconclusive::Fail) => policy.inconclusive = Inconclusive::Fail,
+            None => {}
+        }
+        Ok(policy)
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    if args.example_policy {
+        super::context::write_plain(EXAMPLE, None)?;
+        return Ok(Exit::Complete);
+    }
+    // Before minutes of reading.
+    let policy = args.policy()?;
+    let unusable = |message| Error::Usage { message, hint: "`--example-policy` explains every key".to_owned() };
+    policy.check().map_err(unusable)?;
+    let today = args.today.unwrap_or_else(|| jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date());
+    let attributes = Attributes::None;
+    let Compared { prepared, windows, selection, exit } =
+        args.comparison.read(&args.input, attributes.selection(), context)?;
+    let analysis = analysis::analyze_with(&prepared, &windows, &selection, &analysis::Options { attributes })?;
+    let gate = judge(&analysis, &policy, today, exit == Exit::Partial).map_err(unusable)?;
+
+    let file = args.policy.as_deref().unwrap_or(Path::new("suspect-gate.toml"));
+    let markdown = report::gate::markdown(&gate);
+    let outputs = [
+        (&args.junit, report::gate::junit(&gate)),
+        (&args.sarif, report::gate::sarif(&gate, &file.to_string_lossy())),
+        (&args.markdown, markdown.clone()),
+    ];
+    for (path, text) in outputs {
+        if let Some(path) = path {
+            output::write_file(path, text.as_bytes())?;
+        }
+    }
+    on_github(&gate, &markdown, args.output.format)?;
+    let text = match args.output.format {
+        Format::Terminal => report::gate::text(&gate),
+        Format::Json => report::json(&gate),
+    };
+    context.write(&text, &args.output)?;
+    Ok(match gate.verdict {
+        Verdict::Passed => Exit::Complete,
+        Verdict::Failed => Exit::Failed,
+        Verdict::Inconclusive => Exit::Inconclusive,
+    })
+}
+
+/// Annotations among the output and a section in the step's summary, where a GitHub build asks for them.
+fn on_github(gate: &crate::gate::Gate, markdown: &str, format: Format) -> Result<(), Error> {
+    // JSON on standard output stays JSON.
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") && format == Format::Terminal {
+        super::context::write_plain(&report::gate::annotations(gate), None)?;
+    }
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from) {
+        let failed = |source| Error::Io { action: "write", path: path.clone(), source };
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+        file.write_all(markdown.as_bytes()).map_err(failed)?;
+    }
+    Ok(())
+}

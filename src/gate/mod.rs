@@ -1,0 +1,436 @@
+//! An analysis and a policy in, pass or fail out: what a build is told.
+//!
+//! Each rule of the [`policy`] is tested on each thing that it is about. Many are tested at once, and each by itself would be wrong once
+//! in twenty; so a finding must also hold after Holm's correction ("A simple sequentially rejective multiple test procedure",
+//! Scandinavian J. of Statistics 6 (1979) 65) for all tests of its level. A gate that found nothing has passed only if the data would have
+//! shown a slowdown that matters; else it is inconclusive.
+
+pub mod policy;
+mod units;
+
+use crate::analysis::{Analysis, Edge, Owner, Window};
+use crate::rank::MIN_REQUESTS;
+use jiff::civil::Date;
+use policy::{Inconclusive, Level, Measure, Of, Policy, Rule, glob};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use units::{Change, Unit, units};
+
+/// Version of the document; raised when a key changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a gate says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Gate {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The answer in a word.
+    pub verdict: Verdict,
+    /// The answer in a sentence.
+    pub summary: String,
+    /// Why the data cannot tell, in sentences; whatever the policy makes of it.
+    pub doubts: Vec<String>,
+    /// Rules broken and forbidden edges: those that fail first, then warnings, then those allowed.
+    pub findings: Vec<Finding>,
+    /// Rules, in the order of the policy.
+    pub rules: Vec<RuleAccount>,
+    /// Exceptions of the policy that no longer hold, or that match nothing.
+    pub exceptions: Vec<String>,
+    /// Chance that a build which changed nothing fails.
+    pub false_alarm_rate: f64,
+    /// The baseline.
+    pub baseline: Window,
+    /// The candidate.
+    pub candidate: Window,
+    /// What the analysis says in a sentence.
+    pub analysis: String,
+    /// What limits the answer, in sentences.
+    pub warnings: Vec<String>,
+}
+
+/// The answer of a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// No rule of the level `fail` is broken.
+    Passed,
+    /// Some is.
+    Failed,
+    /// None is, but the data could not have shown what matters.
+    Inconclusive,
+}
+
+/// What became of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It fails the gate.
+    Failed,
+    /// It is a warning.
+    Warned,
+    /// The policy accepts it for now.
+    Allowed,
+}
+
+/// A rule that is broken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// What became of it.
+    pub state: State,
+    /// Place of the rule in the policy, from 1; absent for a forbidden edge.
+    pub rule: Option<u32>,
+    /// The rule in a line.
+    pub limit: String,
+    /// What kind of thing broke it.
+    pub of: Of,
+    /// Its name as a policy writes it.
+    pub name: String,
+    /// Its service.
+    pub service: Option<String>,
+    /// Its operation.
+    pub operation: Option<String>,
+    /// Its edge.
+    pub edge: Option<Edge>,
+    /// What was measured.
+    pub measure: Measure,
+    /// Unit of the figures.
+    pub unit: String,
+    /// In the baseline.
+    pub baseline: f64,
+    /// Change for the worse.
+    pub change: f64,
+    /// 95 % interval of the change.
+    pub interval: [f64; 2],
+    /// The change in percent of what it was; absent where that is nothing.
+    pub change_percent: Option<f64>,
+    /// Chance of such a change where there is none, by itself; 0 for a forbidden edge, which chance has no part in.
+    pub p: f64,
+    /// The same, corrected for the number of tests.
+    pub p_corrected: f64,
+    /// Whom to call.
+    pub owner: Option<Owner>,
+    /// Traces that show it.
+    pub trace_ids: Vec<String>,
+    /// For an allowed finding the reason.
+    pub allowed_because: Option<String>,
+    /// The finding in a sentence.
+    pub description: String,
+}
+
+/// A rule and how often it was tested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleAccount {
+    /// How grave it is to break it.
+    pub level: Level,
+    /// The rule in a line.
+    pub rule: String,
+    /// What it is about.
+    pub of: Of,
+    /// What it measures.
+    pub measure: Measure,
+    /// Things that it was tested on.
+    pub n_tested: u64,
+    /// Those that broke it, allowed ones included.
+    pub n_broken: u64,
+}
+
+/// One test of one rule.
+struct Test<'a> {
+    rule: usize,
+    unit: &'a Unit<'a>,
+    change: Change,
+    /// Chance, one-sided, of a change as much for the worse.
+    p: f64,
+    p_corrected: f64,
+}
+
+/// Judges an analysis by a policy as of `today`; `is_partial` if some of the input could not be read.
+///
+/// # Errors
+/// What is wrong with the policy: see [`Policy::check`].
+pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool) -> Result<Gate, String> {
+    policy.check()?;
+    let units_of: Vec<Vec<Unit<'_>>> = policy.rules.iter().map(|rule| units(analysis, rule.of)).collect();
+    let mut tests = Vec::new();
+    for (place, (rule, units)) in policy.rules.iter().zip(&units_of).enumerate() {
+        let glob = glob(&rule.name)?;
+        for unit in units.iter().filter(|unit| rule.of == Of::All || glob.is_match(&unit.name)) {
+            let Some(change) = unit.change(rule.measure).filter(|change| could_matter(rule, change)) else { continue };
+            let p = if change.by > 0.0 { change.p / 2.0 } else { 1.0 - change.p / 2.0 };
+            tests.push(Test { rule: place, unit, change, p, p_corrected: 1.0 });
+        }
+    }
+    for level in [Level::Fail, Level::Warn] {
+        correct(&mut tests, |rule| policy.rules[rule].level == level);
+    }
+    let mut findings: Vec<Finding> = tests
+        .iter()
+        .filter(|test| is_broken(&policy.rules[test.rule], test, policy.false_alarm_rate))
+        .map(|test| finding(&policy.rules[test.rule], test))
+        .collect();
+    findings.extend(forbidden(analysis, policy)?);
+    let exceptions = allow(&mut findings, policy, today)?;
+    findings.sort_by(|left, right| {
+        let size = |finding: &Finding| finding.change_percent.unwrap_or(f64::INFINITY);
+        // The part that broke it says more than the whole that shows it.
+        let key = |finding: &Finding| (finding.state, finding.of == Of::All, finding.measure);
+        key(left)
+            .cmp(&key(right))
+            .then(right.change.total_cmp(&left.change))
+            .then(size(right).total_cmp(&size(left)))
+            .then_with(|| (left.rule, &left.name).cmp(&(right.rule, &right.name)))
+    });
+    let doubts = doubts(analysis, policy, is_partial);
+    let verdict = if findings.iter().any(|finding| finding.state == State::Failed) {
+        Verdict::Failed
+    } else if doubts.is_empty() {
+        Verdict::Passed
+    } else {
+        match policy.inconclusive {
+            Inconclusive::Inconclusive => Verdict::Inconclusive,
+            Inconclusive::Pass => Verdict::Passed,
+            Inconclusive::Fail => Verdict::Failed,
+        }
+    };
+    let account = |(place, rule): (usize, &Rule)| RuleAccount {
+        level: rule.level,
+        rule: rule.describe(),
+        of: rule.of,
+        measure: rule.measure,
+        n_tested: tests.iter().filter(|test| test.rule == place).count() as u64,
+        n_broken: findings.iter().filter(|finding| finding.rule == Some(number(place))).count() as u64,
+    };
+    Ok(Gate {
+        schema_version: SCHEMA_VERSION,
+        verdict,
+        summary: summary(verdict, &findings, &doubts, tests.len()),
+        doubts,
+        rules: policy.rules.iter().enumerate().map(account).collect(),
+        findings,
+        exceptions,
+        false_alarm_rate: policy.false_alarm_rate,
+        baseline: analysis.windows.baseline.clone(),
+        candidate: analysis.windows.regression.clone(),
+        analysis: analysis.summary.clone(),
+        warnings: analysis.windows.warnings.iter().chain(&analysis.diagnostics.warnings).cloned().collect(),
+    })
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place + 1).unwrap_or(u32::MAX)
+}
+
+/// What has less time than the rule's limit, before and after, cannot break it: testing it would only make the others need to be surer.
+fn could_matter(rule: &Rule, change: &Change) -> bool {
+    match rule.measure {
+        Measure::Mean | Measure::Typical => change.baseline.max(change.baseline + change.by) >= rule.more_than,
+        Measure::Tail | Measure::Errors | Measure::Calls | Measure::NewDependency => true,
+    }
+}
+
+/// Holm's corrected chances over the tests of the rules chosen.
+fn correct(tests: &mut [Test<'_>], is_chosen: impl Fn(usize) -> bool) {
+    let mut order: Vec<usize> = (0..tests.len()).filter(|&test| is_chosen(tests[test].rule)).collect();
+    order.sort_by(|&left, &right| tests[left].p.total_cmp(&tests[right].p).then(left.cmp(&right)));
+    let mut largest = 0.0_f64;
+    for (n_before, &test) in order.iter().enumerate() {
+        largest = largest.max(tests[test].p * (order.len() - n_before) as f64).min(1.0);
+        tests[test].p_corrected = largest;
+    }
+}
+
+fn is_broken(rule: &Rule, test: &Test<'_>, false_alarm_rate: f64) -> bool {
+    let Change { by, interval, base, .. } = test.change;
+    by > rule.more_than
+        && by > rule.more_than_percent / 100.0 * base
+        && interval[0] > 0.0
+        && test.p_corrected <= false_alarm_rate
+}
+
+fn finding(rule: &Rule, test: &Test<'_>) -> Finding {
+    let Unit { name, service, operation, edge, owner, traces, .. } = test.unit;
+    let Change { baseline, by: change, interval, base, .. } = test.change;
+    let mut finding = Finding {
+        state: state(rule.level),
+        rule: Some(number(test.rule)),
+        limit: rule.describe(),
+        of: rule.of,
+        name: name.clone(),
+        service: service.map(str::to_owned),
+        operation: operation.map(str::to_owned),
+        edge: edge.cloned(),
+        measure: rule.measure,
+        unit: rule.measure.unit().to_owned(),
+        baseline,
+        change,
+        interval,
+        change_percent: (base > 0.0).then(|| 100.0 * change / base),
+        p: test.p,
+        p_corrected: test.p_corrected,
+        owner: owner.cloned(),
+        trace_ids: traces.iter().map(|&id| id.to_owned()).collect(),
+        allowed_because: None,
+        description: String::new(),
+    };
+    finding.description = describe(&finding);
+    finding
+}
+
+fn state(level: Level) -> State {
+    match level {
+        Level::Fail => State::Failed,
+        Level::Warn => State::Warned,
+    }
+}
+
+fn describe(finding: &Finding) -> String {
+    let figure = |value: f64| crate::time::format_ms(value);
+    let Finding { name, unit, change, interval: [low, high], baseline, .. } = finding;
+    let what = match finding.measure {
+        Measure::Mean if finding.of == Of::All => "take longer on average",
+        Measure::Typical if finding.of == Of::All => "that are typical take longer",
+        Measure::Tail if finding.of == Of::All => "that are the slowest 5 % take longer",
+        Measure::Errors if finding.of == Of::All => "fail more often",
+        Measure::Mean if finding.of == Of::Entry => "takes longer on average",
+        Measure::Errors if finding.of == Of::Entry => "fails more often",
+        Measure::Mean => "adds to a request on average",
+        Measure::Typical => "adds to a typical request",
+        Measure::Tail => "adds to the slowest 5 % of requests",
+        Measure::Errors => "makes more requests fail",
+        Measure::Calls => "is called more often",
+        Measure::NewDependency => return format!("{name} is new: {} calls a request", figure(*change)),
+    };
+    let percent = match finding.change_percent {
+        Some(percent) if finding.measure == Measure::Tail => format!("{percent:+.1} % of their mean"),
+        Some(percent) => format!("{percent:+.1} % of {} {unit}", figure(*baseline)),
+        None => "there was none before".to_owned(),
+    };
+    format!(
+        "{name} {what}: +{} {unit} (95 % interval {} to {}), {percent}",
+        figure(*change),
+        figure(*low),
+        figure(*high)
+    )
+}
+
+/// Edges of the candidate that the policy forbids.
+fn forbidden(analysis: &Analysis, policy: &Policy) -> Result<Vec<Finding>, String> {
+    let mut findings = Vec::new();
+    for forbidden in &policy.forbidden {
+        let glob = glob(&forbidden.edge)?;
+        for edge in &analysis.graph.service_edges {
+            let name = format!("{} -> {}", edge.caller, edge.callee);
+            let crate::topology::ByWindow::Pair { baseline, regression: Some(calls), .. } = &edge.change else {
+                continue;
+            };
+            if !glob.is_match(&name) {
+                continue;
+            }
+            let n_requests = &analysis.windows;
+            let per = |calls: f64, requests: f64| if requests > 0.0 { calls / requests } else { 0.0 };
+            let before = per(baseline.map_or(0.0, |calls| calls.weighted_calls), n_requests.baseline.n_requests);
+            let after = per(calls.weighted_calls, n_requests.regression.n_requests);
+            findings.push(Finding {
+                state: state(forbidden.level),
+                rule: None,
+                limit: format!("edge {}: forbidden", forbidden.edge),
+                of: Of::Edge,
+                description: format!("{name} is forbidden, and called {} times", calls.n_calls),
+                name,
+                service: Some(edge.caller.clone()),
+                operation: None,
+                edge: Some(Edge { caller: edge.caller.clone(), callee: edge.callee.clone() }),
+                measure: Measure::Calls,
+                unit: Measure::Calls.unit().to_owned(),
+                baseline: before,
+                change: after - before,
+                interval: [after - before; 2],
+                change_percent: (before > 0.0).then(|| 100.0 * (after - before) / before),
+                p: 0.0,
+                p_corrected: 0.0,
+                owner: None,
+                trace_ids: Vec::new(),
+                allowed_because: None,
+            });
+        }
+    }
+    Ok(findings)
+}
+
+/// Marks findings that the policy accepts; says which exceptions have expired or match nothing.
+fn allow(findings: &mut [Finding], policy: &Policy, today: Date) -> Result<Vec<String>, String> {
+    let mut notes = Vec::new();
+    for allowed in &policy.allowed {
+        let glob = glob(&allowed.name)?;
+        let is_of = |finding: &&mut Finding| {
+            glob.is_match(&finding.name) && allowed.measure.is_none_or(|measure| measure == finding.measure)
+        };
+        let mut own: Vec<&mut Finding> = findings.iter_mut().filter(is_of).collect();
+        let until = allowed.until;
+        if until < today {
+            let counts = if own.is_empty() { "nothing needs it" } else { "its findings count again" };
+            notes.push(format!("the exception for {} ended on {until}: {counts} ({})", allowed.name, allowed.reason));
+        } else if own.is_empty() {
+            notes.push(format!(
+                "the exception for {} until {until} matches no finding ({})",
+                allowed.name, allowed.reason
+            ));
+        } else {
+            for finding in &mut own {
+                finding.state = State::Allowed;
+                finding.allowed_because = Some(format!("{} (until {until})", allowed.reason));
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// Why nothing found would not mean that nothing is there.
+fn doubts(analysis: &Analysis, policy: &Policy, is_partial: bool) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if is_partial {
+        doubts.push("some of the input could not be read".to_owned());
+    }
+    for (name, window) in [("baseline", &analysis.windows.baseline), ("candidate", &analysis.windows.regression)] {
+        if window.n_requests < MIN_REQUESTS {
+            doubts.push(format!("the {name} holds {} requests, fewer than {MIN_REQUESTS}", window.n_requests));
+        }
+    }
+    let whole = &analysis.degradation;
+    let base = whole.mean_ms.baseline;
+    let [low, high] = whole.adjusted_interval_ms;
+    // What is certainly slower is seen, however uncertain by how much.
+    if base > 0.0 && low <= 0.0 && high > policy.must_see_percent / 100.0 * base {
+        doubts.push(format!(
+            "a slowdown of all requests by {} % cannot be ruled out: the 95 % interval of the change reaches {:+.1} %",
+            policy.must_see_percent,
+            100.0 * high / base
+        ));
+    }
+    doubts
+}
+
+fn summary(verdict: Verdict, findings: &[Finding], doubts: &[String], n_tests: usize) -> String {
+    let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
+    let (n_failed, n_warned, n_allowed) = (count(State::Failed), count(State::Warned), count(State::Allowed));
+    let others: Vec<String> = [(n_warned, "warning"), (n_allowed, "allowed finding")]
+        .into_iter()
+        .filter(|&(count, _)| count > 0)
+        .map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    let others = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+    let first = findings.first().filter(|finding| finding.state == State::Failed);
+    match (verdict, first) {
+        (Verdict::Failed, Some(first)) => {
+            let more = if n_failed > 1 { format!(" and {} more", n_failed - 1) } else { String::new() };
+            format!("{}{more}{others}", first.description)
+        }
+        (Verdict::Failed, None) => {
+            format!("the data cannot tell, which the policy takes for a failure: {}{others}", doubts.join("; "))
+        }
+        (Verdict::Inconclusive, _) => {
+            format!("no rule is broken, but the data cannot tell: {}{others}", doubts.join("; "))
+        }
+        (Verdict::Passed, _) => format!("no rule is broken in {n_tests} tests{others}"),
+    }
+}

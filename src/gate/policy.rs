@@ -1,0 +1,327 @@
+//! What a build may not do: limits, forbidden edges and exceptions, as TOML.
+//!
+//! A key that is not known is an error: a misspelt limit would be no limit.
+
+use crate::error::Error;
+use globset::{GlobBuilder, GlobMatcher};
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The policy that is used where none is given, with every key explained.
+pub const EXAMPLE: &str = include_str!("policy.toml");
+
+/// A policy.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Chance that a build which changed nothing fails: over all rules of the level `fail`, and again over all of the level `warn`.
+    #[serde(default = "default_false_alarm_rate")]
+    pub false_alarm_rate: f64,
+    /// A slowdown of all requests by this much, in percent, must not go unseen: where the data cannot rule it out, the gate is inconclusive.
+    #[serde(default = "default_must_see_percent")]
+    pub must_see_percent: f64,
+    /// What to do then.
+    #[serde(default)]
+    pub inconclusive: Inconclusive,
+    /// Limits.
+    #[serde(default, rename = "rule")]
+    pub rules: Vec<Rule>,
+    /// Edges that must not be.
+    #[serde(default, rename = "forbid")]
+    pub forbidden: Vec<Forbidden>,
+    /// Findings that are known and accepted for a while.
+    #[serde(default, rename = "allow")]
+    pub allowed: Vec<Allowed>,
+}
+
+fn default_false_alarm_rate() -> f64 {
+    0.005
+}
+
+fn default_must_see_percent() -> f64 {
+    20.0
+}
+
+/// What a gate that cannot tell amounts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inconclusive {
+    /// A verdict of its own.
+    #[default]
+    Inconclusive,
+    /// Passed.
+    Pass,
+    /// Failed.
+    Fail,
+}
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// The gate fails.
+    #[default]
+    Fail,
+    /// It is shown.
+    Warn,
+}
+
+/// What a rule is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// All requests, as if the traffic mix had stayed.
+    All,
+    /// Requests to an entry operation, `SERVICE: OPERATION`.
+    Entry,
+    /// A service as a whole.
+    Service,
+    /// An operation, `SERVICE: OPERATION`, or the way between two services, `CALLER -> CALLEE`.
+    #[default]
+    Operation,
+    /// The way between two services, `CALLER -> CALLEE`.
+    Edge,
+    /// A team's services together.
+    Team,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Milliseconds that it adds to a request on average.
+    Mean,
+    /// The same with wild calls cut to the usual: sees small changes sooner.
+    Typical,
+    /// Milliseconds that it adds to the slowest 5 % of requests.
+    Tail,
+    /// Share of requests that fail because of it.
+    Errors,
+    /// Calls per request.
+    Calls,
+    /// A service calls another that it did not call.
+    NewDependency,
+}
+
+/// A limit.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// How grave it is to exceed it.
+    #[serde(default)]
+    pub level: Level,
+    /// What it is about.
+    #[serde(default)]
+    pub of: Of,
+    /// Which of them; `*` and `?` as in file names.
+    #[serde(default = "any")]
+    pub name: String,
+    /// What is measured.
+    pub measure: Measure,
+    /// Smallest change that matters: milliseconds, points of failing requests, or calls per request.
+    #[serde(default)]
+    pub more_than: f64,
+    /// And in percent of what it was.
+    #[serde(default)]
+    pub more_than_percent: f64,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+/// An edge that must not be.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forbidden {
+    /// `CALLER -> CALLEE`; `*` and `?` as in file names.
+    pub edge: String,
+    /// How grave it is.
+    #[serde(default)]
+    pub level: Level,
+}
+
+/// A finding that is accepted for a while.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allowed {
+    /// Whose; `*` and `?` as in file names.
+    pub name: String,
+    /// Which measure; all if absent.
+    #[serde(default)]
+    pub measure: Option<Measure>,
+    /// Why.
+    pub reason: String,
+    /// Last day, `YYYY-MM-DD`.
+    #[serde(deserialize_with = "day")]
+    pub until: Date,
+}
+
+/// A day, as a TOML date or as text.
+fn day<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Day {
+        Toml(toml::value::Datetime),
+        Text(String),
+    }
+    let text = match Day::deserialize(deserializer)? {
+        Day::Toml(date) => date.to_string(),
+        Day::Text(text) => text,
+    };
+    let wrong = |_| serde::de::Error::custom(format!("`{text}` is no day, expected YYYY-MM-DD"));
+    text.parse().map_err(wrong)
+}
+
+impl Default for Policy {
+    /// The policy of [`EXAMPLE`].
+    fn default() -> Self {
+        // A test reads it; without it there would be no limit at all.
+        toml::from_str(EXAMPLE).unwrap_or_else(|_| Self {
+            false_alarm_rate: default_false_alarm_rate(),
+            must_see_percent: default_must_see_percent(),
+            inconclusive: Inconclusive::default(),
+            rules: Vec::new(),
+            forbidden: Vec::new(),
+            allowed: Vec::new(),
+        })
+    }
+}
+
+impl Policy {
+    /// Reads a policy; `path` is where its text comes from.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with file, line and key of what is wrong.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        let wrong = |message: String| Error::Usage {
+            message: format!("`{}`: {message}", path.display()),
+            hint: "`suspect gate --example-policy` prints a policy with every key explained".to_owned(),
+        };
+        let policy: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            wrong(format!("line {line}: {}", error.message()))
+        })?;
+        policy.check().map_err(wrong)?;
+        Ok(policy)
+    }
+
+    /// What values are out of their range.
+    ///
+    /// # Errors
+    /// A sentence that names the key, the value and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        if !(self.false_alarm_rate > 0.0 && self.false_alarm_rate <= 0.5) {
+            return Err(format!(
+                "`false_alarm_rate` is {}, expected more than 0 and at most 0.5",
+                self.false_alarm_rate
+            ));
+        }
+        if !(self.must_see_percent > 0.0 && self.must_see_percent.is_finite()) {
+            return Err(format!("`must_see_percent` is {}, expected more than 0", self.must_see_percent));
+        }
+        for rule in &self.rules {
+            let limits = [rule.more_than, rule.more_than_percent];
+            if let Some(limit) = limits.into_iter().find(|limit| !(*limit >= 0.0 && limit.is_finite())) {
+                return Err(format!("a limit of rule `{}` is {limit}, expected 0 or more", rule.describe()));
+            }
+            glob(&rule.name)?;
+            let fits = match (rule.of, rule.measure) {
+                (Of::All | Of::Entry | Of::Team, Measure::Calls)
+                | (Of::Entry | Of::Team, Measure::Typical | Measure::Tail) => false,
+                (of, Measure::NewDependency) => matches!(of, Of::Edge | Of::Operation),
+                _ => true,
+            };
+            if !fits {
+                return Err(format!(
+                    "rule `{}`: there is no `{}` of `{}`",
+                    rule.describe(),
+                    rule.measure.word(),
+                    rule.of.word()
+                ));
+            }
+        }
+        self.forbidden
+            .iter()
+            .map(|forbidden| forbidden.edge.as_str())
+            .chain(self.allowed.iter().map(|allowed| allowed.name.as_str()))
+            .try_for_each(|name| glob(name).map(drop))
+    }
+}
+
+/// A pattern that matches whole names.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn glob(pattern: &str) -> Result<GlobMatcher, String> {
+    let glob = GlobBuilder::new(pattern).literal_separator(false).backslash_escape(true).build();
+    glob.map(|glob| glob.compile_matcher())
+        .map_err(|error| format!("the name `{pattern}` is no pattern: {}", error.kind()))
+}
+
+impl Of {
+    /// As a policy writes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Entry => "entry",
+            Self::Service => "service",
+            Self::Operation => "operation",
+            Self::Edge => "edge",
+            Self::Team => "team",
+        }
+    }
+}
+
+impl Measure {
+    /// As a policy writes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Typical => "typical",
+            Self::Tail => "tail",
+            Self::Errors => "errors",
+            Self::Calls => "calls",
+            Self::NewDependency => "new_dependency",
+        }
+    }
+
+    /// Its unit.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Mean | Self::Typical | Self::Tail => "ms",
+            Self::Errors => "points",
+            Self::Calls | Self::NewDependency => "calls a request",
+        }
+    }
+}
+
+impl Rule {
+    /// The rule in a line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let subject = match self.of {
+            Of::All => "all requests".to_owned(),
+            of if self.name == "*" => format!("any {}", of.word()),
+            of => format!("{} {}", of.word(), self.name),
+        };
+        match self.measure {
+            Measure::NewDependency => format!("{subject}: no new dependency"),
+            measure => {
+                let mut limits = Vec::new();
+                if self.more_than > 0.0 || self.more_than_percent == 0.0 {
+                    limits.push(format!("+{} {}", self.more_than, measure.unit()));
+                }
+                if self.more_than_percent > 0.0 {
+                    limits.push(format!("+{} %", self.more_than_percent));
+                }
+                format!("{subject}: {} not over {}", measure.word(), limits.join(" and "))
+            }
+        }
+    }
+}

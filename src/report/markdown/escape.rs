@@ -1,0 +1,96 @@
+//! Names from data as Markdown text: shown as they are, whatever they are.
+//!
+//! Beside Markdown's own syntax, GitHub and GitLab make links of what looks like one after rendering (`@name`, `#12`, `www.`), where a
+//! backslash has no say: an invisible word joiner keeps those apart.
+
+use crate::report::text::escape;
+use std::fmt::Write;
+
+/// Characters of a name or sentence that are shown: ten lines of a page.
+const MAX_CHARS: usize = 1_000;
+/// Characters of a name that are shown as code.
+const MAX_CODE_CHARS: usize = 200;
+const JOINER: char = '\u{2060}';
+
+/// Text that stays text: in a paragraph, a list item or a heading, at its start or in its middle.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let safe = shorten(&escape(text), MAX_CHARS);
+    let mut out = String::with_capacity(safe.len() + 16);
+    let mut before = None;
+    let mut chars = safe.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied();
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '$' | '^' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '@' | '#' | '!' if next.is_some_and(char::is_alphanumeric) => {
+                out.push('\\');
+                out.push(c);
+                out.push(JOINER);
+            }
+            // URLs and addresses of hosts.
+            ':' if next == Some('/') => out.extend([c, JOINER]),
+            '.' if before.is_some_and(|c: char| c == 'w' || c == 'W') => out.extend([JOINER, c]),
+            // What would begin a list, a heading, a rule.
+            '#' | '-' | '+' | '=' if out.is_empty() => {
+                out.push('\\');
+                out.push(c);
+            }
+            '.' | ')' if out.chars().all(|c| c.is_ascii_digit()) => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+        before = Some(c);
+    }
+    out
+}
+
+/// The same in a cell of a table, which is as good a place.
+#[must_use]
+pub fn cell(text: &str) -> String {
+    plain(text)
+}
+
+/// Text in a code span, outside of tables.
+#[must_use]
+pub fn code(text: &str) -> String {
+    let safe = shorten(&escape(text), MAX_CODE_CHARS);
+    if safe.trim().is_empty() {
+        return "` `".to_owned();
+    }
+    let longest = safe.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if longest > 0 || safe.starts_with(' ') || safe.ends_with(' ') { " " } else { "" };
+    format!("{fence}{pad}{safe}{pad}{fence}")
+}
+
+/// The label of a node or edge of a Mermaid graph, in quotes.
+///
+/// Mermaid renders HTML and its own Markdown in labels; letters, digits and a few signs stay, the rest is written as its entity codes.
+#[must_use]
+pub fn mermaid(text: &str) -> String {
+    let safe = shorten(&escape(text), 60);
+    let mut out = String::from("\"");
+    for c in safe.chars() {
+        if c.is_alphanumeric() || " -_./:>,+()%".contains(c) && c != '>' {
+            out.push(c);
+        } else {
+            // Writing to a string does not fail.
+            _ = write!(out, "#{};", u32::from(c));
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn shorten(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
