@@ -1,7 +1,7 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
 use super::comparison::{Compared, ComparisonArgs};
-use super::{Context, Exit, Format, HtmlArgs, InputArgs, OutputArgs, epilogue};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, ReportsArgs, epilogue};
 use crate::analysis::Attributes;
 use crate::error::Error;
 use crate::{analysis, report};
@@ -53,11 +53,11 @@ pub struct Args {
     ///
     /// A service, `SERVICE: OPERATION`, an edge `CALLER -> CALLEE`, or a place in the ranking: every call path, the
     /// numbers of both windows, the arithmetic, and why it is accused or not.
-    #[arg(long, value_name = "SUSPECT", conflicts_with = "html")]
+    #[arg(long, value_name = "SUSPECT", conflicts_with_all = ["html", "markdown", "json", "parquet"])]
     pub explain: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
-    pub html: HtmlArgs,
+    pub reports: ReportsArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub output: OutputArgs,
@@ -75,7 +75,7 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
-    args.html.check()?;
+    args.reports.check()?;
     let attributes = args.attributes();
     let Compared { prepared, windows, selection, exit } =
         args.comparison.read(&args.input, attributes.selection(), context)?;
@@ -88,7 +88,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         }
     } else {
         let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options)?;
-        args.html.write(&analysis)?;
+        args.reports.write(&analysis)?;
         match args.output.format {
             Format::Terminal => report::analysis::text(&analysis),
             Format::Json => report::json(&analysis),

@@ -13,19 +13,21 @@ pub mod eval;
 pub mod gate;
 mod generate;
 pub mod graph;
-mod html;
 mod input;
 pub mod inspect;
 mod messages;
 mod output;
 mod progress;
+pub mod report;
+mod reports;
+mod schema;
 pub mod trace;
 
 pub use comparison::ComparisonArgs;
 pub use context::Context;
-pub use html::HtmlArgs;
 pub use input::InputArgs;
 pub use output::{Format, OutputArgs};
+pub use reports::ReportsArgs;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -121,7 +123,9 @@ enum Command {
     Convert(convert::Args),
     Trace(trace::Args),
     Graph(graph::Args),
+    Report(report::Args),
     Eval(eval::Args),
+    Schema(schema::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -148,6 +152,8 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args, &context),
         Command::Trace(args) => trace::run(args, &context),
         Command::Graph(args) => graph::run(args, &context),
+        Command::Report(args) => report::run(args, &context),
+        Command::Schema(args) => schema::run(args),
         Command::Eval(args) => eval::run(args, &context),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),

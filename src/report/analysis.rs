@@ -148,7 +148,8 @@ fn windows(out: &mut Out, analysis: &Analysis) {
     ));
 }
 
-fn cause(row: &DecompositionRow) -> &'static str {
+/// How a row changed the latency, in a word or two.
+pub(super) fn cause_of_row(row: &DecompositionRow) -> &'static str {
     match row.cause {
         RowCause::TrafficMix => "traffic mix",
         RowCause::Of(cause) => match cause {
@@ -167,7 +168,8 @@ fn cause(row: &DecompositionRow) -> &'static str {
     }
 }
 
-fn row_name(row: &DecompositionRow, columns: usize) -> String {
+/// What a row is about, in about so many columns.
+pub(super) fn name_of_row(row: &DecompositionRow, columns: usize) -> String {
     let service = row.service.as_deref().unwrap_or("other requests were made");
     match (&row.operation, &row.edge, &row.callee) {
         (Some(operation), _, Some(callee)) => {
@@ -203,7 +205,7 @@ fn decomposition(out: &mut Out, analysis: &Analysis) {
     };
     let shown = decomposition.rows.len().min(N_ROWS);
     for row in &decomposition.rows[..shown] {
-        line(&row_name(row, NAME), cause(row), row.contribution_ms, true);
+        line(&name_of_row(row, NAME), cause_of_row(row), row.contribution_ms, true);
     }
     let rest = &decomposition.rows[shown..];
     if !rest.is_empty() {

@@ -50,7 +50,9 @@ fn without_arguments_the_short_help_is_shown() {
       convert      Writes spans of any format into one Parquet file
       trace        Shows one trace as a tree on a time scale, and where its time went
       graph        Shows which service calls which, how often, how fast and with how many failures
+      report       Shows a saved analysis again, as text, page, Markdown or tables, without the spans
       eval         Measures how often the analysis is right on labelled incidents
+      schema       Prints the JSON Schema (2020-12) of a document that suspect writes
       completions  Prints a completion script for a shell
       man          Prints the manual page of `suspect` or of one command
 
@@ -100,7 +102,9 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
       convert      Writes spans of any format into one Parquet file
       trace        Shows one trace as a tree on a time scale, and where its time went
       graph        Shows which service calls which, how often, how fast and with how many failures
+      report       Shows a saved analysis again, as text, page, Markdown or tables, without the spans
       eval         Measures how often the analysis is right on labelled incidents
+      schema       Prints the JSON Schema (2020-12) of a document that suspect writes
       completions  Prints a completion script for a shell
       man          Prints the manual page of `suspect` or of one command
 
@@ -241,10 +245,22 @@ fn help_of_analyze_explains_windows() {
 
     Reports:
           --html <FILE>
-              Write the report as one self-contained HTML page to FILE, beside the other outputs
+              Write the report as one self-contained HTML page to FILE
+
+          --markdown <FILE>
+              Write a section for a postmortem to FILE: Markdown for GitHub, GitLab, Confluence or
+              Notion
+
+          --json <FILE>
+              Write everything as JSON to FILE; `suspect report` makes the other documents of it later,
+              without the spans
+
+          --parquet <DIR>
+              Write tables for notebooks into DIR, one Parquet file each: suspects, decomposition,
+              operations and more
 
           --trace-url <TEMPLATE>
-              Link trace ids in the page to your trace UI: an http(s) address with `{trace_id}` in it
+              Link trace ids to your trace UI: an http(s) address with `{trace_id}` in it
 
     Everywhere:
           --threads <N>

@@ -8,6 +8,7 @@ mod charts;
 mod cli;
 mod cli_input;
 mod compare;
+mod documents;
 mod errors;
 mod eval;
 mod evidence;

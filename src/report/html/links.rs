@@ -48,13 +48,19 @@ fn percent_encode(text: &str) -> String {
     encoded
 }
 
+/// The address of a trace, its id percent-encoded.
+#[must_use]
+pub fn trace_address(template: &str, id: &str) -> String {
+    template.replace(PLACE, &percent_encode(id))
+}
+
 impl Page<'_> {
     /// A trace's id, linked to the user's trace UI if there is one.
     pub(super) fn trace_id(&self, id: &str) -> Markup {
         let template = self.options.trace_url.as_deref().filter(|template| check_trace_url(template).is_ok());
         let shown = html! { bdi.id { (shorten(id, 40)) } };
         match template {
-            Some(template) => outward(&template.replace(PLACE, &percent_encode(id)), &shown),
+            Some(template) => outward(&trace_address(template, id), &shown),
             None => shown,
         }
     }

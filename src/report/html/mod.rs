@@ -28,7 +28,7 @@ mod verdict;
 mod waterfall;
 mod waterfall_rows;
 
-pub use links::check_trace_url;
+pub use links::{check_trace_url, trace_address};
 
 use crate::analysis::Analysis;
 use base64::Engine as _;

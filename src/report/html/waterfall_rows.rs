@@ -193,6 +193,8 @@ fn origins(page: &Page<'_>, analysis: &Analysis) -> Vec<Step> {
             .map(|own| step(&own.service, own.operation.as_deref(), own.edge.as_ref(), &own.contribution))
             .collect();
     }
-    let moved = analysis.operations.iter().filter(|account| account.contribution.error_ratio != 0.0);
+    // A service as a whole is the sum of its parts.
+    let parts = analysis.operations.iter().filter(|account| account.operation.is_some() || account.edge.is_some());
+    let moved = parts.filter(|account| account.contribution.error_ratio != 0.0);
     moved.map(|own| step(&own.service, own.operation.as_deref(), own.edge.as_ref(), &own.contribution)).collect()
 }

@@ -4,7 +4,6 @@
 //! backslash has no say: an invisible word joiner keeps those apart.
 
 use crate::report::text::escape;
-use std::fmt::Write;
 
 /// Characters of a name or sentence that are shown: ten lines of a page.
 const MAX_CHARS: usize = 1_000;
@@ -67,25 +66,6 @@ pub fn code(text: &str) -> String {
     let fence = "`".repeat(longest + 1);
     let pad = if longest > 0 || safe.starts_with(' ') || safe.ends_with(' ') { " " } else { "" };
     format!("{fence}{pad}{safe}{pad}{fence}")
-}
-
-/// The label of a node or edge of a Mermaid graph, in quotes.
-///
-/// Mermaid renders HTML and its own Markdown in labels; letters, digits and a few signs stay, the rest is written as its entity codes.
-#[must_use]
-pub fn mermaid(text: &str) -> String {
-    let safe = shorten(&escape(text), 60);
-    let mut out = String::from("\"");
-    for c in safe.chars() {
-        if c.is_alphanumeric() || " -_./:>,+()%".contains(c) && c != '>' {
-            out.push(c);
-        } else {
-            // Writing to a string does not fail.
-            _ = write!(out, "#{};", u32::from(c));
-        }
-    }
-    out.push('"');
-    out
 }
 
 fn shorten(text: &str, max_chars: usize) -> String {

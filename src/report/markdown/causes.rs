@@ -1,0 +1,106 @@
+use super::super::analysis::{cause_of_row, name_of_row};
+use super::{Page, cell, ms, plain, points, signed_ms};
+use crate::analysis::{Analysis, RankedService, Suspect};
+use crate::rank::Verdict;
+
+/// Rows of the decomposition listed; the rest is summed in one.
+const MAX_ROWS: usize = 10;
+/// Services told.
+const MAX_SERVICES: usize = 5;
+
+/// Each accused service with its parts, then where the change went, by team and in what requests are made of.
+pub(super) fn write(page: &mut Page, analysis: &Analysis) {
+    if analysis.verdict == Verdict::Regression {
+        let accused = analysis.services.iter().filter(|service| service.is_significant);
+        for (number, service) in (1..).zip(accused.take(MAX_SERVICES)) {
+            page.line(&format!("{number}. {}", told(service)));
+            let own = analysis.suspects.iter().filter(|suspect| suspect.service == service.service);
+            for suspect in own.take(3) {
+                page.line(&format!("   - {}", part(suspect)));
+            }
+        }
+        page.blank();
+    }
+    page.paragraph("Where the change of the mean latency went:");
+    let decomposition = &analysis.decomposition;
+    let mut rows: Vec<Vec<String>> = decomposition
+        .rows
+        .iter()
+        .take(MAX_ROWS)
+        .map(|row| {
+            vec![
+                cell(&name_of_row(row, 80)),
+                cause_of_row(row).to_owned(),
+                signed_ms(row.contribution_ms),
+                format!("{} to {}", signed_ms(row.interval_ms[0]), signed_ms(row.interval_ms[1])),
+            ]
+        })
+        .collect();
+    let rest = decomposition.rows.iter().skip(MAX_ROWS);
+    if rest.len() > 0 {
+        let (count, sum) = (rest.len(), rest.map(|row| row.contribution_ms).sum::<f64>());
+        rows.push(vec![format!("{count} smaller rows"), String::new(), signed_ms(sum), String::new()]);
+    }
+    rows.push(vec!["change of the mean".to_owned(), String::new(), signed_ms(decomposition.change_ms), String::new()]);
+    page.table(&["part", "how", "adds to a request", "95 % interval"], &rows);
+    let teams: Vec<Vec<String>> = analysis
+        .teams
+        .iter()
+        .map(|team| {
+            vec![
+                team.team.as_deref().map_or_else(|| "nobody".to_owned(), cell),
+                signed_ms(team.contribution.ms),
+                format!(
+                    "{} to {}",
+                    signed_ms(team.contribution.interval_ms[0]),
+                    signed_ms(team.contribution.interval_ms[1])
+                ),
+                points(team.contribution.error_ratio),
+                cell(&team.services.join(", ")),
+            ]
+        })
+        .collect();
+    page.table(&["team", "adds to a request", "95 % interval", "failing requests", "services"], &teams);
+    for change in analysis.structure.iter().take(5) {
+        page.item(&plain(&change.description));
+    }
+    if !analysis.structure.is_empty() {
+        page.blank();
+    }
+}
+
+fn told(service: &RankedService) -> String {
+    let contribution = &service.contribution;
+    let errors = if contribution.error_ratio.abs() >= 0.000_5 {
+        format!(", {} of failing requests", points(contribution.error_ratio))
+    } else {
+        String::new()
+    };
+    let owner = service
+        .owner
+        .as_ref()
+        .map_or_else(String::new, |owner| format!("; owner: {}", plain(&crate::report::gate::call(owner))));
+    format!(
+        "**{}**: {}, {} a request (95 % interval {} to {}){errors}, first in {:.0} % of resamples{owner}",
+        plain(&service.service),
+        service.kind,
+        signed_ms(contribution.ms),
+        signed_ms(contribution.interval_ms[0]),
+        signed_ms(contribution.interval_ms[1]),
+        100.0 * service.stability
+    )
+}
+
+fn part(suspect: &Suspect) -> String {
+    let mut parts = vec![format!("{} ({}): {}", plain(&super::name(suspect)), suspect.kind, plain(&suspect.reason))];
+    let carrier = suspect.attributes.first();
+    parts.extend(
+        carrier.map(|carrier| format!("carried by {}", plain(&format!("{} = {}", carrier.key, carrier.value)))),
+    );
+    parts.extend(suspect.overturned_by.iter().take(2).map(|doubt| format!("but {}", plain(doubt))));
+    let per_call = suspect.per_call_ms;
+    if per_call.baseline > 0.0 {
+        parts.push(format!("on average {} a call, then {}", ms(per_call.baseline), ms(per_call.regression)));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,304 @@
+//! Documents of an analysis: JSON that fits its schema and comes back whole, tables, Markdown; and the same again from the JSON.
+
+use crate::builder::Given;
+use crate::evidence::{analyze, page};
+use crate::program::run_in;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::RowAccessor;
+use std::fs;
+use std::path::Path;
+use suspect::analysis::{Analysis, ChangeAccount, Credit, Owner};
+use suspect::report::markdown::{Options, markdown};
+use suspect::report::schema::Document;
+use suspect::report::{self};
+
+const INCIDENTS: [&str; 8] = [
+    "cpu-contention",
+    "error",
+    "fault-free",
+    "n-plus-one",
+    "network-delay",
+    "slow-dependency",
+    "slow-release",
+    "traffic-mix",
+];
+
+/// Fails where a JSON document does not fit its schema.
+#[track_caller]
+pub(crate) fn assert_fits(document: &serde_json::Value, schema: Document) {
+    let schema = serde_json::to_value(schema.schema()).expect("a schema");
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    let faults: Vec<String> =
+        validator.iter_errors(document).take(3).map(|fault| format!("{fault} at {}", fault.instance_path())).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn incident(name: &str) -> String {
+    format!("datasets/incidents/{name}")
+}
+
+#[test]
+fn every_incident_fits_the_schema_comes_back_whole_and_renders_again_to_the_same_bytes() {
+    for name in INCIDENTS {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |file: &str| folder.path().join(file).to_str().expect("text").to_owned();
+        let outputs = |kind: &str| {
+            let flags = ["--html", "--markdown", "--json", "--parquet"];
+            let files = ["a.html", "a.md", "a.json", "tables"];
+            flags
+                .into_iter()
+                .zip(files)
+                .flat_map(|(flag, file)| [flag.to_owned(), path(&format!("{kind}-{file}"))])
+                .collect::<Vec<_>>()
+        };
+        let run = |arguments: &[&str], outputs: &[String]| {
+            let all: Vec<&str> = arguments.iter().copied().chain(outputs.iter().map(String::as_str)).collect();
+            run_in(root(), &all).complete()
+        };
+        let url = "https://traces.example/t/{trace_id}";
+        let first = run(&["analyze", &incident(name), "--quiet", "--trace-url", url], &outputs("first"));
+        let json = fs::read_to_string(path("first-a.json")).expect("JSON");
+        assert_fits(&serde_json::from_str(&json).expect("JSON"), Document::Analysis);
+        assert!(!json.contains("NaN"));
+        let document: Analysis = serde_json::from_str(&json).expect("an analysis");
+        assert_eq!(report::json(&document), json, "{name}");
+        let again = run(&["report", &path("first-a.json"), "--trace-url", url], &outputs("again"));
+        assert_eq!(first, again, "{name}");
+        let tables = fs::read_dir(path("first-tables")).expect("a folder");
+        let mut files: Vec<String> =
+            tables.map(|entry| format!("tables/{}", entry.expect("a file").file_name().to_string_lossy())).collect();
+        assert_eq!(files.len(), 11);
+        files.extend(["a.html", "a.md", "a.json"].map(str::to_owned));
+        for file in files {
+            let read = |kind: &str| fs::read(path(&format!("{kind}-{file}"))).expect("written");
+            assert!(read("first") == read("again"), "{name}: {file} differs");
+        }
+        let markdown = fs::read_to_string(path("first-a.md")).expect("Markdown");
+        assert!(markdown.contains("](<https://traces.example/t/") || document.suspects.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn the_other_documents_fit_their_schemas() {
+    let path = incident("slow-release");
+    let json = |arguments: &[&str]| run_in(root(), arguments).json();
+    let explained = json(&["analyze", &path, "--explain", "cart", "--format", "json", "--quiet"]);
+    assert_fits(&explained, Document::Explanation);
+    assert_fits(&json(&["inspect", &path, "--format", "json", "--quiet"]), Document::Inspection);
+    assert_fits(&json(&["graph", &path, "--format", "json", "--quiet"]), Document::Graph);
+    let id = explained["paths"][0]["exemplars"][0]["trace_id"].as_str().map(str::to_owned);
+    let id = id.unwrap_or_else(|| "d1245ac3c964bc306fe94eeff40454a5".to_owned());
+    assert_fits(&json(&["trace", &id, &path, "--format", "json", "--quiet"]), Document::Trace);
+    let gate = run_in(root(), &["gate", &path, "--format", "json", "--quiet", "--today", "2026-11-25"]);
+    assert_fits(&serde_json::from_str(&gate.stdout).expect("JSON"), Document::Gate);
+    let eval = json(&["eval", "datasets/renditions", "--format", "json", "--quiet"]);
+    assert_fits(&eval, Document::Evaluation);
+    // A schema refuses what does not fit.
+    let schema = serde_json::to_value(Document::Gate.schema()).expect("a schema");
+    assert!(!jsonschema::is_valid(&schema, &eval));
+    for (name, id) in [("analysis", "urn:suspect:schema:analysis:1"), ("gate", "urn:suspect:schema:gate:1")] {
+        assert_eq!(json(&["schema", name])["$id"], id);
+    }
+}
+
+#[test]
+fn what_is_no_analysis_is_refused_with_what_would_be_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (text, expected) in [
+        ("", "not the JSON of an analysis: EOF"),
+        ("{\"verdict\": \"regression\"", "EOF while parsing an object at line 1"),
+        ("[1, 2]", "it has no `schema_version`; expected what `suspect analyze --json FILE` writes"),
+        ("{\"schema_version\": 99}", "it has `schema_version` 99; this version of suspect reads 1"),
+        ("{\"schema_version\": 1, \"n_spans\": 3}", "maybe of another command: missing field `verdict`"),
+    ] {
+        fs::write(folder.path().join("a.json"), text).expect("written");
+        let run = run_in(folder.path(), &["report", "a.json"]);
+        assert_eq!(run.status, Some(2));
+        assert!(run.stderr.contains("cannot read `a.json`") && run.stderr.contains(expected), "{}", run.stderr);
+    }
+    let missing = run_in(folder.path(), &["report", "none.json"]);
+    assert!(missing.stderr.contains("cannot read `none.json`"), "{}", missing.stderr);
+    let aimless = run_in(folder.path(), &["report", "a.json", "--trace-url", "https://t.example/{trace_id}"]);
+    assert!(aimless.stderr.contains("add `--html FILE` or `--markdown FILE`"), "{}", aimless.stderr);
+}
+
+#[test]
+fn tables_hold_what_the_document_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (json, tables) = (folder.path().join("a.json"), folder.path().join("tables"));
+    let arguments = [
+        "analyze",
+        &incident("slow-release"),
+        "--quiet",
+        "--json",
+        json.to_str().expect("text"),
+        "--parquet",
+        tables.to_str().expect("text"),
+    ];
+    run_in(root(), &arguments).complete();
+    let analysis: Analysis = serde_json::from_str(&fs::read_to_string(json).expect("JSON")).expect("an analysis");
+    let open = |name: &str| {
+        let file = fs::File::open(tables.join(format!("{name}.parquet"))).expect("a table");
+        SerializedFileReader::new(file).expect("Parquet")
+    };
+    let column = |reader: &SerializedFileReader<fs::File>, name: &str| {
+        let fields = reader.metadata().file_metadata().schema().get_fields().to_vec();
+        fields.iter().position(|field| field.name() == name).expect("a column")
+    };
+    let decomposition = open("decomposition");
+    let (view, ms) = (column(&decomposition, "view"), column(&decomposition, "contribution_ms"));
+    let rows = decomposition.get_row_iter(None).expect("rows").map(|row| row.expect("a row"));
+    let sum: f64 = rows
+        .filter(|row| row.get_string(view).expect("text") == "mean")
+        .map(|row| row.get_double(ms).expect("a number"))
+        .sum();
+    assert!((sum + analysis.decomposition.residual_ms - analysis.decomposition.change_ms).abs() < 1e-9);
+    let n_rows = |name: &str| usize::try_from(open(name).metadata().file_metadata().num_rows()).expect("small");
+    assert_eq!(n_rows("suspects"), analysis.suspects.len());
+    assert_eq!(n_rows("operations"), analysis.operations.len());
+    assert_eq!(n_rows("edges"), analysis.graph.service_edges.len());
+    assert_eq!(n_rows("time"), analysis.time[0].n_requests.len());
+    assert_eq!((n_rows("teams"), n_rows("changes"), n_rows("summary")), (0, 0, 1));
+}
+
+fn slower() -> Analysis {
+    let window = |own: i64| (0..40).map(|number| page("GET /", own + number % 3)).collect::<Vec<Vec<Given>>>();
+    analyze(&window(10), &window(90))
+}
+
+#[test]
+fn the_postmortem_has_its_parts_and_leaves_to_people_what_is_theirs() {
+    let text = markdown(&slower(), &Options::default());
+    let headings: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(
+        headings,
+        [
+            "Summary",
+            "Timeline",
+            "Impact",
+            "Contributing causes",
+            "Affected part",
+            "Evidence",
+            "Method and limits",
+            "What went well",
+            "What went wrong",
+            "Decisions",
+            "Action items"
+        ]
+    );
+    assert!(text.ends_with("## Decisions\n\n## Action items\n\n"));
+    assert!(text.contains("1. **catalog**: slower, +80.0 ms a request"), "{text}");
+    assert!(text.contains("```mermaid\nflowchart LR\n") && text.contains("n0[\"catalog\"]"), "{text}");
+    assert!(text.contains("| change of the mean |  | +80.0 ms |  |"), "{text}");
+    let method =
+        text.split("## Method and limits\n\n").nth(1).expect("the section").split("\n\n").next().expect("lines");
+    assert_eq!(method.lines().count(), 4);
+}
+
+/// Replaces every text of a document that comes from data or from a user's file, or that may hold such a text.
+fn poison(value: &mut serde_json::Value, is_text: bool, names: &[&str], next: &mut usize) {
+    const KEYS: [&str; 32] = [
+        "service",
+        "operation",
+        "caller",
+        "callee",
+        "summary",
+        "reason",
+        "description",
+        "title",
+        "url",
+        "team",
+        "contact",
+        "runbook",
+        "source",
+        "trace_id",
+        "span_id",
+        "key",
+        "value",
+        "message",
+        "exception",
+        "name",
+        "path",
+        "error",
+        "only",
+        "warnings",
+        "services",
+        "operations",
+        "overturned_by",
+        "baseline_trace_ids",
+        "cycles",
+        "notes",
+        "from",
+        "to",
+    ];
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map.iter_mut() {
+                poison(value, KEYS.contains(&key.as_str()), names, next);
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(|value| poison(value, is_text, names, next)),
+        serde_json::Value::String(text) if is_text => {
+            names[*next % names.len()].clone_into(text);
+            *next += 1;
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn whatever_the_names_markdown_makes_nothing_of_them_and_the_text_stays_in_its_lines() {
+    let mut analysis = slower();
+    let owner = Owner { team: "t".into(), contact: Some("c".into()), runbook: Some("r".into()), source: String::new() };
+    analysis.suspects[0].owner = Some(owner.clone());
+    analysis.services[0].owner = Some(owner);
+    analysis.changes = vec![ChangeAccount {
+        time: String::new(),
+        time_unix_ns: 5,
+        service: Some("s".into()),
+        kind: "deploy".into(),
+        title: "t".into(),
+        url: Some("u".into()),
+        source: "f".into(),
+        credit: Credit::Credited,
+        reason: "because".into(),
+    }];
+    let mut value = serde_json::to_value(&analysis).expect("JSON");
+    let long = "y".repeat(10_000);
+    let names = [
+        "</script><img src=x onerror=alert(1)>",
+        "a | b",
+        "[x](http://evil.example)",
+        "**b** _i_ ~~s~~ `c`",
+        "# h\n- i\n1. j",
+        "@me and #12 www.evil.example https://evil.example",
+        "\u{1b}[31m\u{7}\u{202e}",
+        "&lt;b&gt; <b>",
+        "~~~\n```\nx",
+        long.as_str(),
+        "!(x)",
+        "<!-- c -->",
+        "$x$ \\",
+        "1. one",
+        "",
+    ];
+    for first in 0..names.len() {
+        poison(&mut value, false, &names, &mut { first });
+        let poisoned: Analysis = serde_json::from_value(value.clone()).expect("an analysis");
+        let text = markdown(&poisoned, &Options { trace_url: None });
+        let (before, rest) = text.split_once("```mermaid\n").expect("a graph");
+        let (graph, after) = rest.split_once("```").expect("its end");
+        crate::markdown::assert_names_make_nothing(&format!("{before}{after}"), &[]);
+        for row in before.lines().chain(after.lines()).filter(|line| line.starts_with("| ")) {
+            assert!(row.ends_with(" |"), "{row}");
+        }
+        assert!(graph.lines().all(|line| !line.contains('<') || line.contains("<br/>")), "{graph}");
+        assert!(text.len() < 200_000, "{}", text.len());
+        let plain = anstream::adapter::strip_str(&report::analysis::text(&poisoned)).to_string();
+        crate::program::assert_readable(&plain);
+    }
+}
