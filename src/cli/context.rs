@@ -48,6 +48,11 @@ impl Context {
         Progress::new("analysing", Unit::Cases, !self.quiet)
     }
 
+    /// A count of spans that appears when work takes long and somebody is watching.
+    pub(super) fn spans(&self) -> Progress {
+        Progress::new("simulating", Unit::Spans, !self.quiet)
+    }
+
     /// [`Context::read`], with [`Error::NoSpans`] if there is no span.
     pub fn read_some(&self, paths: &[PathBuf], options: &ingest::Options) -> Result<(Ingested, Exit), Error> {
         let (ingested, exit) = self.read(paths, options)?;

@@ -145,7 +145,7 @@ fn analyze(folder: &Path, label: &Label, result: &mut CaseResult) -> Result<(), 
     let (windows, selection) = prepared.select(&label.windows()).map_err(failed)?;
     let analysis =
         analysis::analyze_with(&prepared, &windows, &selection, &analysis::Options { attributes }).map_err(failed)?;
-    result.score(&prepared, &selection, &analysis);
+    result.score(label, &prepared, &selection, &analysis);
     Ok(())
 }
 

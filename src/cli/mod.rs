@@ -21,6 +21,7 @@ mod progress;
 pub mod report;
 mod reports;
 mod schema;
+pub mod simulate;
 pub mod trace;
 
 pub use comparison::ComparisonArgs;
@@ -126,6 +127,7 @@ enum Command {
     Report(report::Args),
     Eval(eval::Args),
     Schema(schema::Args),
+    Simulate(simulate::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -155,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(args, &context),
         Command::Schema(args) => schema::run(args),
         Command::Eval(args) => eval::run(args, &context),
+        Command::Simulate(args) => simulate::run(args, &context),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),
     };

@@ -11,6 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) enum Unit {
     Bytes,
     Cases,
+    Spans,
 }
 
 /// A progress bar on standard error that appears when work takes long and somebody is watching.
@@ -45,6 +46,7 @@ impl Progress {
         let template = match (self.unit, known) {
             (Unit::Bytes, true) => "{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left",
             (Unit::Bytes, false) => "{spinner} {msg} {bytes}, {bytes_per_sec}",
+            (Unit::Spans, _) => "{msg} {wide_bar} {human_pos} spans, {eta} left",
             (Unit::Cases, _) => "{msg} {wide_bar} {pos}/{len} cases, {eta} left",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

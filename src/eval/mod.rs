@@ -13,14 +13,17 @@
 //! `R` the culprits, `|first k and R| / min(k, |R|)`. `Avg@5` is the mean of the first five, `MRR` that of the reciprocal place of
 //! the first culprit. These are the definitions of the papers that peers are measured by.
 
+mod contribution;
 pub mod naive;
 mod scores;
 
+pub use contribution::{Contributions, Stated};
 pub use scores::{Calibration, Group, Report, SCHEMA_VERSION, Scores, report};
 
 use crate::analysis::{Analysis, Prepared, RankedService, Suspect};
 use crate::compare::Selection;
 use crate::rank::Verdict;
+use crate::simulate::Truth;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,6 +54,9 @@ pub struct Label {
     pub quality: String,
     /// Anything worth knowing.
     pub notes: String,
+    /// What each cause truly added, if it is known, as of a simulation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truth: Option<Truth>,
 }
 
 impl Label {
@@ -122,6 +128,9 @@ pub struct CaseResult {
     pub n_spans: u64,
     /// Wall-clock seconds of reading and analysis.
     pub seconds: f64,
+    /// What each service at fault is said to add beside what it truly adds, if the label says.
+    #[serde(default)]
+    pub contributions: Vec<Stated>,
     /// Why there is no result.
     pub error: Option<String>,
 }
@@ -151,6 +160,7 @@ impl CaseResult {
             n_services: 0,
             n_spans: 0,
             seconds: 0.0,
+            contributions: Vec::new(),
             error: None,
         }
     }
@@ -162,7 +172,8 @@ impl CaseResult {
     }
 
     /// Fills in what the analysis found.
-    pub fn score(&mut self, prepared: &Prepared, selection: &Selection, analysis: &Analysis) {
+    pub fn score(&mut self, label: &Label, prepared: &Prepared, selection: &Selection, analysis: &Analysis) {
+        self.contributions = label.truth.as_ref().map_or_else(Vec::new, |truth| contribution::stated(truth, analysis));
         let place = |ranked: &RankedService| Place {
             service: ranked.service.clone(),
             kind: ranked.kind.clone(),

@@ -1,4 +1,5 @@
 use super::CaseResult;
+use super::contribution::{self, Contributions};
 use super::naive::{INCLUSIVE_P95, SELF_TIME};
 use crate::rank::Verdict;
 use schemars::JsonSchema;
@@ -54,6 +55,9 @@ pub struct Group {
     pub n_quality_a: usize,
     /// See `n_quality_a`.
     pub n_quality_a_regression: usize,
+    /// How far stated contributions are from the truth, where labels say it.
+    #[serde(default)]
+    pub contributions: Option<Contributions>,
     /// Mean seconds a case.
     pub seconds_per_case: f64,
 }
@@ -212,6 +216,7 @@ fn group(cases: &[&CaseResult]) -> Group {
         verdicts,
         n_quality_a: quality_a().count(),
         n_quality_a_regression: quality_a().filter(|case| is_alarm(case)).count(),
+        contributions: contribution::sum(cases.iter().flat_map(|case| &case.contributions)),
         seconds_per_case: cases.iter().map(|case| case.seconds).sum::<f64>() / cases.len().max(1) as f64,
     }
 }

@@ -17,6 +17,7 @@ pub fn text(report: &Report) -> String {
     methods(&mut lines, report);
     verdicts(&mut lines, report);
     calibration(&mut lines, report);
+    contributions(&mut lines, report);
     misses(&mut lines, report);
     lines.push(String::new());
     lines.push(format!(
@@ -123,6 +124,30 @@ fn calibration(lines: &mut Vec<String>, report: &Report) {
         let cells =
             [class.n_cases.to_string(), format!("{:.3}", class.mean_confidence), format!("{:.3}", class.share_right)];
         lines.push(columns(&format!("{} to {}", class.from, class.to), &cells));
+    }
+}
+
+fn contributions(lines: &mut Vec<String>, report: &Report) {
+    if report.overall.contributions.is_none() {
+        return;
+    }
+    lines.push(String::new());
+    lines.push(paint(BOLD, "Stated contribution against the truth, ms a request"));
+    lines.push(paint(DIM, &heading("", &["services", "truth", "error", "median", "rel.", "in 95 %", "named"])));
+    for group in report.groups.iter().chain([&report.overall]) {
+        if let Some(sum) = &group.contributions {
+            let relative = sum.median_relative_error.map_or_else(|| "-".to_owned(), percent);
+            let cells = [
+                sum.n_services.to_string(),
+                format!("{:.2}", sum.mean_true_ms),
+                format!("{:.2}", sum.mean_absolute_error_ms),
+                format!("{:.2}", sum.median_absolute_error_ms),
+                relative,
+                percent(sum.share_in_interval),
+                percent(sum.n_ranked as f64 / sum.n_services as f64),
+            ];
+            lines.push(columns(&name(group), &cells));
+        }
     }
 }
 

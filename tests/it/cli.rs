@@ -53,6 +53,8 @@ fn without_arguments_the_short_help_is_shown() {
       report       Shows a saved analysis again, as text, page, Markdown or tables, without the spans
       eval         Measures how often the analysis is right on labelled incidents
       schema       Prints the JSON Schema (2020-12) of a document that suspect writes
+      simulate     Simulates a system of services with faults, and writes its spans and what each fault
+                   truly adds
       completions  Prints a completion script for a shell
       man          Prints the manual page of `suspect` or of one command
 
@@ -105,6 +107,8 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
       report       Shows a saved analysis again, as text, page, Markdown or tables, without the spans
       eval         Measures how often the analysis is right on labelled incidents
       schema       Prints the JSON Schema (2020-12) of a document that suspect writes
+      simulate     Simulates a system of services with faults, and writes its spans and what each fault
+                   truly adds
       completions  Prints a completion script for a shell
       man          Prints the manual page of `suspect` or of one command
 

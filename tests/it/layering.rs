@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up. Layers in one row do not import each other.
-const LAYERS: [&[&str]; 20] = [
+const LAYERS: [&[&str]; 22] = [
     &["error"],
     &["diagnostics"],
     &["time"],
     &["span"],
     &["stats"],
     &["ingest", "canonical"],
+    &["simulate"],
+    &["export"],
     &["normalize"],
     &["blame"],
     &["window"],

@@ -25,6 +25,7 @@ mod markdown;
 mod narrow;
 mod onset;
 mod program;
+mod simulate;
 mod structure;
 mod text;
 mod time;

@@ -1,0 +1,378 @@
+//! `suspect simulate`: spans of a system that is not there, with what is wrong with it.
+
+use super::{Context, Exit, epilogue};
+use crate::error::Error;
+use crate::eval::Label;
+use crate::export::{Compression, Format, Output, Writer};
+use crate::report;
+use crate::simulate::{self, FaultKind, Model, Outcome, Scenario, generate, scenario};
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  suspect simulate try/ --fault slower                     an incident, to try `analyze` on
+  suspect simulate big.parquet --spans 100000000           a file of any size, to try a machine on
+  suspect simulate --example > shop.toml                   a scenario to change
+  suspect simulate try/ --scenario shop.toml --format otlp-json
+  suspect simulate cases/ --cases 28 --seed 1              labelled cases, for `suspect eval cases/`
+
+In a folder the spans are `spans.*` and `case.json` says what is wrong, between which windows it
+shows and what each cause truly adds; beside a file FILE the same is in `FILE.case.json`.";
+
+/// Simulates a system of services with faults, and writes its spans and what each fault truly adds.
+///
+/// Services with hosts, workers, pools of connections and queues are simulated request by request. The same seed gives
+/// the same bytes. The true contribution of a fault is found by running the same requests without it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = epilogue(EXAMPLES))]
+pub struct Args {
+    /// Folder to write to, or a file named by its format, such as `big.parquet` or `big.otlp.jsonl.zst`
+    #[arg(value_name = "OUTPUT", required_unless_present = "example")]
+    pub output: Option<PathBuf>,
+    /// Prints a scenario file with every key
+    #[arg(long, exclusive = true)]
+    pub example: bool,
+    /// System, requests and faults from a TOML file, instead of by seed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["services", "depth", "fan_out", "faults", "cases"])]
+    pub scenario: Option<PathBuf>,
+    /// Seed of system and requests [default: 1, or the scenario's]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Services that report spans [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=5000))]
+    pub services: Option<u32>,
+    /// Services on the longest way of a request [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50))]
+    pub depth: Option<u32>,
+    /// Most services that an operation calls [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub fan_out: Option<u32>,
+    /// What goes wrong in the second half; several at once by commas, none by default
+    #[arg(long = "fault", value_name = "KIND,...", value_enum, value_delimiter = ',')]
+    pub faults: Vec<Kind>,
+    /// About so many spans
+    #[arg(long, value_name = "N", conflicts_with_all = ["requests", "duration"], value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
+    pub spans: Option<u64>,
+    /// About so many requests
+    #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
+    pub requests: Option<u64>,
+    /// Simulated seconds [default: 1200, or the scenario's]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub duration: Option<u64>,
+    /// Format of the spans [default: by the file's name, else parquet]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<FormatName>,
+    /// Pack text formats
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub compress: Option<Pack>,
+    /// Writes N labelled cases of varied systems and kinds of fault below OUTPUT
+    #[arg(long, value_name = "N", conflicts_with = "faults", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub cases: Option<u32>,
+    /// Replace what exists
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Kind of fault, for the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind(pub FaultKind);
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Kind; FaultKind::ALL.len()] = {
+            let mut all = [Kind(FaultKind::Slower); FaultKind::ALL.len()];
+            let mut at = 0;
+            while at < all.len() {
+                all[at] = Kind(FaultKind::ALL[at]);
+                at += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.as_str()))
+    }
+}
+
+/// Format of spans, for the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "a doc comment here would become the help text")]
+pub enum FormatName {
+    Parquet,
+    OtlpJson,
+    OtlpProto,
+    Jaeger,
+    Zipkin,
+    Csv,
+    Clickhouse,
+}
+
+impl FormatName {
+    fn format(self) -> Format {
+        match self {
+            Self::Parquet => Format::Parquet,
+            Self::OtlpJson => Format::OtlpJson,
+            Self::OtlpProto => Format::OtlpProto,
+            Self::Jaeger => Format::Jaeger,
+            Self::Zipkin => Format::Zipkin,
+            Self::Csv => Format::Csv,
+            Self::Clickhouse => Format::ClickHouse,
+        }
+    }
+}
+
+/// Compression, for the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "a doc comment here would become the help text")]
+pub enum Pack {
+    Gz,
+    Zst,
+}
+
+/// Where the results go.
+struct Place {
+    spans: PathBuf,
+    case: PathBuf,
+    format: Format,
+    compression: Compression,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    let Some(output) = args.output.as_deref().filter(|_| !args.example) else {
+        super::context::write_plain(scenario::EXAMPLE, None)?;
+        return Ok(Exit::Complete);
+    };
+    if let Some(n_cases) = args.cases {
+        return cases(args, context, output, n_cases);
+    }
+    let mut scenario = match &args.scenario {
+        Some(path) => read(path)?,
+        None => generate::scenario(&generate::Options {
+            seed: args.seed.unwrap_or(1),
+            services: args.services.unwrap_or(10),
+            depth: args.depth.unwrap_or(4),
+            fan_out: args.fan_out.unwrap_or(3),
+            faults: args.faults.iter().map(|kind| kind.0).collect(),
+        }),
+    };
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    let place = Place::new(args, output)?;
+    let (outcome, label) = one(&mut scenario, args, context, &place, "simulated")?;
+    super::context::print(&summary(&place, &outcome, &label), anstream::ColorChoice::Never)?;
+    Ok(Exit::Complete)
+}
+
+/// A folder a case: kinds of fault in turn, a control first and several faults at once last.
+fn cases(args: &Args, context: &Context, output: &Path, n_cases: u32) -> Result<Exit, Error> {
+    let seed = args.seed.unwrap_or(1);
+    let n_kinds = FaultKind::ALL.len() + 2;
+    let mut n_spans = 0;
+    for number in 0..n_cases {
+        let key = simulate::random::mix(seed, u64::from(number));
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder of a small number")]
+        let dice = |part: u64, n: u64| (simulate::random::mix(key, part) % n) as u32;
+        let faults = match number as usize % n_kinds {
+            0 => Vec::new(),
+            turn if turn <= FaultKind::ALL.len() => vec![FaultKind::ALL[turn - 1]],
+            _ => vec![FaultKind::Slower, FaultKind::NetworkDelay],
+        };
+        let mut scenario = generate::scenario(&generate::Options {
+            seed: key,
+            services: args.services.unwrap_or(6 + dice(1, 20)),
+            depth: args.depth.unwrap_or(3 + dice(2, 3)),
+            fan_out: args.fan_out.unwrap_or(2 + dice(3, 2)),
+            faults,
+        });
+        let kind = model(&scenario, None)?.fault_type();
+        let folder = output.join("simulated").join(format!("{number:05}-{kind}"));
+        let place = Place::new(args, &folder)?;
+        n_spans += one(&mut scenario, args, context, &place, &format!("{number:05}-{kind}"))?.0.n_spans;
+    }
+    let text = format!(
+        "{} with {} below {}\n",
+        report::text::counted(u64::from(n_cases), "case"),
+        report::text::counted(n_spans, "span"),
+        report::text::escape(&output.display().to_string())
+    );
+    super::context::print(&text, anstream::ColorChoice::Never)?;
+    Ok(Exit::Complete)
+}
+
+fn one(
+    scenario: &mut Scenario,
+    args: &Args,
+    context: &Context,
+    place: &Place,
+    case_id: &str,
+) -> Result<(Outcome, Label), Error> {
+    resize(scenario, args)?;
+    let model = model(scenario, args.scenario.as_deref())?;
+    let existing = [&place.spans, &place.case].into_iter().find(|path| path.exists());
+    if let Some(path) = existing.filter(|_| !args.force) {
+        return Err(Error::Usage {
+            message: format!("`{}` exists", path.display()),
+            hint: "`--force` overwrites it".to_owned(),
+        });
+    }
+    let io = |source| Error::Io { action: "write", path: place.spans.clone(), source };
+    let folder = place.spans.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(io)?;
+    let file = super::output::temporary_in(folder).map_err(io)?;
+    let output = Output::new(file.reopen().map_err(io)?, place.compression).map_err(io)?;
+    let mut writer = Writer::new(place.format, output, &place.spans)?;
+    let progress = context.spans();
+    let outcome = simulate::run(&model, &mut writer, &|done, total| progress.update(done, total));
+    progress.finish();
+    let outcome = outcome?;
+    writer.finish()?;
+    let label = Label {
+        dataset: "simulated".to_owned(),
+        case_id: case_id.to_owned(),
+        system: format!("{} services, seed {}", scenario.services.len(), scenario.seed),
+        fault_type: model.fault_type(),
+        root_cause_services: model.culprits(),
+        root_cause_operations: model.culprit_operations(),
+        inject_time_unix_nano: (model.n_faults() > 0).then_some(outcome.regression[0]),
+        baseline: Some(outcome.baseline),
+        regression: Some(outcome.regression),
+        quality: "A".to_owned(),
+        notes: String::new(),
+        truth: Some(outcome.truth.clone()),
+    };
+    // An old label must not stand beside new spans, should the run end between the two.
+    if place.case.exists() {
+        std::fs::remove_file(&place.case).map_err(|source| Error::Io {
+            action: "replace",
+            path: place.case.clone(),
+            source,
+        })?;
+    }
+    file.persist(&place.spans).map_err(|error| io(error.error))?;
+    super::output::write_file(&place.case, report::json(&label).as_bytes())?;
+    Ok((outcome, label))
+}
+
+/// As many requests as are asked for, by the length of the time: the load stays what it is.
+fn resize(scenario: &mut Scenario, args: &Args) -> Result<(), Error> {
+    /// Requests that tell how many spans a request has.
+    const PILOT: u64 = 2000;
+    if let Some(seconds) = args.duration {
+        scenario.duration_s = seconds as f64;
+    }
+    let n_requests = match (args.requests, args.spans) {
+        (Some(n_requests), _) => n_requests as f64,
+        (None, Some(n_spans)) => {
+            let mut pilot = scenario.clone();
+            pilot.duration_s = PILOT as f64 / scenario.requests_per_s;
+            let per_request = simulate::spans_per_request(&model(&pilot, args.scenario.as_deref())?, PILOT);
+            n_spans as f64 / per_request.max(1e-6)
+        }
+        (None, None) => return Ok(()),
+    };
+    let arrivals = &scenario.arrivals;
+    let bursts = 1.0 + arrivals.burst_ratio * (arrivals.burst_factor - 1.0);
+    scenario.duration_s = (n_requests / scenario.requests_per_s / bursts).max(1e-3);
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Scenario, Error> {
+    let text = text(path)?;
+    Scenario::parse(&text).map_err(|problem| wrong(path, &problem, &text))
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })
+}
+
+fn wrong(path: &Path, problem: &simulate::Problem, text: &str) -> Error {
+    Error::Format { path: path.to_owned(), reason: problem.describe(text) }
+}
+
+fn model(scenario: &Scenario, path: Option<&Path>) -> Result<Model, Error> {
+    Model::new(scenario).map_err(|problem| match path {
+        Some(path) => text(path).map_or_else(|error| error, |text| wrong(path, &problem, &text)),
+        None => Error::Usage { message: problem.message, hint: "another `--seed` makes another system".to_owned() },
+    })
+}
+
+impl Place {
+    /// A file if the name ends as one of a format does, else a folder.
+    fn new(args: &Args, output: &Path) -> Result<Self, Error> {
+        let name = output.file_name().map_or_else(Default::default, |name| name.to_string_lossy().to_lowercase());
+        let (name, packed) = match (name.strip_suffix(".gz"), name.strip_suffix(".zst")) {
+            (Some(name), _) => (name, Compression::Gzip),
+            (_, Some(name)) => (name, Compression::Zstd),
+            _ => (name.as_str(), Compression::None),
+        };
+        let by_name = Format::ALL
+            .into_iter()
+            .find(|format| name.ends_with(&format!(".{}", format.extension())))
+            .or_else(|| name.ends_with(".jsonl").then_some(Format::OtlpJson))
+            .or_else(|| name.ends_with(".pb").then_some(Format::OtlpProto))
+            .filter(|_| !output.is_dir());
+        let format = args.format.map(FormatName::format).or(by_name).unwrap_or(Format::Parquet);
+        let compression = match args.compress {
+            Some(Pack::Gz) => Compression::Gzip,
+            Some(Pack::Zst) => Compression::Zstd,
+            None => packed,
+        };
+        if format == Format::Parquet && compression != Compression::None {
+            return Err(Error::Usage {
+                message: "a Parquet file is packed by itself".to_owned(),
+                hint: "leave out `--compress`, and `.gz` or `.zst`".to_owned(),
+            });
+        }
+        if by_name.is_some() {
+            let mut case = output.as_os_str().to_owned();
+            case.push(".case.json");
+            return Ok(Self { spans: output.to_owned(), case: case.into(), format, compression });
+        }
+        let ending = match compression {
+            Compression::None => "",
+            Compression::Gzip => ".gz",
+            Compression::Zstd => ".zst",
+        };
+        let spans = output.join(format!("spans.{}{ending}", format.extension()));
+        Ok(Self { spans, case: output.join("case.json"), format, compression })
+    }
+}
+
+/// What was written and what is wrong with it, for people.
+fn summary(place: &Place, outcome: &Outcome, label: &Label) -> String {
+    use crate::time::format_ms as ms;
+    use report::text::{counted, escape};
+    let mut lines = vec![format!(
+        "{} of {} in {}",
+        counted(outcome.n_spans, "span"),
+        counted(outcome.n_requests, "request"),
+        escape(&place.spans.display().to_string())
+    )];
+    if let Some(windows) = label.baseline.zip(label.regression) {
+        let ([start, end], [from, to]) = windows;
+        lines.push(format!("  baseline    --baseline {start}..{end}"));
+        lines.push(format!("  regression  --regression {from}..{to}"));
+    }
+    let truth = &outcome.truth;
+    lines.push(format!(
+        "  mean latency of the regression {} ms, without faults {} ms",
+        ms(truth.mean_ms),
+        ms(truth.mean_ms_without_faults)
+    ));
+    for cause in &truth.causes {
+        let whose = cause.service.as_deref().unwrap_or("requests");
+        let operation = cause.operation.as_ref().map_or_else(String::new, |name| format!(": {name}"));
+        lines.push(format!(
+            "  {} {}: {:+.3} ms a request (standard error {:.3}), {:+.2} % of requests fail",
+            cause.kind,
+            escape(&format!("{whose}{operation}")),
+            cause.added.ms,
+            cause.added.standard_error_ms,
+            100.0 * cause.added.error_ratio
+        ));
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,392 @@
+//! What a scenario file says: services, what they call, how requests arrive, what goes wrong.
+//!
+//! [`EXAMPLE`] shows every key. [`Scenario::parse`] names the line and the key of what it cannot read;
+//! [`super::Model::new`] does so for names that lead nowhere.
+
+use super::law::Law;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use toml::Spanned;
+
+/// A scenario with every key, as a file.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// A name, and where the file has it.
+pub type Name = Spanned<String>;
+
+/// A whole scenario.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Seed of every draw.
+    #[serde(default)]
+    pub seed: u64,
+    /// Start of the simulated time, seconds since the Unix epoch.
+    #[serde(default = "start")]
+    pub start_unix_s: i64,
+    /// Time in which requests arrive, seconds.
+    #[serde(default = "duration", deserialize_with = "positive")]
+    pub duration_s: f64,
+    /// Requests a second in the mean of a day.
+    #[serde(default = "rate", deserialize_with = "positive")]
+    pub requests_per_s: f64,
+    /// Share of requests whose spans are kept; spans then say so in their `tracestate`.
+    #[serde(default = "one", deserialize_with = "ratio")]
+    pub sampled_ratio: f64,
+    /// Largest error of a host's clock, milliseconds.
+    #[serde(default, deserialize_with = "amount")]
+    pub clock_skew_ms: f64,
+    /// Share of spans that are lost.
+    #[serde(default, deserialize_with = "ratio")]
+    pub lost_ratio: f64,
+    /// Services whose spans are all lost.
+    #[serde(default)]
+    pub lost_services: Vec<Name>,
+    /// How the rate of requests moves.
+    #[serde(default)]
+    pub arrivals: Arrivals,
+    /// Services.
+    #[serde(rename = "service")]
+    pub services: Vec<Service>,
+    /// What goes wrong.
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<Fault>,
+}
+
+/// How the rate of requests moves around its mean.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Arrivals {
+    /// Amplitude of the daily wave as a share of the mean.
+    #[serde(deserialize_with = "ratio")]
+    pub diurnal_ratio: f64,
+    /// Length of a day, seconds.
+    #[serde(deserialize_with = "positive")]
+    pub day_s: f64,
+    /// Share of the time that is a burst.
+    #[serde(deserialize_with = "ratio")]
+    pub burst_ratio: f64,
+    /// How much faster requests arrive in a burst.
+    #[serde(deserialize_with = "positive")]
+    pub burst_factor: f64,
+    /// Length of a burst, seconds.
+    #[serde(deserialize_with = "positive")]
+    pub burst_s: f64,
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self { diurnal_ratio: 0.0, day_s: 86_400.0, burst_ratio: 0.0, burst_factor: 1.0, burst_s: 10.0 }
+    }
+}
+
+/// What a service is, and whether it reports spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reports spans.
+    #[default]
+    Service,
+    /// A database: known from its callers' client spans.
+    Database,
+    /// A cache: the same, and a call may miss.
+    Cache,
+    /// A queue: known from producer and consumer spans.
+    Queue,
+}
+
+/// A service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Its name.
+    pub name: Name,
+    /// What it is.
+    #[serde(default)]
+    pub role: Role,
+    /// Product, such as `postgresql` or `kafka`.
+    #[serde(default)]
+    pub system: String,
+    /// Hosts that share its calls.
+    #[serde(default = "one_host")]
+    pub hosts: u32,
+    /// Versions, host by host in turn.
+    #[serde(default)]
+    pub versions: Vec<String>,
+    /// Calls that a host works on at a time, the rest wait; 0 for any number.
+    #[serde(default)]
+    pub workers: u32,
+    /// Whether a call that waits for a worker has its span already: waiting then shows in the operation, else before it.
+    #[serde(default)]
+    pub waits_in_span: bool,
+    /// What it does.
+    #[serde(rename = "operation")]
+    pub operations: Vec<Operation>,
+}
+
+/// An operation of a service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// Its name.
+    pub name: Name,
+    /// How often users ask for it, relative to the others; 0 if only services do.
+    #[serde(default, deserialize_with = "amount")]
+    pub entry_weight: f64,
+    /// Its own time, shared out before, between and after its calls.
+    pub work: Law,
+    /// Share of calls that fail by themselves.
+    #[serde(default, deserialize_with = "ratio")]
+    pub error_ratio: f64,
+    /// What it calls.
+    #[serde(default, rename = "call")]
+    pub calls: Vec<Call>,
+}
+
+/// A call from one operation to another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// Service that is called.
+    pub service: Name,
+    /// Its operation.
+    pub operation: Name,
+    /// Calls of one step run side by side, steps one after the other; by default each call is a step.
+    #[serde(default)]
+    pub step: Option<u32>,
+    /// Share of visits that make the call.
+    #[serde(default = "one", deserialize_with = "ratio")]
+    pub probability: f64,
+    /// Times that it is made, one after the other.
+    #[serde(default = "one_host")]
+    pub repeat: u32,
+    /// Time on the way, each way.
+    #[serde(default = "network")]
+    pub network: Law,
+    /// Further tries after a failure.
+    #[serde(default)]
+    pub retries: u32,
+    /// Pause before the first further try, doubled for each.
+    #[serde(default, deserialize_with = "amount")]
+    pub backoff_ms: f64,
+    /// When the caller gives up; 0 for never.
+    #[serde(default, deserialize_with = "amount")]
+    pub timeout_ms: f64,
+    /// Connections that a host of the caller has; 0 for any number.
+    #[serde(default)]
+    pub connections: u32,
+    /// Whether the caller goes on if it fails.
+    #[serde(default)]
+    pub optional: bool,
+    /// Of a cache, the share of calls that find what they look for.
+    #[serde(default = "one", deserialize_with = "ratio")]
+    pub hit_ratio: f64,
+    /// What is called after a miss.
+    #[serde(default)]
+    pub on_miss: Option<Target>,
+    /// Of a queue, who gets the message, later and by itself.
+    #[serde(default)]
+    pub consumer: Option<Target>,
+}
+
+/// An operation by name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Its service.
+    pub service: Name,
+    /// Its operation.
+    pub operation: Name,
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// An operation takes `factor` times its time and `add_ms` more.
+    Slower,
+    /// The same on one host.
+    SlowHost,
+    /// `add_ms` more on each way of an edge, or to and from a host.
+    NetworkDelay,
+    /// A share `ratio` of ways loses a packet and takes `add_ms` more.
+    NetworkLoss,
+    /// A share `ratio` of calls fails.
+    Error,
+    /// A share `ratio` of calls hangs for `add_ms`.
+    Timeout,
+    /// A call is made `count` times as often, one after the other.
+    NPlusOne,
+    /// Calls that ran side by side run one after the other.
+    LostParallelism,
+    /// A cache finds only a share `ratio` of what it did.
+    ColdCache,
+    /// A share `ratio` of visits returns before the first call.
+    EarlyReturn,
+    /// A share `ratio` of calls fails and callers try `count` more times.
+    RetryStorm,
+    /// An entry operation is asked for `factor` times as often, others so much less.
+    TrafficMix,
+}
+
+impl FaultKind {
+    /// All kinds.
+    pub const ALL: [Self; 12] = [
+        Self::Slower,
+        Self::SlowHost,
+        Self::NetworkDelay,
+        Self::NetworkLoss,
+        Self::Error,
+        Self::Timeout,
+        Self::NPlusOne,
+        Self::LostParallelism,
+        Self::ColdCache,
+        Self::EarlyReturn,
+        Self::RetryStorm,
+        Self::TrafficMix,
+    ];
+
+    /// Its name in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slower => "slower",
+            Self::SlowHost => "slow_host",
+            Self::NetworkDelay => "network_delay",
+            Self::NetworkLoss => "network_loss",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+            Self::NPlusOne => "n_plus_one",
+            Self::LostParallelism => "lost_parallelism",
+            Self::ColdCache => "cold_cache",
+            Self::EarlyReturn => "early_return",
+            Self::RetryStorm => "retry_storm",
+            Self::TrafficMix => "traffic_mix",
+        }
+    }
+}
+
+/// Something that goes wrong for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// Service that it is about; of an edge, the callee.
+    pub service: Name,
+    /// Operation; all of the service by default.
+    #[serde(default)]
+    pub operation: Option<Name>,
+    /// Of an edge, the calling service; all callers by default.
+    #[serde(default)]
+    pub caller: Option<Name>,
+    /// The host, by its place among the service's hosts from 0; all by default.
+    #[serde(default)]
+    pub host: Option<u32>,
+    /// Onset as a share of the whole time.
+    #[serde(default = "half", deserialize_with = "ratio")]
+    pub onset: f64,
+    /// End as a share of the whole time.
+    #[serde(default = "one", deserialize_with = "ratio")]
+    pub end: f64,
+    /// See the kind.
+    #[serde(default = "one", deserialize_with = "amount")]
+    pub factor: f64,
+    /// See the kind.
+    #[serde(default, deserialize_with = "amount")]
+    pub add_ms: f64,
+    /// See the kind.
+    #[serde(default, deserialize_with = "ratio")]
+    pub ratio: f64,
+    /// See the kind.
+    #[serde(default = "one_host")]
+    pub count: u32,
+}
+
+/// What is wrong with a scenario file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Byte of the file, if it is about one.
+    pub at: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem with a name.
+    pub(super) fn of(name: &Name, message: String) -> Self {
+        Self { at: Some(name.span().start), message }
+    }
+
+    /// The problem with the line and the key that it is about.
+    #[must_use]
+    pub fn describe(&self, text: &str) -> String {
+        let Some(at) = self.at.filter(|&at| at < text.len() && text.is_char_boundary(at)) else {
+            return self.message.clone();
+        };
+        let number = text[..at].matches('\n').count() + 1;
+        let begin = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text[begin..].lines().next().unwrap_or("");
+        // Of an inline table, the last key before the place.
+        let before = text[begin..].get(..at - begin).filter(|before| before.contains('=')).unwrap_or(line);
+        let key = before.rsplit_once('=').map_or(before, |(key, _)| key);
+        let key = key.rsplit(['{', ',']).next().unwrap_or(key).trim();
+        format!("line {number}, `{key}`: {}", self.message)
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario file.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        toml::from_str(text).map_err(|error: toml::de::Error| Problem {
+            at: error.span().map(|span| span.start),
+            message: error.message().to_owned(),
+        })
+    }
+}
+
+fn start() -> i64 {
+    1_700_000_000
+}
+
+fn duration() -> f64 {
+    1200.0
+}
+
+fn rate() -> f64 {
+    5.0
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+fn one_host() -> u32 {
+    1
+}
+
+fn network() -> Law {
+    Law::log_normal(0.3, 0.3)
+}
+
+fn ratio<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(source)?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(D::Error::custom(format!("{value} is not from 0 to 1"))) }
+}
+
+fn amount<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(source)?;
+    if (0.0..=1e9).contains(&value) {
+        Ok(value)
+    } else {
+        Err(D::Error::custom(format!("{value} is not from 0 to a thousand million")))
+    }
+}
+
+fn positive<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+    let value = amount(source)?;
+    if value > 0.0 { Ok(value) } else { Err(D::Error::custom(format!("{value} is not above 0"))) }
+}
