@@ -311,8 +311,11 @@ impl Place {
         let by_name = Format::ALL
             .into_iter()
             .find(|format| name.ends_with(&format!(".{}", format.extension())))
-            .or_else(|| name.ends_with(".jsonl").then_some(Format::OtlpJson))
-            .or_else(|| name.ends_with(".pb").then_some(Format::OtlpProto))
+            .or_else(|| match name.rsplit_once('.') {
+                Some((_, "jsonl")) => Some(Format::OtlpJson),
+                Some((_, "pb")) => Some(Format::OtlpProto),
+                _ => None,
+            })
             .filter(|_| !output.is_dir());
         let format = args.format.map(FormatName::format).or(by_name).unwrap_or(Format::Parquet);
         let compression = match args.compress {

@@ -112,10 +112,17 @@ pub struct Writer<'m> {
 
 enum Body<'m> {
     Table(Box<parquet::Table<'m>>),
-    Text { format: Format, out: Output, batches: Vec<Vec<Span<'m>>>, n_written: u64 },
+    Text(Box<Text<'m>>),
 }
 
-impl<'m> Writer<'m> {
+struct Text<'m> {
+    format: Format,
+    out: Output,
+    batches: Vec<Vec<Span<'m>>>,
+    n_written: u64,
+}
+
+impl Writer<'_> {
     /// Begins; `path` is named in errors.
     pub fn new(format: Format, mut out: Output, path: &Path) -> Result<Self, Error> {
         let path = path.to_path_buf();
@@ -123,7 +130,7 @@ impl<'m> Writer<'m> {
             Body::Table(Box::new(parquet::Table::new(out)?))
         } else {
             out.write_all(format.head().as_bytes()).map_err(|source| failed(&path, source))?;
-            Body::Text { format, out, batches: vec![Vec::new()], n_written: 0 }
+            Body::Text(Box::new(Text { format, out, batches: vec![Vec::new()], n_written: 0 }))
         };
         Ok(Self { path, body })
     }
@@ -133,12 +140,11 @@ impl<'m> Writer<'m> {
         let path = self.path;
         match self.body {
             Body::Table(table) => table.finish(),
-            Body::Text { format, mut out, mut batches, mut n_written } => {
-                flush(format, &mut out, &mut batches, &mut n_written)
-                    .and_then(|()| out.write_all(format.tail().as_bytes()))
-                    .and_then(|()| out.finish())
-                    .map_err(|source| failed(&path, source))
-            }
+            Body::Text(mut text) => text
+                .flush()
+                .and_then(|()| text.out.write_all(text.format.tail().as_bytes()))
+                .and_then(|()| text.out.finish())
+                .map_err(|source| failed(&path, source)),
         }
     }
 }
@@ -147,18 +153,7 @@ impl<'m> Sink<'m> for Writer<'m> {
     fn trace(&mut self, spans: &[Span<'m>]) -> Result<(), Error> {
         match &mut self.body {
             Body::Table(table) => table.push(spans),
-            Body::Text { format, out, batches, n_written } => {
-                if batches.last().is_none_or(|batch| batch.len() >= BATCH_SPANS) {
-                    if batches.len() >= N_BATCHES {
-                        flush(*format, out, batches, n_written).map_err(|source| failed(&self.path, source))?;
-                    }
-                    batches.push(Vec::with_capacity(BATCH_SPANS));
-                }
-                if let Some(batch) = batches.last_mut() {
-                    batch.extend_from_slice(spans);
-                }
-                Ok(())
-            }
+            Body::Text(text) => text.push(spans).map_err(|source| failed(&self.path, source)),
         }
     }
 }
@@ -167,18 +162,34 @@ fn failed(path: &Path, source: io::Error) -> Error {
     Error::Io { action: "write", path: path.to_owned(), source }
 }
 
-fn flush(format: Format, out: &mut Output, batches: &mut Vec<Vec<Span<'_>>>, n_written: &mut u64) -> io::Result<()> {
-    let encoded: Vec<Vec<u8>> =
-        batches.par_iter_mut().filter(|batch| !batch.is_empty()).map(|batch| format.encode(batch)).collect();
-    batches.clear();
-    for bytes in encoded {
-        if *n_written > 0 {
-            out.write_all(format.comma().as_bytes())?;
+impl<'m> Text<'m> {
+    fn push(&mut self, spans: &[Span<'m>]) -> io::Result<()> {
+        if self.batches.last().is_none_or(|batch| batch.len() >= BATCH_SPANS) {
+            if self.batches.len() >= N_BATCHES {
+                self.flush()?;
+            }
+            self.batches.push(Vec::with_capacity(BATCH_SPANS));
         }
-        out.write_all(&bytes)?;
-        *n_written += 1;
+        if let Some(batch) = self.batches.last_mut() {
+            batch.extend_from_slice(spans);
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn flush(&mut self) -> io::Result<()> {
+        let format = self.format;
+        let batches = self.batches.par_iter_mut().filter(|batch| !batch.is_empty());
+        let encoded: Vec<Vec<u8>> = batches.map(|batch| format.encode(batch)).collect();
+        self.batches.clear();
+        for bytes in encoded {
+            if self.n_written > 0 {
+                self.out.write_all(format.comma().as_bytes())?;
+            }
+            self.out.write_all(&bytes)?;
+            self.n_written += 1;
+        }
+        Ok(())
+    }
 }
 
 /// A value of an attribute.

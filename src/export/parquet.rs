@@ -134,7 +134,7 @@ fn array(name: &str, spans: &[Span<'_>]) -> ArrayRef {
             Arc::new(Int64Array::from_iter_values(spans.iter().map(|span| span.start_unix_ns)))
         }
         schema::DURATION_NANO => Arc::new(Int64Array::from_iter_values(spans.iter().map(|span| span.duration_ns))),
-        HTTP_STATUS => Arc::new(Int64Array::from_iter(spans.iter().map(|span| span.http_status))),
+        HTTP_STATUS => Arc::new(spans.iter().map(|span| span.http_status).collect::<Int64Array>()),
         name => match name.strip_prefix(schema::RESOURCE_PREFIX) {
             Some(key) => texts(spans, |span| {
                 span.resource.iter().find(|(known, _)| *known == key).map(|(_, value)| value.as_str())

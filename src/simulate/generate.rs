@@ -125,6 +125,7 @@ pub fn scenario(options: &Options) -> Scenario {
     scenario
 }
 
+#[expect(clippy::too_many_lines, reason = "one pass, in which each draw follows from those before it")]
 /// Services from the last layer to the gateway, so that what is called is there already.
 fn services(options: &Options, dice: &mut Dice) -> Vec<Service> {
     let n_services = options.services.max(2) as usize;

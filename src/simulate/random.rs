@@ -43,7 +43,6 @@ impl TryRng for Keyed {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half is what is wanted")]
         Ok((self.next() >> 32) as u32)
     }
 

@@ -74,7 +74,7 @@ pub struct Added {
 /// Sums over the requests of a stretch of the window.
 #[derive(Clone, Copy, Debug, Default)]
 struct Batch {
-    n: f64,
+    n: u64,
     ms: f64,
     failed: f64,
 }
@@ -99,7 +99,7 @@ impl Sums {
         let (at, length) = (i128::from(request.start_ns - self.start_ns), i128::from(self.end_ns - self.start_ns));
         let place = usize::try_from(at * N_BATCHES as i128 / length).unwrap_or(0);
         let batch = &mut self.batches[place.min(N_BATCHES - 1)];
-        batch.n += 1.0;
+        batch.n += 1;
         batch.ms += request.duration_ns as f64 / 1e6;
         batch.failed += f64::from(u8::from(request.failed));
     }
@@ -108,7 +108,7 @@ impl Sums {
     fn means(&self, batch: Option<usize>) -> Option<[f64; 2]> {
         let own = batch.map_or(&self.batches[..], |batch| &self.batches[batch..=batch]);
         let sum = |part: fn(&Batch) -> f64| own.iter().map(part).sum::<f64>();
-        let n = sum(|batch| batch.n);
+        let n = own.iter().map(|batch| batch.n).sum::<u64>() as f64;
         (n > 0.0).then(|| [sum(|batch| batch.ms) / n, sum(|batch| batch.failed) / n])
     }
 }
@@ -175,7 +175,7 @@ pub(super) fn truth(model: &Model, onset: &Engine<'_>, all: &Sums) -> Truth {
     let mean_ms_without_faults = sums.get(&0).and_then(|sums| sums.means(None)).unwrap_or_default()[0];
     let explained: f64 = causes.iter().map(|cause| cause.added.ms).sum();
     Truth {
-        n_requests: all.batches.iter().map(|batch| batch.n as u64).sum(),
+        n_requests: all.batches.iter().map(|batch| batch.n).sum(),
         mean_ms,
         mean_ms_without_faults,
         interaction_ms: if is_shapley { 0.0 } else { mean_ms - mean_ms_without_faults - explained },

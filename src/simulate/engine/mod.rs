@@ -286,7 +286,7 @@ pub(super) fn is_lost(model: &Model, record: &Record) -> bool {
 }
 
 /// Name and kind of a span.
-pub(super) fn name<'m>(model: &'m Model, what: What) -> (&'m str, SpanKind, &'m [(&'static str, String)]) {
+pub(super) fn name(model: &Model, what: What) -> (&str, SpanKind, &[(&'static str, String)]) {
     match what {
         What::Operation(operation) => {
             let operation = &model.operations[operation as usize];

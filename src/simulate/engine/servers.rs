@@ -64,7 +64,7 @@ impl Engine<'_> {
             }
         }
         fails |= uniform(mix(key, purpose::FAIL)) < operation.error_ratio;
-        let n_segments = operation.steps.len() as i64 + 1;
+        let n_segments = operation.steps.len() + 1;
         let waits_in_span = self.model.services[operation.service as usize].waits_in_span;
         let now = self.now;
         if let Task::Server(server) = &mut self.tasks[task as usize] {
