@@ -74,7 +74,7 @@ pub(super) fn marks(page: &Page<'_>, of: SeriesOf, axis: Axis, top: f64, bottom:
             @let x = at(axis.place(change.time_unix_ns));
             @let class = match change.credit { Credit::Credited => "change credited", _ => "change" };
             line class=(class) x1=(x) x2=(x) y1=(xy(top - 8.0)) y2=(xy(bottom)) {}
-            svg x=(x) y="0" width="1" height=(xy(top)) overflow="visible" {
+            svg.mark x=(x) y="0" width="1" height=(xy(top)) {
                 path class=(class) d="M0 1l7 7-7 7-7-7z" {}
                 text.change-number x="0" y="11.5" text-anchor="middle" { (index + 1) }
                 title { (index + 1) ": " (shorten(&change.kind, 30)) " at " (clock(change.time_unix_ns)) }

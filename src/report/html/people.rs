@@ -2,10 +2,10 @@
 //! each.
 
 use super::names::shorten;
-use super::numbers::{interval, moment, points, signed_ms, signed_percent};
+use super::numbers::{clock, day, interval, points, signed_ms, signed_percent};
 use super::svg::at;
 use super::{Page, links, scrolled};
-use crate::analysis::{ChangeAccount, Credit, Owner, TeamShare};
+use crate::analysis::{ChangeAccount, Credit, Owner, RowCause, TeamShare};
 use crate::report::text::count;
 use maud::{Markup, html};
 
@@ -21,25 +21,24 @@ pub(super) fn teams(page: &Page<'_>) -> Option<Markup> {
         return None;
     }
     let largest = teams.iter().map(|team| team.contribution.ms.abs()).fold(0.0, f64::max);
+    let mix = page.analysis.decomposition.rows.iter().find(|row| row.cause == RowCause::TrafficMix);
     let table = html! {
-        table.data {
+        table.data.teams {
             caption.sr { "The change by team" }
             thead {
                 tr {
-                    th scope="col" { "Team" } th.number scope="col" { "ms a request" } td.bar-cell {}
+                    th scope="col" { "Team" } th.number scope="col" { "ms a request" } td.bar-cell.wide {}
                     th.number.wide scope="col" { "95 % interval" } th.number.wide scope="col" { "of the change" }
                     th.number.wide scope="col" { "Points of errors" }
-                    th scope="col" { "Services" } th scope="col" { "Contact" }
+                    th scope="col" { "Services" }
                 }
             }
             tbody {
                 @for team in teams.iter().take(MAX_TEAMS) { (team_row(page, team, largest)) }
-                tr.muted {
-                    th scope="row" { "Change of the mean" }
-                    td.number { (signed_ms(page.analysis.degradation.change_ms)) }
-                    td {} td.wide {} td.wide {} td.wide {}
-                    td colspan="2" { "teams, what nobody owns and the traffic mix together" }
+                @if let Some(mix) = mix {
+                    (sum_row("other requests were made", mix.contribution_ms, Some(mix.contribution_percent), "the traffic mix"))
                 }
+                (sum_row("Change of the mean", page.analysis.degradation.change_ms, None, "all of these together"))
             }
         }
     };
@@ -51,6 +50,20 @@ pub(super) fn teams(page: &Page<'_>) -> Option<Markup> {
     })
 }
 
+/// A row that is nobody's.
+fn sum_row(name: &str, ms: f64, percent: Option<f64>, what: &str) -> Markup {
+    html! {
+        tr.muted {
+            th scope="row" { (name) }
+            td.number { (signed_ms(ms)) }
+            td.wide {} td.wide {}
+            td.number.wide { @if let Some(percent) = percent { (signed_percent(percent)) } }
+            td.wide {}
+            td { (what) }
+        }
+    }
+}
+
 fn team_row(page: &Page<'_>, team: &TeamShare, largest: f64) -> Markup {
     let own = &team.contribution;
     let n_more = team.services.len().saturating_sub(MAX_SERVICES);
@@ -58,9 +71,10 @@ fn team_row(page: &Page<'_>, team: &TeamShare, largest: f64) -> Markup {
         tr {
             th scope="row" {
                 @if let Some(name) = &team.team { bdi { (shorten(name, 60)) } } @else { span.muted { "nobody known" } }
+                @if let Some(owner) = owner(page, team) { div.contact { (contact(owner)) } }
             }
             td.number { (signed_ms(own.ms)) }
-            td.bar-cell {
+            td.bar-cell.wide {
                 svg.bars width="100%" height="16" aria-hidden="true" {
                     @if largest > 0.0 {
                         rect class=(if own.ms < 0.0 { "better" } else { "worse" }) x="0" y="3" height="10" width=(at(own.ms.abs() / largest)) {}
@@ -76,7 +90,6 @@ fn team_row(page: &Page<'_>, team: &TeamShare, largest: f64) -> Markup {
                 }
                 @if n_more > 0 { span.muted { " and " (n_more) " more" } }
             }
-            td { @if let Some(owner) = owner(page, team) { (contact(owner)) } }
         }
     }
 }
@@ -137,7 +150,7 @@ fn change_row(page: &Page<'_>, number: usize, change: &ChangeAccount) -> Markup 
     html! {
         tr id={ "change-" (number) } {
             td { (number) }
-            td.nowrap { (moment(change.time_unix_ns)) }
+            td.nowrap { (clock(change.time_unix_ns)) div.muted { (day(change.time_unix_ns)) } }
             th scope="row" {
                 span.cause { bdi { (shorten(&change.kind, 30)) } } " "
                 (links::titled(&html! { bdi { (shorten(&change.title, 160)) } }, change.url.as_deref()))

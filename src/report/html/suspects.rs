@@ -185,7 +185,7 @@ fn services(page: &Page<'_>) -> Markup {
             caption.sr { "Services ranked by how much worse they got" }
             thead {
                 tr {
-                    th scope="col" { "#" } th scope="col" { "Service" } th scope="col" { "What happened" }
+                    th scope="col" { "#" } th scope="col" { "Service" } th.wide scope="col" { "What happened" }
                     th.number scope="col" { "ms a request" } th.number.wide scope="col" { "95 % interval" }
                     th.number.wide scope="col" { "Points of errors" }
                     th.wide scope="col" { "Certain in" }
@@ -200,8 +200,9 @@ fn services(page: &Page<'_>) -> Markup {
                         th scope="row" {
                             (page.names.name(&service.service))
                             @if service.is_inferred { " " span.tag { "no spans of its own" } }
+                            div.narrow.muted { (service.kind) }
                         }
-                        td { (service.kind) }
+                        td.wide { (service.kind) }
                         td.number { (signed_ms(service.contribution.ms)) }
                         td.number.wide { (interval(service.contribution.interval_ms, signed_ms)) }
                         td.number.wide { (points(service.contribution.error_ratio)) }

@@ -121,7 +121,7 @@ pub(super) fn entries(page: &Page<'_>) -> Option<Markup> {
                 tr {
                     th scope="col" { "Entry operation" }
                     th.number scope="col" { "Requests" }
-                    th.number scope="col" { "Share" }
+                    th.number.wide scope="col" { "Share" }
                     th.number scope="col" { "Mean, ms" }
                     th.number scope="col" { "p95, ms" }
                     th.number scope="col" { "Failing" }
@@ -132,7 +132,7 @@ pub(super) fn entries(page: &Page<'_>) -> Option<Markup> {
                     tr {
                         th scope="row" { (page.names.operation(&entry.service, &entry.operation)) }
                         td.number { (arrow(entry.n_requests, amount)) }
-                        td.number { (arrow(entry.share, percent)) }
+                        td.number.wide { (arrow(entry.share, percent)) }
                         td.number { (arrow(entry.mean_ms, ms)) }
                         td.number { (arrow(entry.p95_ms, ms)) }
                         td.number { (arrow(entry.error_ratio, percent)) }
