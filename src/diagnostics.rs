@@ -27,6 +27,8 @@ pub enum SetAsideReason {
     Duplicate,
     /// Its trace starts in neither window.
     OutsideWindows,
+    /// Its trace is not in the sample of traces that a profile keeps; the sums of the dependency graph count it.
+    NotSampled,
     /// Its trace is a request to another entry operation than the question is about.
     OtherEntry,
     /// Its trace does not hold what the question asks for.
@@ -50,6 +52,7 @@ impl SetAsideReason {
             Self::TimeOutOfRange => "with a time that does not fit 64-bit nanoseconds",
             Self::Duplicate => "read more than once",
             Self::OutsideWindows => "of traces that start outside both windows",
+            Self::NotSampled => "of traces outside the sample that the profile keeps",
             Self::OtherEntry => "of requests to other entry operations",
             Self::ConditionNotMet => "of traces that do not meet a condition",
             Self::BothSides => "of traces on both sides of the comparison",

@@ -63,6 +63,16 @@ pub enum Error {
         /// The values that would be right.
         hint: String,
     },
+    /// A profile cannot be read.
+    #[error("cannot use the profile `{}`: {reason}", path.display())]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What can be done.
+        hint: String,
+    },
     /// polars failed on a table.
     #[error("polars: {0}")]
     Polars(#[from] polars::error::PolarsError),
@@ -78,7 +88,10 @@ impl Error {
         match self {
             Self::Column { field, .. } => Some(format!("name it with `--columns {field}=<COLUMN>`")),
             Self::NoSpans(_) => Some("`suspect inspect PATH` shows what was found in each file".to_owned()),
-            Self::Window { hint, .. } | Self::NotFound { hint, .. } | Self::Usage { hint, .. } => {
+            Self::Window { hint, .. }
+            | Self::NotFound { hint, .. }
+            | Self::Usage { hint, .. }
+            | Self::Profile { hint, .. } => {
                 (!hint.is_empty()).then(|| hint.clone())
             }
             _ => None,

@@ -31,7 +31,8 @@ pub(super) fn document(
     keys: Option<&[String]>,
 ) -> Analysis {
     let structure = structure::changes(evidence);
-    let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, keys);
+let carried = keys.filter(|_| evidence.kept.is_none());
+    let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, carried);
     let (operations, n_operations_left_out) = operations::accounts(evidence);
     let distributions = distributions::distributions(evidence, &suspects);
     let mut analysis = Analysis {
@@ -63,6 +64,7 @@ pub(super) fn document(
     };
     analysis.confidence = analysis.services.first().map_or(0.0, |service| service.stability);
     analysis.diagnostics.warnings = wording::warnings(&analysis);
+    analysis.diagnostics.warnings.extend(prepared.profile_warnings());
     analysis.summary = wording::summary(&analysis);
     analysis
 }
@@ -74,7 +76,7 @@ fn windows_document(windows: &window::Windows, narrowed: &Narrowed, evidence: Ev
         start_unix_ns: window.start_unix_ns,
         end_unix_ns: window.end_unix_ns,
         n_traces: traces.len() as u64,
-        n_spans: traces.iter().map(|&trace| evidence.forest.spans_of(trace as usize).len() as u64).sum(),
+        n_spans: traces.iter().map(|&trace| evidence.forest.n_spans_of(trace as usize)).sum(),
         n_requests: traces.iter().map(|&trace| evidence.forest.weight[trace as usize]).sum(),
     };
     Windows {

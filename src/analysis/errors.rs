@@ -3,9 +3,9 @@
 use super::build::{names, operation, pair, ratio};
 use super::document::{EntryFailures, ErrorKind, ErrorPart, Errors, ExceptionSeen, Operation, Pair};
 use super::evidence::Evidence;
-use crate::compare::paths::{Failure, FailureKind, NO_PATH};
+use crate::compare::paths::{Failure, FailureKind, NO_PATH, NO_SPAN};
 use crate::compare::ratio::{self, Ratio};
-use crate::span::{AttributeScope, schema};
+use crate::profile::exception_of;
 use crate::stats;
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ struct Count {
     window: usize,
     entry: u32,
     n_failures: f64,
-    /// Span to ask for an exception.
-    span: Option<u32>,
+    /// Who to ask for an exception.
+    failure: Option<Failure>,
     limit_ns: Option<i64>,
 }
 
@@ -132,7 +132,7 @@ impl Traces {
         let is_counted = paths[path as usize].scope == evidence.comparison.scope;
         let window = self.window[trace as usize].filter(|_| is_counted)?;
         let entry = paths[self.top[path as usize] as usize].operation;
-        Some(Count { trace, window, entry, n_failures: 1.0, span: None, limit_ns: None })
+        Some(Count { trace, window, entry, n_failures: 1.0, failure: None, limit_ns: None })
     }
 
     fn originates(&self, evidence: Evidence<'_>) -> Counts {
@@ -149,7 +149,8 @@ impl Traces {
         };
         // Names are made once a subject and kind.
         let mut keys = BTreeMap::<(u32, FailureKind), Key>::new();
-        for &(trace, Failure { path, kind, span }) in &table.failures {
+        for &(trace, failure) in &table.failures {
+            let Failure { path, kind, operation, .. } = failure;
             let Some(mut own) = self.count(evidence, trace, path) else { continue };
             let is_unanswered = kind == FailureKind::Unanswered;
             let shares = if is_unanswered { attribution.failure_shares(path, own.window) } else { &[] };
@@ -162,8 +163,7 @@ impl Traces {
             if own.n_failures <= 1e-9 {
                 continue;
             }
-            let operation = evidence.forest.operation[span as usize];
-            own.span = Some(span);
+            own.failure = Some(failure);
             own.limit_ns = (kind == FailureKind::TimedOut).then(|| table.limits.of(operation)).flatten();
             let subject = attribution.failure_subjects[path as usize][kind as usize];
             let key = keys.entry((subject, kind)).or_insert_with(|| key(subject, kind)).clone();
@@ -250,22 +250,17 @@ fn main_kind_of(keys: &mut BTreeMap<(u32, FailureKind), Key>, evidence: Evidence
 
 /// The exception seen most often with a part's failures in the regression, or in the baseline if it has none there.
 fn exception(evidence: Evidence<'_>, counts: &[Count]) -> Option<ExceptionSeen> {
-    let attributes = &evidence.frame.attributes;
-    let text = |row: u32, keys: &[&str]| {
-        keys.iter().find_map(|key| {
-            let column = attributes.get(AttributeScope::Span, key)?;
-            let at = column.position_from(0..column.len(), row);
-            let value = column.value(at).filter(|_| column.row(at) == Some(row))?;
-            Some(attributes.text(value).into_owned()).filter(|text| !text.trim().is_empty())
-        })
-    };
     let mut seen = BTreeMap::<(String, String), [u64; 2]>::new();
     for own in counts {
-        let Some(row) = own.span.map(|span| evidence.forest.row[span as usize]) else { continue };
-        let kind = text(row, &["exception.type", "error.type"]);
-        let message = text(row, &["exception.message", schema::STATUS_DESCRIPTION]);
-        if kind.is_some() || message.is_some() {
-            seen.entry((kind.unwrap_or_default(), message.unwrap_or_default())).or_default()[own.window] += 1;
+        let Some(failure) = own.failure else { continue };
+        let kept = &evidence.table.kept.exceptions;
+        let text = if failure.span == NO_SPAN {
+            kept.get(failure.exception as usize).cloned()
+        } else {
+            exception_of(evidence.frame, evidence.forest.row[failure.span as usize])
+        };
+        if let Some(text) = text {
+            seen.entry(text).or_default()[own.window] += 1;
         }
     }
     // By type first: messages often hold what differs from call to call.

@@ -12,6 +12,7 @@ use crate::compare::sums::Sums;
 use crate::compare::{Comparison, Estimate, Selection};
 use crate::drill;
 use crate::normalize::Forest;
+use crate::profile;
 use crate::rank::Channel;
 use crate::span::SpanFrame;
 use std::cmp::Reverse;
@@ -36,6 +37,8 @@ pub(super) struct Evidence<'a> {
     pub(super) comparison: &'a Comparison,
     pub(super) rows: &'a PathRows,
     pub(super) shapes: &'a Shapes,
+    /// What a profile tells of the baseline.
+    pub(super) kept: Option<&'a profile::Baseline>,
 }
 
 /// A suspect's part of one path.
@@ -86,8 +89,9 @@ impl<'a> Evidence<'a> {
     }
 
     pub(super) fn drill_input(&self) -> drill::Input<'a> {
-        let Self { frame, forest, table, selection, comparison, .. } = *self;
-        drill::Input { frame, forest, table, selection, comparison }
+        let Self { frame, forest, table, selection, comparison, kept, .. } = *self;
+        let kept = kept.map(|kept| &kept.values);
+        drill::Input { frame, forest, table, selection, comparison, kept }
     }
 
     /// The paths on which any of `subjects` has effects.

@@ -20,6 +20,7 @@ mod network;
 mod operations;
 mod overturn;
 mod owners;
+mod profiled;
 mod resolve;
 mod rows;
 mod series;
@@ -48,6 +49,7 @@ pub use explanation::{
 pub use narrow::{Narrowed, Question};
 pub use operations::{Chances, OperationAccount};
 pub use owners::{Owner, TeamShare};
+pub use profiled::BaselineData;
 pub use series::{SeriesOf, TimeSeries};
 pub use traces::{SpanView, TracePair, TraceView};
 
@@ -57,8 +59,10 @@ use crate::diagnostics::{SetAsideReason, SourceReport};
 use crate::error::Error;
 use crate::ingest::Ingested;
 use crate::normalize::{self, Forest, Repairs};
+use crate::profile;
 use crate::rank;
 use crate::span::{AttributeSelection, SpanFrame};
+use crate::topology;
 use crate::window;
 use narrow::Side;
 use signals::DataSet;
@@ -81,6 +85,8 @@ pub struct Prepared {
     narrowed: Narrowed,
     /// For two data sets, the first trace of the second in the frame; traces of both may have the same id.
     pub first_of_second: Option<u32>,
+    /// What a profile tells of the baseline beyond its traces in the forest, if the baseline is one.
+    pub(crate) profile: Option<profile::Baseline>,
 }
 
 /// Links the spans of `regression` and, if it is a data set of its own, of `baseline`.
@@ -96,13 +102,14 @@ pub fn prepare(baseline: Option<Ingested>, regression: Ingested) -> Prepared {
     }
     let (forest, repairs) = normalize::forest(&mut frame);
     let (costs, narrowed) = (OnceLock::new(), Narrowed::default());
-    Prepared { frame, forest, repairs, sources, costs, narrowed, first_of_second }
+    Prepared { frame, forest, repairs, sources, costs, narrowed, first_of_second, profile: None }
 }
 
 impl Prepared {
     /// What every trace spends on every path; computed on first use.
     pub fn costs(&self) -> &CostTable {
-        self.costs.get_or_init(|| paths::cost_table(&self.forest))
+        let kept = self.profile.as_ref().map(|profile| &profile.table);
+        self.costs.get_or_init(|| paths::cost_table_with(&self.forest, kept))
     }
 
     /// Keeps the traces that a question is about; the others will be set aside.
@@ -112,6 +119,7 @@ impl Prepared {
     /// a condition that cannot be read, and for two ways at once to choose a baseline.
     pub fn narrow(&mut self, question: &Question) -> Result<(), Error> {
         self.narrowed = narrow::narrow(self, question)?;
+        self.narrow_profile()?;
         if !self.narrowed.sides.is_empty() && self.first_of_second.is_some() {
             return Err(Error::Usage {
                 message: "the baseline is a data set of its own and chosen by an attribute at once".to_owned(),
@@ -145,6 +153,16 @@ impl Prepared {
         traces.filter(|&trace| self.may_be(trace, second)).collect()
     }
 
+    /// The stretch that `options` give as the baseline, or all, and the traces in it.
+    fn stretch(&self, options: &window::Options) -> Result<(window::Window, Vec<u32>), Error> {
+        let traces = self.traces(true);
+        let set = DataSet::new(self, &traces, false);
+        let windows = window::split_data_sets(options, set.data(), set.data())?;
+        let start_ns = |trace: u32| self.forest.root_start_ns[trace as usize];
+        let inside = traces.into_iter().filter(|&trace| windows.baseline.contains(start_ns(trace))).collect();
+        Ok((windows.baseline, inside))
+    }
+
     /// Chooses the windows, and with them the traces.
     ///
     /// # Errors
@@ -154,6 +172,7 @@ impl Prepared {
             let names: Vec<String> = self.sources.iter().map(|source| format!("`{}`", source.path)).collect();
             return Err(Error::NoSpans(if names.is_empty() { "the input".to_owned() } else { names.join(", ") }));
         }
+        self.check_profile_window(options)?;
         // Given windows are not looked for.
         let is_searched = !self.has_sides() && options.baseline.is_none();
         let set = DataSet::new(self, &self.traces(true), is_searched);
@@ -268,7 +287,9 @@ fn with_evidence<T>(
     let table = prepared.costs();
     let comparison = compare::compare(&prepared.forest, table, selection);
     let ranking = rank::rank(&prepared.forest, table, &comparison);
-    let graph = crate::topology::topology(&prepared.forest, &selection.baseline, &selection.regression)?.document();
+    let kept = prepared.profile.as_ref();
+    let graph = kept.map(|kept| &kept.graph);
+    let graph = topology::topology_with(&prepared.forest, &selection.baseline, &selection.regression, graph)?.document();
     let path_rows = rows::PathRows::new(table, selection);
     let shapes = shapes::Shapes::new(&prepared.forest, table, &selection.baseline);
     let evidence = evidence::Evidence {
@@ -279,6 +300,7 @@ fn with_evidence<T>(
         comparison: &comparison,
         rows: &path_rows,
         shapes: &shapes,
+        kept,
     };
     let analysis = build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
     then(analysis, &ranking, evidence)
@@ -299,12 +321,18 @@ fn diagnostics(prepared: &Prepared, selection: &Selection) -> Diagnostics {
         result.n_skipped_records += source.n_skipped_records;
     }
     let traces = selection.baseline.iter().chain(&selection.regression);
-    result.n_spans_analysed = traces.map(|&trace| forest.spans_of(trace as usize).len() as u64).sum();
+    result.n_spans_analysed = traces.map(|&trace| forest.n_spans_of(trace as usize)).sum();
     result.set_aside.add(SetAsideReason::Duplicate, prepared.repairs.n_duplicates);
-    let mut n_outside = forest.n_spans() as u64 - result.n_spans_analysed;
+    if let Some(profile) = &prepared.profile {
+        result.set_aside.absorb(&profile.about.set_aside);
+        result.set_aside.add(SetAsideReason::NotSampled, profile.n_spans_left_out);
+        result.n_traces += profile.n_traces[0].saturating_sub(profile.n_traces[1]);
+    }
+    let n_spans: u64 = (0..forest.n_traces()).map(|trace| forest.n_spans_of(trace)).sum();
+    let mut n_outside = n_spans - result.n_spans_analysed;
     for (trace, reason) in prepared.narrowed.aside.iter().enumerate() {
         if let Some(reason) = reason {
-            let n_spans = forest.spans_of(trace).len() as u64;
+            let n_spans = forest.n_spans_of(trace);
             result.set_aside.add(*reason, n_spans);
             n_outside -= n_spans;
         }

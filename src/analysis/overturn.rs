@@ -9,9 +9,8 @@ use super::evidence::{Evidence, Parts, Stake};
 use super::rows::{BASELINE, REGRESSION};
 use super::wording::{ms, signed_ms};
 use crate::compare::attribute::{Cause, Subject};
-use crate::normalize::NO_PARENT;
+use crate::profile;
 use crate::rank::{Channel, Ranking};
-use crate::span::SpanKind;
 use crate::time::format_rfc3339;
 use std::collections::BTreeMap;
 
@@ -45,22 +44,10 @@ const FEW_FAILURES: usize = 10;
 /// A change of less than this share of the time before would also come of a slightly slower baseline.
 const SMALL_CHANGE: f64 = 0.2;
 
-/// Calls between two services and on what they rest.
-#[derive(Clone, Copy, Debug, Default)]
-struct Calls {
-    count: u64,
-    /// The callee was moved against its caller because their clocks disagreed.
-    n_moved: u64,
-    /// By how much at most.
-    moved_ns: i64,
-    /// The client span's kind was inferred.
-    n_inferred: u64,
-}
-
 /// What all suspects share.
 #[derive(Debug, Default)]
 pub(super) struct Grounds {
-    calls: BTreeMap<(u32, u32), Calls>,
+    calls: profile::Grounds,
     /// Requests a second in each window; 0 where there are too few to tell.
     requests_per_second: [f64; 2],
 }
@@ -69,32 +56,12 @@ impl Grounds {
     /// One pass over the spans of both windows.
     pub(super) fn new(evidence: Evidence<'_>) -> Self {
         let Evidence { frame, forest, .. } = evidence;
-        let mut calls = BTreeMap::<(u32, u32), Calls>::new();
-        let shift = |span: usize| forest.start_ns[span] - frame.spans.start_unix_ns[forest.row[span] as usize];
+        let mut calls = profile::Grounds::default();
         for window in [BASELINE, REGRESSION] {
-            for span in evidence.traces(window).iter().flat_map(|&trace| forest.spans_of(trace as usize)) {
-                let operation = forest.operations[forest.operation[span] as usize];
-                if let Some(peer) = operation.peer {
-                    let own = calls.entry((operation.service, peer)).or_default();
-                    own.count += 1;
-                    let declared = frame.spans.kind[forest.row[span] as usize];
-                    own.n_inferred += u64::from(declared == SpanKind::Unspecified as u8);
-                }
-            }
-            for &trace in evidence.traces(window) {
-                let spans = forest.spans_of(trace as usize);
-                for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
-                    let caller = spans.start + forest.parent[span] as usize;
-                    if shift(span) != shift(caller)
-                        && let Some(peer) = forest.operations[forest.operation[caller] as usize].peer
-                    {
-                        let from = forest.operations[forest.operation[caller] as usize].service;
-                        let own = calls.entry((from, peer)).or_default();
-                        own.n_moved += 1;
-                        own.moved_ns = own.moved_ns.max(shift(span).saturating_sub(shift(caller)).saturating_abs());
-                    }
-                }
-            }
+            profile::add_grounds(frame, forest, evidence.traces(window), &mut calls);
+        }
+        for (&ends, kept) in evidence.kept.iter().flat_map(|kept| &kept.grounds) {
+            calls.entry(ends).or_default().absorb(kept);
         }
         let requests_per_second = [BASELINE, REGRESSION].map(|window| {
             let traces = evidence.traces(window);

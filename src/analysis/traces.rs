@@ -92,7 +92,11 @@ pub(super) fn pairs(evidence: Evidence<'_>, shown: &[Shown]) -> Vec<TracePair> {
     let pair = |(suspect, stake, trace, baseline): (u32, &Stake, u32, Option<u32>)| TracePair {
         suspect,
         regression: view(evidence, stake, trace),
-        baseline: baseline.map(|trace| view(evidence, stake, trace)).filter(|view| !view.spans.is_empty()),
+        baseline: baseline
+            // A profile keeps no spans to show.
+            .filter(|&trace| !evidence.forest.is_summed(trace as usize))
+            .map(|trace| view(evidence, stake, trace))
+            .filter(|view| !view.spans.is_empty()),
     };
     chosen.into_par_iter().map(pair).collect()
 }

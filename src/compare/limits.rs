@@ -71,6 +71,19 @@ impl Limits {
         Self { bands }
     }
 
+    /// The pile-ups by operation: shortest and longest duration, nanoseconds.
+    #[must_use]
+    pub fn bands(&self) -> &BTreeMap<u32, (i64, i64)> {
+        &self.bands
+    }
+
+    /// Takes over the limits that were found in other data, of operations that have none here.
+    pub fn absorb(&mut self, bands: impl IntoIterator<Item = (u32, (i64, i64))>) {
+        for (operation, band) in bands {
+            self.bands.entry(operation).or_insert(band);
+        }
+    }
+
     /// The limit of operation `operation`, nanoseconds: a round one if the pile-up begins a little after it.
     #[must_use]
     pub fn of(&self, operation: u32) -> Option<i64> {
@@ -137,7 +150,7 @@ fn round_below(duration_ns: i64) -> Option<i64> {
 fn each_call(forest: &Forest, mut visit: impl FnMut(usize, bool)) {
     // Latest end of what is below each span of the trace.
     let mut below_ns: Vec<i64> = Vec::new();
-    for trace in 0..forest.n_traces() {
+    for trace in (0..forest.n_traces()).filter(|&trace| !forest.is_summed(trace)) {
         let spans = forest.spans_of(trace);
         below_ns.clear();
         below_ns.resize(spans.len(), i64::MIN);

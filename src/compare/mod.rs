@@ -10,6 +10,7 @@ pub mod attribute;
 pub mod decompose;
 pub mod edges;
 pub mod factors;
+pub mod kept;
 pub mod limits;
 mod noise;
 pub mod paths;

@@ -1,5 +1,6 @@
 //! Call paths and what each trace spends on them: the per-trace kernel of the comparison.
 
+use super::kept::Kept;
 use super::limits::Limits;
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::normalize::{Forest, SpanFlags};
@@ -41,7 +42,8 @@ pub struct Paths {
 }
 
 impl Paths {
-    fn intern(&mut self, path: Path) -> u32 {
+    /// Index of a path, added if it is new.
+    pub fn intern(&mut self, path: Path) -> u32 {
         let fresh = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         let index = *self.index.entry(path).or_insert(fresh);
         if index == fresh {
@@ -106,9 +108,18 @@ pub struct Failure {
     pub path: u32,
     /// How.
     pub kind: FailureKind,
-    /// The last failing span, an index of the forest.
+    /// The last failing span, an index of the forest, or [`NO_SPAN`] if only a profile tells of it.
     pub span: u32,
+    /// Its operation, an index in [`Forest::operations`].
+    pub operation: u32,
+    /// What a profile says of its exception, an index in [`Kept::exceptions`], or [`NO_EXCEPTION`].
+    pub exception: u32,
 }
+
+/// The span was not kept.
+pub const NO_SPAN: u32 = u32::MAX;
+/// The span itself tells of an exception, or nothing does.
+pub const NO_EXCEPTION: u32 = u32::MAX;
 
 /// How a failure began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +154,8 @@ pub struct CostTable {
     pub swallowed: Vec<(u32, u32)>,
     /// Failing spans that passed a failure on: (trace, path).
     pub propagated: Vec<(u32, u32)>,
+    /// What only spans would tell beyond this, of traces whose spans were not kept.
+    pub kept: Kept,
 }
 
 impl CostTable {
@@ -181,7 +194,17 @@ impl CostTable {
 /// Walks every trace of `forest`, in parallel; the result does not depend on the number of threads.
 #[must_use]
 pub fn cost_table(forest: &Forest) -> CostTable {
-    let limits = Limits::learn(forest);
+    cost_table_with(forest, None)
+}
+
+/// [`cost_table`] where a profile has the costs of the traces whose spans were not kept: a table in the operations of `forest` and
+/// with all its traces, those that have spans being empty.
+#[must_use]
+pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTable {
+    let mut limits = Limits::learn(forest);
+    if let Some(profile) = profile {
+        limits.absorb(profile.limits.bands().iter().map(|(&operation, &band)| (operation, band)));
+    }
     let traces: Vec<usize> = (0..forest.n_traces()).collect();
     let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
     let parts: Vec<CostTable> = traces
@@ -198,17 +221,16 @@ pub fn cost_table(forest: &Forest) -> CostTable {
     for part in parts {
         table.absorb(&part);
     }
-    table.sort_paths(forest);
+    if let Some(profile) = profile {
+        table.interleave(profile);
+    }
+    table.sort_paths(|operation| forest.sort_key(forest.operations[operation as usize]));
     table
 }
 
 impl CostTable {
     fn absorb(&mut self, part: &Self) {
-        let mut code = Vec::with_capacity(part.paths.len());
-        for path in &part.paths.list {
-            let parent = if path.parent == NO_PATH { NO_PATH } else { code[path.parent as usize] };
-            code.push(self.paths.intern(Path { parent, ..*path }));
-        }
+        let code = self.intern_all(&part.paths);
         let first = self.costs.len();
         self.offsets.extend(part.offsets[1..].iter().map(|offset| offset + first));
         self.costs.extend(part.costs.iter().map(|cost| PathCost { path: code[cost.path as usize], ..*cost }));
@@ -220,8 +242,42 @@ impl CostTable {
         self.propagated.extend(part.propagated.iter().map(with_code));
     }
 
-    /// Renumbers the paths by depth and name, so that no sum depends on the order in which they were met.
-    fn sort_paths(&mut self, forest: &Forest) {
+    /// Adds the rows of the traces that are empty here.
+    fn interleave(&mut self, profile: &Self) {
+        let code = self.intern_all(&profile.paths);
+        let n_costs = self.costs.len() + profile.costs.len();
+        let own = std::mem::replace(&mut self.costs, Vec::with_capacity(n_costs));
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        for trace in 0..offsets.len().saturating_sub(1) {
+            self.costs.extend_from_slice(&own[offsets[trace]..offsets[trace + 1]]);
+            let kept = profile.costs_of(trace).iter();
+            self.costs.extend(kept.map(|cost| PathCost { path: code[cost.path as usize], ..*cost }));
+            self.offsets.push(self.costs.len());
+        }
+        let failure =
+            |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
+        self.failures.extend(profile.failures.iter().map(failure));
+        self.failures.sort_by_key(|&(trace, _)| trace);
+        let with_code = |&(trace, path): &(u32, u32)| (trace, code[path as usize]);
+        self.swallowed.extend(profile.swallowed.iter().map(with_code));
+        self.swallowed.sort_by_key(|&(trace, _)| trace);
+        self.propagated.extend(profile.propagated.iter().map(with_code));
+        self.propagated.sort_by_key(|&(trace, _)| trace);
+        self.kept = profile.kept.clone();
+    }
+
+    /// The code here of each path of others in the same operations.
+    fn intern_all(&mut self, paths: &Paths) -> Vec<u32> {
+        let mut code: Vec<u32> = Vec::with_capacity(paths.len());
+        for path in &paths.list {
+            let parent = if path.parent == NO_PATH { NO_PATH } else { code[path.parent as usize] };
+            code.push(self.paths.intern(Path { parent, ..*path }));
+        }
+        code
+    }
+
+    /// Renumbers the paths by depth and by `key` of their operation, so that no sum depends on the order in which they were met.
+    pub fn sort_paths<K: Ord>(&mut self, key: impl Fn(u32) -> K) {
         let n_paths = self.paths.len();
         let mut depth = vec![0_u32; n_paths];
         for path in 0..n_paths {
@@ -238,8 +294,7 @@ impl CostTable {
             let new_parent = |path: &Path| if path.parent == NO_PATH { NO_PATH } else { code[path.parent as usize] };
             level.sort_by_cached_key(|&path| {
                 let path = self.paths.list[path as usize];
-                let operation = forest.operations[path.operation as usize];
-                (new_parent(&path), path.scope, forest.sort_key(operation), path.is_retry)
+                (new_parent(&path), path.scope, key(path.operation), path.is_retry)
             });
             let renamed: Vec<Path> = level
                 .iter()
@@ -288,6 +343,10 @@ impl<'a> Kernel<'a> {
     }
 
     fn trace(&mut self, trace: usize) {
+        if self.forest.is_summed(trace) {
+            self.table.offsets.push(self.table.costs.len());
+            return;
+        }
         let spans = self.forest.spans_of(trace);
         let mut walker = std::mem::take(&mut self.walker);
         walker.load(self.forest, trace);
@@ -350,16 +409,17 @@ impl<'a> Kernel<'a> {
     fn origin(&mut self, walker: &Walker, first: usize, span: usize, path: u32) -> Failure {
         let forest = self.forest;
         let row = u32::try_from(span).unwrap_or(u32::MAX);
+        let operation = forest.operation[span];
         let answer = walker.children(span - first).first().map(|&child| first + child as usize);
         let calls = forest.operations[forest.operation[span] as usize].peer.is_some();
         // A callee that runs on after its caller gave up caused the timeout.
         let is_cut = calls && answer.is_some_and(|answer| forest.end_ns[answer] > forest.end_ns[span]);
         if is_cut || self.limits.is_at(forest.operation[span], forest.end_ns[span] - forest.start_ns[span]) {
             let path = self.waited_for(walker, first, span, path);
-            return Failure { path, kind: FailureKind::TimedOut, span: row };
+            return Failure { path, kind: FailureKind::TimedOut, span: row, operation, exception: NO_EXCEPTION };
         }
         let kind = if calls && answer.is_none() { FailureKind::Unanswered } else { FailureKind::Own };
-        Failure { path, kind, span: row }
+        Failure { path, kind, span: row, operation, exception: NO_EXCEPTION }
     }
 
     /// What `span` spent its time on until it was given up: down through the calls that each took more than half of it.

@@ -46,6 +46,8 @@ pub struct Input<'a> {
     pub selection: &'a Selection,
     /// What changed between them.
     pub comparison: &'a Comparison,
+    /// Values of the baseline's spans, counted, if the spans themselves were not kept.
+    pub kept: Option<&'a presence::Kept>,
 }
 
 /// Which of a suspect's contributions is split.

@@ -3,11 +3,13 @@
 use super::Input;
 use super::columns::preference;
 use super::{Of, columns};
-use crate::span::{AttributeKey, AttributeScope, AttributeValue};
+use crate::normalize::Forest;
+use crate::span::{AttributeColumn, AttributeKey, AttributeScope, AttributeValue, SpanFrame};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Spans of a service that a value would have in the other window if nothing had changed, from which on their absence is no chance.
 const MIN_EXPECTED: f64 = 10.0;
@@ -70,6 +72,98 @@ const OF_RESOURCE: [&str; 9] = [
     "container.image.tag",
 ];
 
+/// Spans that have a value, and the start of the last one, nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Number of spans.
+    pub n_spans: u64,
+    /// Start of the last.
+    pub last_ns: i64,
+}
+
+/// Values counted, of data whose spans are not kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Spans of each service, by index.
+    pub n_spans: BTreeMap<u32, u64>,
+    /// Spans by key, service and value.
+    pub seen: BTreeMap<(AttributeScope, String), BTreeMap<(u32, String), Seen>>,
+    /// Keys with too many values to go on with.
+    pub many: BTreeSet<String>,
+}
+
+impl Kept {
+    /// Counts the values in `traces`.
+    #[must_use]
+    pub fn of(frame: &SpanFrame, forest: &Forest, traces: &[u32]) -> Self {
+        let mut kept = Self::default();
+        let mut service = vec![u32::MAX; frame.spans.len()];
+        for span in traces.iter().flat_map(|&trace| forest.spans_of(trace as usize)) {
+            let own = forest.operations[forest.operation[span] as usize].service;
+            service[forest.row[span] as usize] = own;
+            *kept.n_spans.entry(own).or_default() += 1;
+        }
+        for (key, column) in columns::telling(&frame.attributes, &|_| false).into_iter().filter(|(key, _)| is_told(key)) {
+            let mut seen = HashMap::<(u32, u32), Seen, foldhash::fast::FixedState>::default();
+            for (row, value) in column.iter() {
+                let AttributeValue::String(code) = value else { continue };
+                let Some(&own) = service.get(row as usize).filter(|&&own| own != u32::MAX) else { continue };
+                let count = seen.entry((own, code)).or_insert(Seen { n_spans: 0, last_ns: i64::MIN });
+                count.n_spans += 1;
+                count.last_ns = count.last_ns.max(frame.spans.start_unix_ns[row as usize]);
+            }
+            let text = |code: u32| frame.attributes.values.get(code).to_owned();
+            let seen = seen.into_iter().map(|((own, code), seen)| ((own, text(code)), seen));
+            kept.seen.insert((key.scope, key.key.clone()), seen.collect());
+        }
+        kept.many = frame
+            .attributes
+            .sorted()
+            .into_iter()
+            .filter(|(key, _)| is_told(key) && frame.attributes.has_many(&key.key))
+            .map(|(key, _)| key.key.clone())
+            .collect();
+        kept
+    }
+
+    /// Adds the counts of other data with the same numbers for services.
+    pub fn absorb(&mut self, other: &Self) {
+        for (&service, &n_spans) in &other.n_spans {
+            *self.n_spans.entry(service).or_default() += n_spans;
+        }
+        for (key, values) in &other.seen {
+            let own = self.seen.entry(key.clone()).or_default();
+            for (value, seen) in values {
+                let known = own.entry(value.clone()).or_insert(Seen { n_spans: 0, last_ns: i64::MIN });
+                known.n_spans = known.n_spans.saturating_add(seen.n_spans);
+                known.last_ns = known.last_ns.max(seen.last_ns);
+            }
+        }
+        self.many.extend(other.many.iter().cloned());
+    }
+
+    /// The same with other numbers for services.
+    #[must_use]
+    pub fn renumbered(&self, services: &[u32]) -> Self {
+        let mut result = Self { many: self.many.clone(), ..Self::default() };
+        for (&service, &n_spans) in &self.n_spans {
+            *result.n_spans.entry(services[service as usize]).or_default() += n_spans;
+        }
+        for (key, values) in &self.seen {
+            let own = result.seen.entry(key.clone()).or_default();
+            for ((service, value), seen) in values {
+                own.insert((services[*service as usize], value.clone()), *seen);
+            }
+        }
+        result
+    }
+}
+
+/// Whether a key says where code runs.
+fn is_told(key: &AttributeKey) -> bool {
+    key.scope == AttributeScope::Resource || OF_RESOURCE.contains(&key.key.as_str())
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Count {
     n_spans: [u64; 2],
@@ -85,7 +179,7 @@ pub fn presence(input: Input<'_>) -> Vec<Presence> {
     // Window and service of each row: 0 for neither window, 1 for the baseline, 2 for the regression.
     let mut window = vec![0_u8; n_rows];
     for (which, traces) in [(1, &input.selection.baseline), (2, &input.selection.regression)] {
-        for &trace in traces {
+        for &trace in traces.iter().filter(|&&trace| !forest.is_summed(trace as usize)) {
             for span in forest.spans_of(trace as usize) {
                 window[forest.row[span] as usize] = which;
             }
@@ -100,15 +194,28 @@ pub fn presence(input: Input<'_>) -> Vec<Presence> {
             totals[own as usize][usize::from(side)] += 1;
         }
     }
-    let keys: Vec<_> = columns::telling(&input.frame.attributes, &|_| false)
+    for (&service, n_spans) in input.kept.iter().flat_map(|kept| &kept.n_spans) {
+        totals[service as usize][0] += n_spans;
+    }
+    let is_wanted = |key: &AttributeKey| is_told(key) && input.kept.is_none_or(|kept| !kept.many.contains(&key.key));
+    let mut keys: Vec<(AttributeKey, Option<&AttributeColumn>)> = columns::telling(&input.frame.attributes, &|_| false)
         .into_iter()
-        .filter(|(key, _)| key.scope == AttributeScope::Resource || OF_RESOURCE.contains(&key.key.as_str()))
+        .filter(|(key, _)| is_wanted(key))
+        .map(|(key, column)| (key.clone(), Some(column)))
         .collect();
+    // What only the baseline has is gone.
+    for (scope, key) in input.kept.iter().flat_map(|kept| kept.seen.keys()) {
+        let key = AttributeKey { scope: *scope, key: key.clone() };
+        let is_known = keys.iter().any(|(known, _)| (known.scope, &known.key) == (key.scope, &key.key));
+        if !is_known && is_wanted(&key) && !input.frame.attributes.has_many(&key.key) {
+            keys.push((key, None));
+        }
+    }
     let mut found: Vec<Presence> = keys
         .par_iter()
-        .flat_map_iter(|&(key, column)| {
+        .flat_map_iter(|(key, column)| {
             let mut counts = HashMap::<(u32, u32), Count, foldhash::fast::FixedState>::default();
-            for (row, value) in column.iter() {
+            for (row, value) in column.iter().flat_map(|column| column.iter()) {
                 let AttributeValue::String(code) = value else { continue };
                 let row = row as usize;
                 if service.get(row).is_none_or(|&service| service == u32::MAX) {
@@ -128,7 +235,17 @@ pub fn presence(input: Input<'_>) -> Vec<Presence> {
                     count.last_ns = count.last_ns.max(start);
                 }
             }
-            listed(input, key, counts, &totals)
+            let text = |code: u32| input.frame.attributes.values.get(code);
+            let mut counts: HashMap<(u32, &str), Count, foldhash::fast::FixedState> =
+                counts.into_iter().map(|((service, code), count)| ((service, text(code)), count)).collect();
+            let kept = input.kept.and_then(|kept| kept.seen.get(&(key.scope, key.key.clone())));
+            for ((service, value), seen) in kept.into_iter().flatten() {
+                let fresh = Count { n_spans: [0; 2], first_ns: i64::MAX, last_ns: i64::MIN };
+                let count = counts.entry((*service, value.as_str())).or_insert(fresh);
+                count.n_spans[0] += seen.n_spans;
+                count.last_ns = count.last_ns.max(seen.last_ns);
+            }
+            listed(key, counts, &totals)
         })
         .collect();
     found.sort_by(|left, right| {
@@ -160,13 +277,12 @@ pub fn presence(input: Input<'_>) -> Vec<Presence> {
 
 /// The values of one key that only one window has, a few a service.
 fn listed(
-    input: Input<'_>,
     key: &AttributeKey,
-    counts: HashMap<(u32, u32), Count, foldhash::fast::FixedState>,
+    counts: HashMap<(u32, &str), Count, foldhash::fast::FixedState>,
     totals: &[[u64; 2]],
 ) -> Vec<Presence> {
     let mut list: Vec<Presence> = Vec::new();
-    for ((service, code), count) in counts {
+    for ((service, value), count) in counts {
         let total = totals[service as usize];
         let share = |side: usize| count.n_spans[side] as f64 / total[side].max(1) as f64;
         let is_only =
@@ -179,7 +295,7 @@ fn listed(
         list.push(Presence {
             service,
             key: key.key.clone(),
-            value: input.frame.attributes.values.get(code).to_owned(),
+            value: value.to_owned(),
             change,
             also: Vec::new(),
             n_spans: count.n_spans[side],

@@ -6,12 +6,14 @@
 //! nobody waits for are *detached* from their parents. Everything done is counted in [`Repairs`].
 
 mod attributes;
+mod join;
 mod link;
 mod peer;
 mod skew;
 mod template;
 
 pub use attributes::required_attributes;
+pub use join::{Joined, Request, Summed};
 pub use link::NO_PARENT;
 pub use skew::SkewedPair;
 
@@ -108,6 +110,8 @@ pub struct Forest {
     pub services: Vec<Service>,
     kinds: Vec<SpanKind>,
     names: Vec<String>,
+    /// For a trace of which a profile kept the requests only, how many spans it has; empty if all traces have theirs.
+    summed: Vec<Option<u64>>,
 }
 
 impl Forest {
@@ -142,7 +146,19 @@ impl Forest {
         self.row.len()
     }
 
-    /// The spans of trace `trace`.
+    /// Whether only a profile tells of trace `trace`: then its spans are the tops of its requests.
+    #[must_use]
+    pub fn is_summed(&self, trace: usize) -> bool {
+        self.summed.get(trace).is_some_and(Option::is_some)
+    }
+
+    /// Number of spans that trace `trace` was recorded with.
+    #[must_use]
+    pub fn n_spans_of(&self, trace: usize) -> u64 {
+        self.summed.get(trace).copied().flatten().unwrap_or_else(|| self.spans_of(trace).len() as u64)
+    }
+
+    /// The spans of trace `trace`; of a trace that only a profile tells of, the tops of its requests.
     #[must_use]
     pub fn spans_of(&self, trace: usize) -> Range<usize> {
         self.offsets[trace]..self.offsets[trace + 1]

@@ -1,12 +1,14 @@
 //! Spans become calls between services and between operations, and those become graphs.
 
 use super::stats::{Call, CallStats, Calls, NodeStats};
+use super::sums::{Group, GroupSums, Sums};
 use super::{ByWindow, OperationNode, ServiceNode, Topology};
 use crate::error::Error;
 use crate::normalize::{Forest, NO_PARENT, SpanFlags};
 use crate::span::SpanKind;
 use hashbrown::HashMap;
 use petgraph::graph::{DiGraph, NodeIndex};
+use std::collections::BTreeMap;
 
 /// Traces to look at, as indices of the forest.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +23,8 @@ impl Windows<'_> {
     /// Calls `visit` for every span of every trace, with the trace's first span and what the span is as a call.
     fn for_each(self, forest: &Forest, mut visit: impl FnMut(usize, usize, Call)) {
         let mut trace = |window, trace: usize| {
-            if trace >= forest.n_traces() {
+            // Of a trace without its spans the calls are added up already.
+            if trace >= forest.n_traces() || forest.is_summed(trace) {
                 return;
             }
             let spans = forest.spans_of(trace);
@@ -55,8 +58,61 @@ impl Windows<'_> {
     }
 }
 
-pub(super) fn build(forest: &Forest, windows: Windows) -> Result<Topology, Error> {
-    Ok(Topology { services: services(forest, windows)?, operations: operations(forest, windows)? })
+pub(super) fn build(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> Result<Topology, Error> {
+    Ok(Topology { services: services(forest, windows, kept)?, operations: operations(forest, windows, kept)? })
+}
+
+/// An operation at the end of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// One of the forest's operations, by index.
+    Operation(u32),
+    /// The unknown one of an inferred service, by the service's index.
+    Inferred(u32),
+}
+
+/// What a span is to a graph.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seen<T> {
+    /// A span of a node.
+    Span(T),
+    /// A call that a node answered.
+    Call(T),
+    /// A call from a node to another.
+    Edge(T, T),
+}
+
+/// What `span` is to the graph of services.
+pub(super) fn service_facts(forest: &Forest, first: usize, span: usize, mut see: impl FnMut(Seen<u32>)) {
+    let service = service_of(forest, span);
+    see(Seen::Span(service));
+    let parent = parent_of(forest, first, span);
+    if begins_work(forest, parent, span) {
+        see(Seen::Call(service));
+    }
+    if let Some((caller, callee)) = service_call(forest, parent, span) {
+        see(Seen::Edge(caller, callee));
+        if forest.services[callee as usize].is_inferred {
+            see(Seen::Call(callee));
+        }
+    }
+}
+
+/// What `span` is to the graph of operations.
+pub(super) fn operation_facts(forest: &Forest, first: usize, span: usize, mut see: impl FnMut(Seen<End>)) {
+    let operation = End::Operation(forest.operation[span]);
+    see(Seen::Span(operation));
+    see(Seen::Call(operation));
+    let parent = parent_of(forest, first, span);
+    if let Some(parent) = parent {
+        see(Seen::Edge(End::Operation(forest.operation[parent]), operation));
+    }
+    if let Some((_, callee)) = service_call(forest, parent, span)
+        && forest.services[callee as usize].is_inferred
+    {
+        see(Seen::Call(End::Inferred(callee)));
+        see(Seen::Edge(operation, End::Inferred(callee)));
+    }
 }
 
 /// Ends of edges by their index.
@@ -65,17 +121,29 @@ struct Edges {
     ends: Vec<(u32, u32)>,
     index: HashMap<(u32, u32), u32, foldhash::fast::FixedState>,
     calls: Calls,
+    /// Calls of the first window that were added up already.
+    kept: BTreeMap<u32, GroupSums>,
 }
 
 impl Edges {
-    /// Adds a call from the first of `ends` to the second.
-    fn push(&mut self, ends: (u32, u32), call: Call) {
+    fn edge(&mut self, ends: (u32, u32)) -> u32 {
         let fresh = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
         let edge = *self.index.entry(ends).or_insert(fresh);
         if edge == fresh {
             self.ends.push(ends);
         }
+        edge
+    }
+
+    /// Adds a call from the first of `ends` to the second.
+    fn push(&mut self, ends: (u32, u32), call: Call) {
+        let edge = self.edge(ends);
         self.calls.push(edge, call);
+    }
+
+    fn keep(&mut self, ends: (u32, u32), sums: &GroupSums) {
+        let edge = self.edge(ends);
+        self.kept.entry(edge).or_default().absorb(sums);
     }
 
     /// Adds the edges to `graph` in order of their ends; `nodes` is the node of each end, if it is in the graph.
@@ -86,7 +154,8 @@ impl Edges {
         graph: &mut DiGraph<N, ByWindow<CallStats>>,
     ) -> Result<(), Error> {
         let node = |end: u32| nodes.get(end as usize).copied().flatten();
-        let figures = self.calls.by_group(self.ends.len())?;
+        let mut figures = self.calls.by_group(self.ends.len())?;
+        keep(&mut figures, &self.kept);
         let mut edges: Vec<_> = self
             .ends
             .iter()
@@ -108,6 +177,17 @@ impl Edges {
 struct Nodes {
     n_spans: Vec<[u64; 2]>,
     calls: Calls,
+    /// Calls of the first window that were added up already.
+    kept: BTreeMap<u32, GroupSums>,
+}
+
+/// Sets the figures of the first window where its calls were added up already.
+fn keep(figures: &mut [[Option<CallStats>; 2]], kept: &BTreeMap<u32, GroupSums>) {
+    for (&group, sums) in kept {
+        if let (Some(figures), Some(stats)) = (figures.get_mut(group as usize), sums.stats()) {
+            figures[0] = Some(stats);
+        }
+    }
 }
 
 impl Nodes {
@@ -119,10 +199,20 @@ impl Nodes {
         self.n_spans[group][window as usize] += 1;
     }
 
+    fn keep(&mut self, group: u32, sums: &GroupSums) {
+        let index = group as usize;
+        if self.n_spans.len() <= index {
+            self.n_spans.resize(index + 1, [0; 2]);
+        }
+        self.n_spans[index][0] += sums.n_spans;
+        self.kept.entry(group).or_default().absorb(sums);
+    }
+
     /// Figures of each of `n_groups` groups; `None` for a group without calls.
     fn build(self, windows: Windows, n_groups: usize) -> Result<Vec<Option<ByWindow<NodeStats>>>, Error> {
         let n_spans = |group: usize, window: usize| self.n_spans.get(group).map_or(0, |n_spans| n_spans[window]);
-        let figures = self.calls.by_group(n_groups)?;
+        let mut figures = self.calls.by_group(n_groups)?;
+        keep(&mut figures, &self.kept);
         let node = |(group, figures): (usize, [Option<CallStats>; 2])| {
             let mut window = 0..;
             windows.by_window(figures.map(|calls| {
@@ -134,22 +224,26 @@ impl Nodes {
     }
 }
 
-fn services(forest: &Forest, windows: Windows) -> Result<DiGraph<ServiceNode, ByWindow<CallStats>>, Error> {
+fn services(
+    forest: &Forest,
+    windows: Windows,
+    kept: Option<&Sums>,
+) -> Result<DiGraph<ServiceNode, ByWindow<CallStats>>, Error> {
     let (mut edges, mut nodes) = (Edges::default(), Nodes::default());
     windows.for_each(forest, |first, span, call| {
-        let service = service_of(forest, span);
-        nodes.span(service, call.window);
-        let parent = parent_of(forest, first, span);
-        if begins_work(forest, parent, span) {
-            nodes.calls.push(service, call);
-        }
-        if let Some(ends) = service_call(forest, parent, span) {
-            edges.push(ends, call);
-            if forest.services[ends.1 as usize].is_inferred {
-                nodes.calls.push(ends.1, call);
-            }
-        }
+        service_facts(forest, first, span, |seen| match seen {
+            Seen::Span(service) => nodes.span(service, call.window),
+            Seen::Call(service) => nodes.calls.push(service, call),
+            Seen::Edge(caller, callee) => edges.push((caller, callee), call),
+        });
     });
+    for (&group, sums) in kept.iter().flat_map(|kept| &kept.groups) {
+        match group {
+            Group::Service(service) => nodes.keep(service, sums),
+            Group::ServiceEdge(caller, callee) => edges.keep((caller, callee), sums),
+            _ => {}
+        }
+    }
     let mut figures = nodes.build(windows, forest.services.len())?;
     let mut order: Vec<usize> = (0..forest.services.len()).collect();
     order.sort_unstable_by_key(|&service| &forest.services[service].name);
@@ -166,24 +260,35 @@ fn services(forest: &Forest, windows: Windows) -> Result<DiGraph<ServiceNode, By
     Ok(graph)
 }
 
-fn operations(forest: &Forest, windows: Windows) -> Result<DiGraph<OperationNode, ByWindow<CallStats>>, Error> {
+fn operations(
+    forest: &Forest,
+    windows: Windows,
+    kept: Option<&Sums>,
+) -> Result<DiGraph<OperationNode, ByWindow<CallStats>>, Error> {
     let names = OperationNames::of(forest);
     let (mut edges, mut nodes) = (Edges::default(), Nodes::default());
     windows.for_each(forest, |first, span, call| {
-        let operation = names.by_operation[forest.operation[span] as usize];
-        nodes.span(operation, call.window);
-        nodes.calls.push(operation, call);
-        let parent = parent_of(forest, first, span);
-        if let Some(parent) = parent {
-            edges.push((names.by_operation[forest.operation[parent] as usize], operation), call);
-        }
-        if let Some((_, callee)) = service_call(forest, parent, span)
-            && let Some(inferred) = names.by_service[callee as usize]
-        {
-            nodes.calls.push(inferred, call);
-            edges.push((operation, inferred), call);
-        }
+        operation_facts(forest, first, span, |seen| match seen {
+            Seen::Span(end) => names.end(end).into_iter().for_each(|node| nodes.span(node, call.window)),
+            Seen::Call(end) => names.end(end).into_iter().for_each(|node| nodes.calls.push(node, call)),
+            Seen::Edge(caller, callee) => {
+                if let (Some(caller), Some(callee)) = (names.end(caller), names.end(callee)) {
+                    edges.push((caller, callee), call);
+                }
+            }
+        });
     });
+    for (&group, sums) in kept.iter().flat_map(|kept| &kept.groups) {
+        match group {
+            Group::Operation(end) => names.end(end).into_iter().for_each(|node| nodes.keep(node, sums)),
+            Group::OperationEdge(caller, callee) => {
+                if let (Some(caller), Some(callee)) = (names.end(caller), names.end(callee)) {
+                    edges.keep((caller, callee), sums);
+                }
+            }
+            _ => {}
+        }
+    }
     let mut figures = nodes.build(windows, names.list.len())?;
     let mut graph = DiGraph::new();
     let mut index = vec![None; names.list.len()];
@@ -208,6 +313,16 @@ struct OperationNames<'a> {
     by_operation: Vec<u32>,
     /// Index in `list` of each inferred service.
     by_service: Vec<Option<u32>>,
+}
+
+impl OperationNames<'_> {
+    /// Index in `list`; none for the unknown operation of a service that reports spans after all.
+    fn end(&self, end: End) -> Option<u32> {
+        match end {
+            End::Operation(operation) => self.by_operation.get(operation as usize).copied(),
+            End::Inferred(service) => self.by_service.get(service as usize).copied().flatten(),
+        }
+    }
 }
 
 impl<'a> OperationNames<'a> {

@@ -10,11 +10,13 @@ mod calls;
 mod document;
 pub mod shape;
 mod stats;
+pub mod sums;
 
 pub use document::{
     EdgeRow, GraphDocument, MAX_OPERATION_EDGES, OperationEdgeRow, OperationName, OperationRow, SCHEMA_VERSION,
     ServiceRow,
 };
+pub use calls::End;
 pub use stats::{CallStats, NodeStats};
 
 use crate::error::Error;
@@ -143,10 +145,23 @@ impl Topology {
 /// # Errors
 /// Only if polars refuses columns of one length.
 pub fn topology(forest: &Forest, baseline: &[u32], regression: &[u32]) -> Result<Topology, Error> {
-    calls::build(forest, calls::Windows::Pair([baseline, regression]))
+    topology_with(forest, baseline, regression, None)
+}
+
+/// [`topology`] where the calls of the baseline's traces, whose spans were not kept, are added up already.
+///
+/// # Errors
+/// As [`topology`].
+pub fn topology_with(
+    forest: &Forest,
+    baseline: &[u32],
+    regression: &[u32],
+    kept: Option<&sums::Sums>,
+) -> Result<Topology, Error> {
+    calls::build(forest, calls::Windows::Pair([baseline, regression]), kept)
 }
 
 /// Builds the graph of all traces, without windows. Costs and fails as [`topology`] does.
 pub fn topology_of_all(forest: &Forest) -> Result<Topology, Error> {
-    calls::build(forest, calls::Windows::All)
+    calls::build(forest, calls::Windows::All, None)
 }

@@ -6,6 +6,7 @@ use polars::prelude::{Column, DataFrame, IntoLazy, NamedFrom, Series, col, len};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Calls of one edge or node in one window. Ratios and latencies are of requests, so a sampled call counts as often as
 /// its trace's weight says.
@@ -125,6 +126,21 @@ fn measure(groups: &DataFrame) -> Result<Vec<(u32, CallStats)>, Error> {
     };
     let rows: Result<Vec<_>, Error> = (0..groups.height()).into_par_iter().map(row).collect();
     Ok(rows?.into_iter().flatten().collect())
+}
+
+/// Figures of a histogram of calls by duration, bits of the weight, and failure; none of no call.
+pub(super) fn figures_of(calls: &BTreeMap<(i64, u64, bool), u64>) -> Option<CallStats> {
+    let mut list = Vec::new();
+    for (&(duration_ns, weight, failed), &count) in calls {
+        let call = (duration_ns, f64::from_bits(weight), failed);
+        list.extend(std::iter::repeat_n(call, usize::try_from(count).unwrap_or(usize::MAX)));
+    }
+    let n_errors = list.iter().filter(|&&(.., failed)| failed).count();
+    let by_all = |left: &(i64, f64, bool), right: &(i64, f64, bool)| {
+        left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)).then(left.2.cmp(&right.2))
+    };
+    list.sort_unstable_by(by_all);
+    (!list.is_empty()).then(|| figures(&list, [list.len() as u64, n_errors as u64]))
 }
 
 /// Figures of calls sorted by duration: (nanoseconds, weight, failed).

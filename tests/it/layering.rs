@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 22] = [
     &["rank"],
     &["drill"],
     &["trace"],
+    &["profile"],
     &["analysis"],
     &["eval"],
     &["gate"],

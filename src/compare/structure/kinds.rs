@@ -5,9 +5,8 @@ use super::rates::{Family, Rate, Rates};
 use super::{Change, Input, Kind};
 use crate::compare::Estimate;
 use crate::compare::attribute::{Cause, Subject};
+use crate::compare::kept;
 use crate::compare::paths::NO_PATH;
-use crate::normalize::{NO_PARENT, SpanFlags};
-use crate::span::SpanKind;
 use crate::stats;
 use std::collections::BTreeMap;
 
@@ -217,46 +216,22 @@ struct GivenUp {
 fn timeouts(input: Input<'_>) -> Vec<Candidate> {
     let forest = input.forest;
     let mut by_operation = BTreeMap::<u32, [GivenUp; 2]>::new();
-    // Operation, calls given up, and their time, of one trace.
-    let mut own: Vec<(u32, u32, f64)> = Vec::new();
-    let mut ends: Vec<i64> = Vec::new();
+    let (mut own, mut ends) = (Vec::new(), Vec::new());
     for (window, traces) in input.traces().into_iter().enumerate() {
         for &trace in traces {
-            let spans = forest.spans_of(trace as usize);
-            own.clear();
-            ends.clear();
-            ends.resize(spans.len(), i64::MIN);
-            for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
-                let end = &mut ends[forest.parent[span] as usize];
-                *end = (*end).max(forest.end_ns[span]);
+            if forest.is_summed(trace as usize) {
+                own.clear();
+                own.extend(input.table.kept.clients_of(trace));
+            } else {
+                kept::client_calls(forest, &input.table.limits, trace as usize, &mut ends, &mut own);
             }
-            for span in spans.clone().filter(|&span| forest.kind(span) == SpanKind::Client) {
-                let operation = forest.operation[span];
-                if forest.operations[operation as usize].peer.is_none() {
-                    continue;
-                }
-                let took_ns = forest.end_ns[span] - forest.start_ns[span];
-                let has_failed = forest.flags[span].has(SpanFlags::FAILED);
-                // An answer that ends a little late is a matter of clocks.
-                let is_cut = ends[span - spans.start].saturating_sub(forest.end_ns[span]) > took_ns / 20;
-                // A stream may end after its first bytes: with no failure and no limit that is no timeout.
-                let is_at_limit = input.table.limits.is_at(operation, took_ns);
-                let is_given_up = (is_cut && has_failed) || (is_at_limit && (is_cut || has_failed));
-                let time_ns = if is_given_up { took_ns as f64 } else { 0.0 };
-                own.push((operation, u32::from(is_given_up), time_ns));
-            }
-            // Stable, so that times are summed in the order of the spans.
-            own.sort_by_key(|&(operation, ..)| operation);
             let weight = forest.weight[trace as usize];
-            for calls in own.chunk_by(|left, right| left.0 == right.0) {
-                let (operation, ..) = calls[0];
-                let given_up: u32 = calls.iter().map(|&(_, given_up, _)| given_up).sum();
-                let time_ns: f64 = calls.iter().map(|&(.., time_ns)| time_ns).sum();
-                let known = &mut by_operation.entry(operation).or_default()[window];
-                known.calls.add(f64::from(given_up), calls.len() as f64, weight);
-                known.time_ns += weight * time_ns;
+            for calls in &own {
+                let known = &mut by_operation.entry(calls.operation).or_default()[window];
+                known.calls.add(f64::from(calls.n_given_up), f64::from(calls.n_calls), weight);
+                known.time_ns += weight * calls.given_up_ns as f64;
                 known.n_traces += weight;
-                known.n_requests += if given_up > 0 { weight } else { 0.0 };
+                known.n_requests += if calls.n_given_up > 0 { weight } else { 0.0 };
             }
         }
     }
@@ -409,14 +384,18 @@ fn starts(input: Input<'_>, missing: &BTreeMap<u32, Vec<Change>>) -> BTreeMap<(u
     if sums.is_empty() {
         return BTreeMap::new();
     }
-    for &trace in &input.selection.baseline {
-        let spans = forest.spans_of(trace as usize);
-        for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
-            let parent = spans.start + forest.parent[span] as usize;
-            if let Some((sum, count)) = sums.get_mut(&(forest.operation[parent], forest.operation[span])) {
-                *sum += i128::from(forest.start_ns[span]) - i128::from(forest.start_ns[parent]);
+    for &trace in input.selection.baseline.iter().filter(|&&trace| !forest.is_summed(trace as usize)) {
+        kept::add_starts(forest, trace as usize, |pair, after_ns| {
+            if let Some((sum, count)) = sums.get_mut(&pair) {
+                *sum += after_ns;
                 *count += 1;
             }
+        });
+    }
+    for (pair, &(after_ns, n_calls)) in &input.table.kept.starts {
+        if let Some((sum, count)) = sums.get_mut(pair) {
+            *sum += after_ns;
+            *count += i128::from(n_calls);
         }
     }
     let mean = |(key, (sum, count)): ((u32, u32), (i128, i128))| {

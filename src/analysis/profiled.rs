@@ -1,0 +1,119 @@
+//! Where the baseline is a profile, and how a profile is made of what is prepared.
+
+use super::{Narrowed, Prepared, prepare};
+use crate::diagnostics::{SetAside, SetAsideReason};
+use crate::error::Error;
+use crate::ingest::Ingested;
+use crate::profile::{self, About, Profile};
+use crate::window;
+use std::sync::OnceLock;
+
+/// A baseline that is a data set of its own.
+#[derive(Debug)]
+pub enum BaselineData {
+    /// Its spans.
+    Spans(Ingested),
+    /// What a profile kept of them.
+    Profile(Box<Profile>),
+}
+
+impl Prepared {
+    /// Links the spans of `regression` and of `baseline`, if these are there, or sets what a profile kept of the baseline beside the former.
+    #[must_use]
+    pub fn against(baseline: Option<BaselineData>, regression: Ingested) -> Self {
+        let profile = match baseline {
+            None => return prepare(None, regression),
+            Some(BaselineData::Spans(baseline)) => return prepare(Some(baseline), regression),
+            Some(BaselineData::Profile(profile)) => *profile,
+        };
+        let Prepared { frame, mut forest, mut repairs, mut sources, .. } = prepare(None, regression);
+        let first_of_second = u32::try_from(profile.traces.len()).ok();
+        let (frame, baseline) = profile::join(profile, frame, &mut forest);
+        profile::add_repairs(&mut repairs, &baseline.about.repairs);
+        sources.splice(0..0, baseline.about.sources.iter().cloned());
+        let (costs, narrowed) = (OnceLock::new(), Narrowed::default());
+        Prepared { frame, forest, repairs, sources, costs, narrowed, first_of_second, profile: Some(baseline) }
+    }
+
+    /// The profile of the traces that a question leaves and that start in the window, or of all; above `max_cells` rows of the
+    /// cost table, of a sample of them.
+    ///
+    /// # Errors
+    /// [`Error::Window`] if the window cannot be used, [`Error::NoSpans`] if nothing is in it.
+    pub fn profile(&self, window: Option<&str>, max_cells: usize) -> Result<Profile, Error> {
+        let all = window::Options { baseline: window.map(str::to_owned), regression: None };
+        let (range, traces) = self.stretch(&all)?;
+        if traces.is_empty() {
+            let names: Vec<String> = self.sources.iter().map(|source| format!("`{}`", source.path)).collect();
+            return Err(Error::NoSpans(names.join(", ")));
+        }
+        let mut set_aside = SetAside::default();
+        let mut chosen = traces.iter().peekable();
+        for trace in 0..self.forest.n_traces() {
+            if chosen.next_if(|&&chosen| chosen as usize == trace).is_some() {
+                continue;
+            }
+            let reason = self.narrowed.aside.get(trace).copied().flatten().unwrap_or(SetAsideReason::OutsideWindows);
+            set_aside.add(reason, self.forest.n_spans_of(trace));
+        }
+        let about = About {
+            sources: self.sources.clone(),
+            repairs: self.repairs.clone(),
+            set_aside,
+            only: self.narrowed.only.clone(),
+        };
+        Ok(profile::take(&self.frame, &self.forest, self.costs(), &traces, range, about, max_cells))
+    }
+
+    /// A profile has its window, and what it was narrowed to.
+    pub(super) fn narrow_profile(&mut self) -> Result<(), Error> {
+        let Some(profile) = &self.profile else { return Ok(()) };
+        if profile.about.only != self.narrowed.only || !self.narrowed.sides.is_empty() {
+            let words = |only: &[String]| if only.is_empty() { "all requests".to_owned() } else { only.join(", ") };
+            return Err(Error::Usage {
+                message: format!(
+                    "the baseline is a profile of {}, and the question is about {}",
+                    words(&profile.about.only),
+                    if self.narrowed.sides.is_empty() { words(&self.narrowed.only) } else { "attributes".to_owned() }
+                ),
+                hint: "a profile cannot be narrowed: make one with the same `--entry` and `--where`".to_owned(),
+            });
+        }
+        // The profile met the question when it was made.
+        for (trace, aside) in self.narrowed.aside.iter_mut().enumerate() {
+            if self.forest.is_summed(trace) {
+                *aside = None;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_profile_window(&self, options: &window::Options) -> Result<(), Error> {
+        if self.profile.is_some() && options.baseline.is_some() {
+            return Err(Error::Usage {
+                message: "the baseline is a profile, which has its window".to_owned(),
+                hint: "leave out `--baseline`, or make the profile with `suspect profile --window START..END`".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// What a reader should know of a baseline that is a profile.
+    pub(super) fn profile_warnings(&self) -> Vec<String> {
+        let Some(profile) = &self.profile else { return Vec::new() };
+        let mut warnings = vec![
+            "the baseline is a profile, which keeps no spans: which attribute values carry a change is not looked into, and \
+             requests of the baseline are not shown span by span"
+                .to_owned(),
+        ];
+        let [n_all, n_kept] = profile.n_traces;
+        if n_kept < n_all {
+            warnings.push(format!(
+                "the profile keeps a uniform sample of {n_kept} of its {n_all} traces, which stand for all: that adds a standard error of \
+                 {:.2} % to the baseline's mean latency; the dependency graph counts all",
+                100.0 * profile.sampling_error
+            ));
+        }
+        warnings
+    }
+}

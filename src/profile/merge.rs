@@ -1,0 +1,199 @@
+//! Profiles of several recordings become one of them all.
+
+use super::dictionaries::{Renumbering, settle};
+use super::{About, Profile};
+use crate::compare::limits::Limits;
+use crate::compare::paths::{Failure, NO_EXCEPTION, NO_PATH, Path, PathCost};
+use crate::error::Error;
+use crate::normalize::{Operation, Repairs};
+use hashbrown::HashMap;
+use std::collections::BTreeSet;
+
+/// The profile of all of `profiles`' traces, whatever their order.
+///
+/// # Errors
+/// [`Error::Usage`] if two hold the same trace, whose calls would count twice in the sums, or were narrowed differently.
+pub fn merge(profiles: Vec<Profile>, max_cells: usize) -> Result<Profile, Error> {
+    let mut profiles = profiles.into_iter();
+    let mut merged = profiles.next().unwrap_or_default();
+    for profile in profiles {
+        merged.absorb(profile)?;
+    }
+    Ok(settle(merged, max_cells))
+}
+
+impl Profile {
+    fn absorb(&mut self, mut other: Self) -> Result<(), Error> {
+        if self.about.only != other.about.only {
+            let words = |only: &[String]| if only.is_empty() { "all requests".to_owned() } else { only.join(", ") };
+            return Err(Error::Usage {
+                message: format!(
+                    "one profile is of {} and another of {}",
+                    words(&self.about.only),
+                    words(&other.about.only)
+                ),
+                hint: "merge profiles that were made with the same `--entry` and `--where`".to_owned(),
+            });
+        }
+        self.dictionaries(&other).apply(&mut other);
+        self.absorb_traces(&other)?;
+        self.absorb_table(&other);
+        self.graph.absorb(&other.graph);
+        self.values.absorb(&other.values);
+        for (&ends, calls) in &other.grounds {
+            self.grounds.entry(ends).or_default().absorb(calls);
+        }
+        self.start_unix_ns = self.start_unix_ns.min(other.start_unix_ns);
+        self.end_unix_ns = self.end_unix_ns.max(other.end_unix_ns);
+        for (&weight, &count) in &other.weights {
+            let known = self.weights.entry(weight).or_default();
+            *known = known.saturating_add(count);
+        }
+        self.below = self.below.min(other.below);
+        self.n_spans_left_out = self.n_spans_left_out.saturating_add(other.n_spans_left_out);
+        self.about.absorb(other.about);
+        Ok(())
+    }
+
+    /// Adds the names of `other`, and says which numbers they have here.
+    fn dictionaries(&mut self, other: &Self) -> Renumbering {
+        let code = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        let mut known: HashMap<String, u32> =
+            self.names.iter().enumerate().map(|(index, name)| (name.clone(), code(index))).collect();
+        let mut numbers = Renumbering { names: Vec::new(), services: Vec::new(), operations: Vec::new() };
+        for name in &other.names {
+            let fresh = code(self.names.len());
+            let index = *known.entry(name.clone()).or_insert(fresh);
+            if index == fresh {
+                self.names.push(name.clone());
+            }
+            numbers.names.push(index);
+        }
+        let mut known: HashMap<String, u32> =
+            self.services.iter().enumerate().map(|(index, service)| (service.name.clone(), code(index))).collect();
+        for service in &other.services {
+            let index = *known.entry(service.name.clone()).or_insert(code(self.services.len()));
+            match self.services.get_mut(index as usize) {
+                // It reports spans if it does in either.
+                Some(own) => own.is_inferred &= service.is_inferred,
+                None => self.services.push(service.clone()),
+            }
+            numbers.services.push(index);
+        }
+        let mut known: HashMap<Operation, u32> =
+            self.operations.iter().enumerate().map(|(index, &operation)| (operation, code(index))).collect();
+        for &operation in &other.operations {
+            let operation = numbers.operation(operation);
+            let fresh = code(self.operations.len());
+            let index = *known.entry(operation).or_insert(fresh);
+            if index == fresh {
+                self.operations.push(operation);
+            }
+            numbers.operations.push(index);
+        }
+        numbers
+    }
+
+    fn absorb_traces(&mut self, other: &Self) -> Result<(), Error> {
+        let first_request = self.requests.len();
+        for trace in 0..u32::try_from(other.traces.len()).unwrap_or(u32::MAX) {
+            let n_known = self.ids.len();
+            let id = other.ids.text(trace);
+            self.ids.intern(&id);
+            if self.ids.len() == n_known {
+                return Err(Error::Usage {
+                    message: format!("trace `{id}` is in two of the profiles"),
+                    hint: "its calls would count twice: merge profiles of different recordings, or make one of all the spans"
+                        .to_owned(),
+                });
+            }
+        }
+        self.traces.extend_from_slice(&other.traces);
+        self.requests.extend_from_slice(&other.requests);
+        self.offsets.extend(other.offsets.iter().skip(1).map(|offset| offset + first_request));
+        Ok(())
+    }
+
+    fn absorb_table(&mut self, other: &Self) {
+        let first = u32::try_from(self.table.offsets.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let (table, others) = (&mut self.table, &other.table);
+        let mut paths: Vec<u32> = Vec::with_capacity(others.paths.len());
+        for path in &others.paths.list {
+            let parent = if path.parent == NO_PATH { NO_PATH } else { paths[path.parent as usize] };
+            paths.push(table.paths.intern(Path { parent, ..*path }));
+        }
+        let path = |index: u32| paths[index as usize];
+        let first_cost = table.costs.len();
+        table.offsets.extend(others.offsets.iter().skip(1).map(|offset| offset + first_cost));
+        table.costs.extend(others.costs.iter().map(|cost| PathCost { path: path(cost.path), ..*cost }));
+        let first_exception = u32::try_from(table.kept.exceptions.len()).unwrap_or(u32::MAX);
+        table.failures.extend(others.failures.iter().map(|&(trace, failure)| {
+            let is_known = failure.exception != NO_EXCEPTION;
+            let exception = if is_known { failure.exception + first_exception } else { NO_EXCEPTION };
+            (first + trace, Failure { path: path(failure.path), exception, ..failure })
+        }));
+        table.swallowed.extend(others.swallowed.iter().map(|&(trace, own)| (first + trace, path(own))));
+        table.propagated.extend(others.propagated.iter().map(|&(trace, own)| (first + trace, path(own))));
+        table.kept.clients.extend(others.kept.clients.iter().map(|&(trace, calls)| (first + trace, calls)));
+        table.kept.exceptions.extend(others.kept.exceptions.iter().cloned());
+        for (&pair, &(after_ns, n_calls)) in &others.kept.starts {
+            let (sum, count) = table.kept.starts.entry(pair).or_default();
+            *sum = sum.saturating_add(after_ns);
+            *count = count.saturating_add(n_calls);
+        }
+        let mut bands = table.limits.bands().clone();
+        for (&operation, &(shortest, longest)) in others.limits.bands() {
+            let band = bands.entry(operation).or_insert((shortest, longest));
+            *band = (band.0.min(shortest), band.1.max(longest));
+        }
+        table.limits = Limits::default();
+        table.limits.absorb(bands);
+    }
+}
+
+impl About {
+    fn absorb(&mut self, mut other: Self) {
+        self.sources.append(&mut other.sources);
+        self.sources.sort_by(|left, right| (&left.path, left.n_spans).cmp(&(&right.path, right.n_spans)));
+        add_repairs(&mut self.repairs, &other.repairs);
+        self.set_aside.absorb(&other.set_aside);
+    }
+}
+
+/// Adds what linking other spans repaired.
+pub fn add_repairs(repairs: &mut Repairs, other: &Repairs) {
+    let Repairs {
+        n_duplicates,
+        n_shared_ids,
+        n_conflicting_ids,
+        n_orphans,
+        n_cycles,
+        n_rootless_traces,
+        n_detached,
+        n_extended,
+        n_inferred_kinds,
+        folded_services,
+        skew,
+        n_weighted_traces,
+        n_unweighted_traces,
+    } = other;
+    for (own, other) in [
+        (&mut repairs.n_duplicates, n_duplicates),
+        (&mut repairs.n_shared_ids, n_shared_ids),
+        (&mut repairs.n_conflicting_ids, n_conflicting_ids),
+        (&mut repairs.n_orphans, n_orphans),
+        (&mut repairs.n_cycles, n_cycles),
+        (&mut repairs.n_rootless_traces, n_rootless_traces),
+        (&mut repairs.n_detached, n_detached),
+        (&mut repairs.n_extended, n_extended),
+        (&mut repairs.n_inferred_kinds, n_inferred_kinds),
+        (&mut repairs.n_weighted_traces, n_weighted_traces),
+        (&mut repairs.n_unweighted_traces, n_unweighted_traces),
+    ] {
+        *own = own.saturating_add(*other);
+    }
+    let folded: BTreeSet<&String> = repairs.folded_services.iter().chain(folded_services).collect();
+    repairs.folded_services = folded.into_iter().cloned().collect();
+    repairs.skew.extend(skew.iter().cloned());
+    repairs.skew.sort_by_key(|pair| (std::cmp::Reverse(pair.n_calls), pair.offset_ns, pair.n_corrected));
+}

@@ -1,0 +1,204 @@
+//! From spans to a profile.
+
+use super::dictionaries::settle;
+use super::{About, Profile, Request, Trace};
+use crate::compare::kept::{self, ClientCalls, Kept};
+use crate::compare::paths::{CostTable, Failure, NO_EXCEPTION, NO_SPAN, PathCost};
+use crate::drill::presence;
+use crate::normalize::{Forest, NO_PARENT, SpanFlags};
+use crate::span::{AttributeScope, SpanFrame, SpanKind, schema};
+use crate::topology::sums::Sums;
+use crate::window::Window;
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
+
+/// Characters kept of an exception's type and of its message.
+const MAX_TEXT: usize = 300;
+
+/// Calls between two services and on what they rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnCalls {
+    /// Their number.
+    pub count: u64,
+    /// The callee was moved against its caller because their clocks disagreed.
+    pub n_moved: u64,
+    /// By how much at most, nanoseconds.
+    pub moved_ns: i64,
+    /// The client span's kind was inferred.
+    pub n_inferred: u64,
+}
+
+impl OnCalls {
+    /// Adds other calls between the two.
+    pub fn absorb(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.n_moved = self.n_moved.saturating_add(other.n_moved);
+        self.moved_ns = self.moved_ns.max(other.moved_ns);
+        self.n_inferred = self.n_inferred.saturating_add(other.n_inferred);
+    }
+}
+
+/// By caller and callee, indices of services.
+pub type Grounds = BTreeMap<(u32, u32), OnCalls>;
+
+/// Adds the calls in `traces` to `grounds`, in one pass over their spans.
+pub fn add_grounds(frame: &SpanFrame, forest: &Forest, traces: &[u32], grounds: &mut Grounds) {
+    let shift = |span: usize| forest.start_ns[span] - frame.spans.start_unix_ns[forest.row[span] as usize];
+    for &trace in traces.iter().filter(|&&trace| !forest.is_summed(trace as usize)) {
+        let spans = forest.spans_of(trace as usize);
+        for span in spans.clone() {
+            let operation = forest.operations[forest.operation[span] as usize];
+            if let Some(peer) = operation.peer {
+                let own = grounds.entry((operation.service, peer)).or_default();
+                own.count += 1;
+                let declared = frame.spans.kind[forest.row[span] as usize];
+                own.n_inferred += u64::from(declared == SpanKind::Unspecified as u8);
+            }
+            if forest.parent[span] == NO_PARENT {
+                continue;
+            }
+            let caller = spans.start + forest.parent[span] as usize;
+            let from = forest.operations[forest.operation[caller] as usize];
+            if let Some(peer) = from.peer.filter(|_| shift(span) != shift(caller)) {
+                let own = grounds.entry((from.service, peer)).or_default();
+                own.n_moved += 1;
+                own.moved_ns = own.moved_ns.max(shift(span).saturating_sub(shift(caller)).saturating_abs());
+            }
+        }
+    }
+}
+
+/// The profile of `traces`, which stand for `window`; above `max_cells` rows of the table, of a sample of them.
+#[must_use]
+pub fn take(
+    frame: &SpanFrame,
+    forest: &Forest,
+    table: &CostTable,
+    traces: &[u32],
+    window: Window,
+    about: About,
+    max_cells: usize,
+) -> Profile {
+    let mut profile = Profile {
+        names: Vec::new(),
+        services: forest.services.clone(),
+        operations: forest.operations.clone(),
+        offsets: vec![0],
+        graph: Sums::of(forest, traces),
+        values: presence::Kept::of(frame, forest, traces),
+        start_unix_ns: window.start_unix_ns,
+        end_unix_ns: window.end_unix_ns,
+        below: u64::MAX,
+        about,
+        ..Profile::default()
+    };
+    // Names of operations in the order in which they are met.
+    let mut codes = HashMap::<u32, u32, foldhash::fast::FixedState>::default();
+    for operation in &mut profile.operations {
+        let fresh = u32::try_from(profile.names.len()).unwrap_or(u32::MAX);
+        let code = *codes.entry(operation.name).or_insert(fresh);
+        if code == fresh {
+            profile.names.push(forest.name(operation.name).to_owned());
+        }
+        operation.name = code;
+    }
+    add_grounds(frame, forest, traces, &mut profile.grounds);
+    for &trace in traces {
+        profile.ids.intern(&frame.traces.text(forest.trace[trace as usize]));
+        profile.trace(forest, trace as usize);
+    }
+    profile.table = costs(frame, forest, table, traces);
+    settle(profile, max_cells)
+}
+
+impl Profile {
+    fn trace(&mut self, forest: &Forest, trace: usize) {
+        let weight = forest.weight[trace];
+        *self.weights.entry(weight.to_bits()).or_default() += 1;
+        self.traces.push(Trace { start_ns: forest.root_start_ns[trace], weight, n_spans: forest.n_spans_of(trace) });
+        let tops = forest.spans_of(trace).filter(|&span| forest.is_top(span));
+        self.requests.extend(tops.map(|span| Request {
+            operation: forest.operation[span],
+            start_ns: forest.start_ns[span],
+            duration_ns: forest.end_ns[span] - forest.start_ns[span],
+            has_failed: forest.flags[span].has(SpanFlags::FAILED),
+            is_root: forest.is_root(span),
+        }));
+        self.offsets.push(self.requests.len());
+    }
+}
+
+/// The rows of `traces`, with what only spans tell.
+fn costs(frame: &SpanFrame, forest: &Forest, table: &CostTable, traces: &[u32]) -> CostTable {
+    let mut own = CostTable {
+        paths: table.paths.clone(),
+        limits: table.limits.clone(),
+        offsets: vec![0],
+        ..CostTable::default()
+    };
+    let mut place = vec![None; forest.n_traces()];
+    for (index, &trace) in (0_u32..).zip(traces) {
+        place[trace as usize] = Some(index);
+    }
+    for &trace in traces {
+        own.costs.extend(table.costs_of(trace as usize).iter().map(|&cost| PathCost { ..cost }));
+        own.offsets.push(own.costs.len());
+    }
+    let mut exceptions = BTreeMap::<(String, String), u32>::new();
+    for &(trace, failure) in &table.failures {
+        let Some(trace) = place[trace as usize] else { continue };
+        let fresh = u32::try_from(exceptions.len()).unwrap_or(u32::MAX);
+        let exception = exception_of(frame, forest.row[failure.span as usize])
+            .map(|(kind, message)| (cut(&kind), cut(&message)))
+            .map_or(NO_EXCEPTION, |text| *exceptions.entry(text).or_insert(fresh));
+        own.failures.push((trace, Failure { span: NO_SPAN, exception, ..failure }));
+    }
+    let mut texts = vec![<(String, String)>::default(); exceptions.len()];
+    for (text, code) in exceptions {
+        texts[code as usize] = text;
+    }
+    let placed = |list: &[(u32, u32)]| -> Vec<(u32, u32)> {
+        list.iter().filter_map(|&(trace, path)| Some((place[trace as usize]?, path))).collect()
+    };
+    own.swallowed = placed(&table.swallowed);
+    own.propagated = placed(&table.propagated);
+    own.kept = Kept { clients: clients(forest, table, traces), exceptions: texts, ..Kept::default() };
+    for &trace in traces {
+        kept::add_starts(forest, trace as usize, |pair, after_ns| {
+            let (sum, count) = own.kept.starts.entry(pair).or_default();
+            *sum += after_ns;
+            *count += 1;
+        });
+    }
+    own
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
+fn clients(forest: &Forest, table: &CostTable, traces: &[u32]) -> Vec<(u32, ClientCalls)> {
+    let (mut ends, mut calls, mut result) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, &trace) in (0_u32..).zip(traces) {
+        kept::client_calls(forest, &table.limits, trace as usize, &mut ends, &mut calls);
+        result.extend(calls.iter().map(|&calls| (index, calls)));
+    }
+    result
+}
+
+/// Type and message of the exception that a span in row `row` tells of.
+#[must_use]
+pub fn exception_of(frame: &SpanFrame, row: u32) -> Option<(String, String)> {
+    let attributes = &frame.attributes;
+    let text = |keys: &[&str]| {
+        keys.iter().find_map(|key| {
+            let column = attributes.get(AttributeScope::Span, key)?;
+            let at = column.position_from(0..column.len(), row);
+            let value = column.value(at).filter(|_| column.row(at) == Some(row))?;
+            Some(attributes.text(value).into_owned()).filter(|text| !text.trim().is_empty())
+        })
+    };
+    let kind = text(&["exception.type", "error.type"]);
+    let message = text(&["exception.message", schema::STATUS_DESCRIPTION]);
+    (kind.is_some() || message.is_some()).then(|| (kind.unwrap_or_default(), message.unwrap_or_default()))
+}
