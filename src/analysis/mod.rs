@@ -100,7 +100,7 @@ pub fn prepare(baseline: Option<Ingested>, regression: Ingested) -> Prepared {
         baseline.sources.append(&mut sources);
         sources = baseline.sources;
     }
-    let (forest, repairs) = normalize::forest(&mut frame);
+    let (forest, repairs) = normalize::forest_apart(&mut frame, first_of_second);
     let (costs, narrowed) = (OnceLock::new(), Narrowed::default());
     Prepared { frame, forest, repairs, sources, costs, narrowed, first_of_second, profile: None }
 }
@@ -326,7 +326,7 @@ fn diagnostics(prepared: &Prepared, selection: &Selection) -> Diagnostics {
     if let Some(profile) = &prepared.profile {
         result.set_aside.absorb(&profile.about.set_aside);
         result.set_aside.add(SetAsideReason::NotSampled, profile.n_spans_left_out);
-        result.n_traces += profile.n_traces[0].saturating_sub(profile.n_traces[1]);
+        result.n_traces += profile.n_traces[0].saturating_sub(profile.n_traces[1]) + profile.about.n_traces_aside;
     }
     let n_spans: u64 = (0..forest.n_traces()).map(|trace| forest.n_spans_of(trace)).sum();
     let mut n_outside = n_spans - result.n_spans_analysed;

@@ -60,6 +60,7 @@ impl Prepared {
             sources: self.sources.clone(),
             repairs: self.repairs.clone(),
             set_aside,
+            n_traces_aside: (self.forest.n_traces() - traces.len()) as u64,
             only: self.narrowed.only.clone(),
         };
         Ok(profile::take(&self.frame, &self.forest, self.costs(), &traces, range, about, max_cells))

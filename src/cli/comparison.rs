@@ -1,5 +1,5 @@
 use super::{Context, Exit, InputArgs};
-use crate::analysis::{self, Prepared, Question};
+use crate::analysis::{Prepared, Question};
 use crate::compare::Selection;
 use crate::error::Error;
 use crate::span::AttributeSelection;
@@ -17,7 +17,7 @@ pub struct ComparisonArgs {
     pub regression: Option<String>,
     /// Data from when all was well, to compare the positional paths with
     ///
-    /// Takes all paths up to the next option or `--`, so give the positional paths first or after `--`.
+    /// Spans, or files of `suspect profile`. Takes all paths up to the next option or `--`, so give the positional paths first or after `--`.
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Windows")]
     pub baseline_data: Vec<PathBuf>,
     /// The baseline is the traces in which some span has this value; repeatable, all must hold
@@ -70,13 +70,9 @@ impl ComparisonArgs {
         let question = self.question();
         let options = input.options(attributes.and(question.attributes()));
         let (regression, mut exit) = context.read_some(&input.paths, &options)?;
-        let mut baseline = None;
-        if !self.baseline_data.is_empty() {
-            let (ingested, baseline_exit) = context.read_some(&self.baseline_data, &options)?;
-            baseline = Some(ingested);
-            exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
-        }
-        let mut prepared = analysis::prepare(baseline, regression);
+        let (baseline, baseline_exit) = context.read_baseline(&self.baseline_data, &options)?;
+        exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
+        let mut prepared = Prepared::against(baseline, regression);
         prepared.narrow(&question)?;
         let windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
         let (windows, selection) = prepared.select(&windows)?;

@@ -2,12 +2,14 @@ use super::{
     Color, Exit, Format, OutputArgs, messages, output,
     progress::{Progress, Unit},
 };
+use crate::analysis::BaselineData;
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::ingest::{self, Ingested};
+use crate::profile::{self, Profile};
 use crate::window::WindowWarning;
 use anstream::{AutoStream, ColorChoice};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +62,40 @@ impl Context {
             return Err(no_spans(paths));
         }
         Ok((ingested, exit))
+    }
+
+    /// Reads the baseline's own data: spans, or profiles, which become one.
+    ///
+    /// `None` without paths.
+    pub fn read_baseline(
+        &self,
+        paths: &[PathBuf],
+        options: &ingest::Options,
+    ) -> Result<(Option<BaselineData>, Exit), Error> {
+        let is_profile: Vec<bool> = paths.iter().map(|path| is_profile(path)).collect();
+        if !is_profile.contains(&true) {
+            if paths.is_empty() {
+                return Ok((None, Exit::Complete));
+            }
+            let (ingested, exit) = self.read_some(paths, options)?;
+            return Ok((Some(BaselineData::Spans(ingested)), exit));
+        }
+        if let Some(at) = is_profile.iter().position(|is_profile| !is_profile) {
+            return Err(Error::Usage {
+                message: format!("the baseline is a profile and `{}`, which is none", paths[at].display()),
+                hint: "make a profile of these spans, too: `suspect profile PATH -o FILE`".to_owned(),
+            });
+        }
+        let profiles: Result<Vec<_>, Error> = paths.iter().map(|path| read_profile(path)).collect();
+        let mut profiles = profiles?;
+        // One alone is taken as it is, whatever its size.
+        let profile = if profiles.len() == 1 { profiles.pop() } else { Some(profile::merge(profiles, usize::MAX)?) };
+        Ok((profile.map(|profile| BaselineData::Profile(Box::new(profile))), Exit::Complete))
+    }
+
+    /// Writes text for people to standard output.
+    pub(super) fn show(&self, text: &str) -> Result<(), Error> {
+        print(text, self.color_of(&std::io::stdout()))
     }
 
     /// Shows doubts about the windows on standard error.
@@ -125,6 +161,20 @@ pub(super) fn print(text: &str, color: ColorChoice) -> Result<(), Error> {
         Err(source) => Err(Error::Io { action: "write", path: "standard output".into(), source }),
         Ok(()) => Ok(()),
     }
+}
+
+/// Whether a file is a profile by its first bytes.
+fn is_profile(path: &Path) -> bool {
+    let mut head = Vec::new();
+    // Only of files: a pipe could not be read again.
+    let file = path.metadata().ok().filter(std::fs::Metadata::is_file).and_then(|_| std::fs::File::open(path).ok());
+    file.is_some_and(|file| file.take(8).read_to_end(&mut head).is_ok() && profile::is_profile(&head))
+}
+
+/// Reads one profile.
+pub(super) fn read_profile(path: &Path) -> Result<Profile, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    profile::read(&bytes, path)
 }
 
 /// The error of an input without spans.

@@ -18,6 +18,7 @@ pub mod inspect;
 mod messages;
 mod output;
 mod progress;
+pub mod profile;
 pub mod report;
 mod reports;
 mod schema;
@@ -26,7 +27,7 @@ pub mod trace;
 
 pub use comparison::ComparisonArgs;
 pub use context::Context;
-pub use input::InputArgs;
+pub use input::{ColumnArgs, InputArgs};
 pub use output::{Format, OutputArgs};
 pub use reports::ReportsArgs;
 
@@ -122,6 +123,7 @@ enum Command {
     Gate(Box<gate::Args>),
     Inspect(inspect::Args),
     Convert(convert::Args),
+    Profile(profile::Args),
     Trace(trace::Args),
     Graph(graph::Args),
     Report(report::Args),
@@ -152,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Gate(args) => gate::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
         Command::Convert(args) => convert::run(args, &context),
+        Command::Profile(args) => profile::run(args, &context),
         Command::Trace(args) => trace::run(args, &context),
         Command::Graph(args) => graph::run(args, &context),
         Command::Report(args) => report::run(args, &context),

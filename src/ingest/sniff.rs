@@ -4,6 +4,8 @@ use super::json::{Cursor, Kind, Step};
 use super::otlp_proto::{INSTRUMENTATION_LIBRARY_SPANS, RESOURCE_SPANS};
 use super::wire::{Field, Fields};
 
+/// A file of [`suspect profile`](crate::cli): recognised only to say so.
+const PROFILE: &[u8] = b"SUSPECTP";
 /// First bytes of a zstd frame.
 pub(super) const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// First bytes of a gzip member.
@@ -61,6 +63,9 @@ impl Format {
 
 /// The format of decompressed content, or what was found instead.
 pub(super) fn recognise(bytes: &[u8]) -> Result<Format, String> {
+    if bytes.starts_with(PROFILE) {
+        return Err("a profile, which holds no spans (`analyze --baseline-data` takes it)".to_owned());
+    }
     if bytes.starts_with(PARQUET) {
         return Ok(Format::Parquet);
     }

@@ -81,6 +81,19 @@ fn fill(table: &AttributeTable, key: &str, codes: &mut [u32], mut code: impl FnM
     }
 }
 
+impl Facts {
+    /// Gives the hosts of the second recording codes of their own.
+    pub(super) fn tell_hosts_apart(&mut self, is_second: impl Fn(usize) -> bool) {
+        let known = self.host.iter().copied().filter(|&host| host != NONE);
+        let n_hosts = known.max().map_or(0, |host| host.saturating_add(1));
+        for (row, host) in self.host.iter_mut().enumerate() {
+            if *host != NONE && is_second(row) {
+                *host = host.saturating_add(n_hosts);
+            }
+        }
+    }
+}
+
 /// Peer by the first rule that speaks: declared service, topic, host by name, database, host of the URL, RPC interface, host
 /// by number. A number says least: it changes with every deployment.
 fn peer(frame: &SpanFrame, peers: &mut Dictionary) -> Vec<u32> {

@@ -1,4 +1,4 @@
-//! A forest of spans, joined with traces of which only their requests were kept.
+//! A forest of spans, joined with traces of which only their requests were kept; and the numbers of services and operations.
 
 use super::{Forest, NO_PARENT, Operation, Service, SpanFlags};
 use crate::span::TraceKey;
@@ -77,7 +77,51 @@ impl Forest {
             joined.offsets.push(joined.row.len());
         }
         *self = joined;
-        Joined { services, operations, traces }
+        let settled = self.settle();
+        Joined {
+            services: services.into_iter().map(|index| settled.services[index as usize]).collect(),
+            operations: operations.into_iter().map(|index| settled.operations[index as usize]).collect(),
+            traces,
+        }
+    }
+
+    /// Numbers services, operations and their names by name, those that report spans before inferred ones, so that
+    /// no sum is taken in the order in which they were read; returns the new numbers of the old.
+    pub(super) fn settle(&mut self) -> Joined {
+        let code = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        let new = |order: &[u32]| {
+            let mut new = vec![0; order.len()];
+            for (place, &old) in (0_u32..).zip(order) {
+                new[old as usize] = place;
+            }
+            new
+        };
+        let mut order: Vec<u32> = (0..code(self.services.len())).collect();
+        order.sort_by_key(|&index| {
+            let service = &self.services[index as usize];
+            (service.is_inferred, &service.name)
+        });
+        let services: Vec<u32> = new(&order);
+        self.services = order.iter().map(|&index| self.services[index as usize].clone()).collect();
+        let mut used: Vec<u32> = self.operations.iter().map(|operation| operation.name).collect();
+        used.sort_unstable();
+        used.dedup();
+        used.sort_by_key(|&name| self.name(name));
+        let names: HashMap<u32, u32> = used.iter().copied().zip(0_u32..).collect();
+        self.names = used.iter().map(|&name| self.name(name).to_owned()).collect();
+        for operation in &mut self.operations {
+            operation.service = services[operation.service as usize];
+            operation.name = names.get(&operation.name).copied().unwrap_or(u32::MAX);
+            operation.peer = operation.peer.map(|peer| services[peer as usize]);
+        }
+        let mut order: Vec<u32> = (0..code(self.operations.len())).collect();
+        order.sort_by_key(|&index| self.operations[index as usize]);
+        let operations: Vec<u32> = new(&order);
+        self.operations = order.iter().map(|&index| self.operations[index as usize]).collect();
+        for operation in &mut self.operation {
+            *operation = operations[*operation as usize];
+        }
+        Joined { services, operations, traces: Vec::new() }
     }
 
     fn push_summed(&mut self, summed: &Summed, trace: usize, operations: &[u32]) {

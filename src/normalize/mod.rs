@@ -226,8 +226,18 @@ pub struct Repairs {
 /// Cost: a sort within each trace, in parallel, and a few passes over columns; the result holds 30 bytes a span.
 #[must_use]
 pub fn forest(frame: &mut SpanFrame) -> (Forest, Repairs) {
+    forest_apart(frame, None)
+}
+
+/// [`forest`] of two recordings in one frame, the second of which begins at trace `first_of_second`: a host's clock in one says nothing
+/// of its clock in the other.
+#[must_use]
+pub fn forest_apart(frame: &mut SpanFrame, first_of_second: Option<u32>) -> (Forest, Repairs) {
     let mut repairs = Repairs::default();
-    let facts = attributes::facts(frame);
+    let mut facts = attributes::facts(frame);
+    if let Some(first) = first_of_second {
+        facts.tell_hosts_apart(|row| frame.spans.trace[row] >= first);
+    }
     let mut forest = Forest::default();
     gather(frame, &mut forest, &mut repairs);
     forest.kinds = peer::infer_kinds(frame, &forest, &facts, &mut repairs);
@@ -242,6 +252,7 @@ pub fn forest(frame: &mut SpanFrame) -> (Forest, Repairs) {
     peer::name_operations(frame, &mut forest, &facts, &mut repairs);
     weigh(&mut forest, &facts.weight, &mut repairs);
     forest.names = frame.names.iter().map(str::to_owned).collect();
+    forest.settle();
     (forest, repairs)
 }
 

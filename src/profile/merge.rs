@@ -157,6 +157,7 @@ impl About {
         self.sources.sort_by(|left, right| (&left.path, left.n_spans).cmp(&(&right.path, right.n_spans)));
         add_repairs(&mut self.repairs, &other.repairs);
         self.set_aside.absorb(&other.set_aside);
+        self.n_traces_aside = self.n_traces_aside.saturating_add(other.n_traces_aside);
     }
 }
 
@@ -195,5 +196,5 @@ pub fn add_repairs(repairs: &mut Repairs, other: &Repairs) {
     let folded: BTreeSet<&String> = repairs.folded_services.iter().chain(folded_services).collect();
     repairs.folded_services = folded.into_iter().cloned().collect();
     repairs.skew.extend(skew.iter().cloned());
-    repairs.skew.sort_by_key(|pair| (std::cmp::Reverse(pair.n_calls), pair.offset_ns, pair.n_corrected));
+    repairs.skew.sort_by_key(|pair| (std::cmp::Reverse(pair.n_corrected), pair.n_calls, pair.offset_ns));
 }

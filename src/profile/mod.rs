@@ -72,6 +72,8 @@ pub struct About {
     pub repairs: Repairs,
     /// Spans that were read and are not in the profile, but for those that `sources` and `repairs` count.
     pub set_aside: SetAside,
+    /// Their traces, those outside the sample not counted.
+    pub n_traces_aside: u64,
     /// What the profile was narrowed to.
     pub only: Vec<String>,
 }

@@ -48,6 +48,7 @@ fn without_arguments_the_short_help_is_shown() {
                    judges the change by a policy
       inspect      Shows what the input holds and which windows are worth trying
       convert      Writes spans of any format into one Parquet file
+      profile      Saves what the comparison needs of a baseline in a small file
       trace        Shows one trace as a tree on a time scale, and where its time went
       graph        Shows which service calls which, how often, how fast and with how many failures
       report       Shows a saved analysis again, as text, page, Markdown or tables, without the spans
@@ -102,6 +103,7 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
                    judges the change by a policy
       inspect      Shows what the input holds and which windows are worth trying
       convert      Writes spans of any format into one Parquet file
+      profile      Saves what the comparison needs of a baseline in a small file
       trace        Shows one trace as a tree on a time scale, and where its time went
       graph        Shows which service calls which, how often, how fast and with how many failures
       report       Shows a saved analysis again, as text, page, Markdown or tables, without the spans
@@ -223,8 +225,8 @@ fn help_of_analyze_explains_windows() {
           --baseline-data <PATH>...
               Data from when all was well, to compare the positional paths with
 
-              Takes all paths up to the next option or `--`, so give the positional paths first or after
-              `--`.
+              Spans, or files of `suspect profile`. Takes all paths up to the next option or `--`,
+              so give the positional paths first or after `--`.
 
           --baseline-where <ATTR=VALUE>
               The baseline is the traces in which some span has this value; repeatable, all must hold

@@ -1,0 +1,96 @@
+//! `suspect profile`: what the comparison needs of a baseline, as a small file without spans.
+
+use super::{ColumnArgs, Context, Exit, context, epilogue, messages, output};
+use crate::analysis::{self, Attributes, Question};
+use crate::error::Error;
+use crate::{ingest, profile, report};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  suspect profile good-run/ -o baseline.suspect
+  suspect analyze new-run/ --baseline-data baseline.suspect
+  suspect profile traces/ --window ..14:00 --entry 'gateway:*' -o checkout.suspect
+  suspect profile --merge monday.suspect tuesday.suspect -o week.suspect
+  suspect profile --show baseline.suspect
+
+A profile holds no span and no attribute of a request: for each trace its id, start and requests and what it spends on each call
+path, and sums of all else. The same spans give the same bytes. What is learnt of the data as a whole (operation names
+folded into templates, clocks, time limits) is learnt when the profile is made.";
+
+/// Saves what the comparison needs of a baseline in a small file.
+///
+/// `--baseline-data` takes such a file in the place of the spans. Names of profiles are free: they are known by their content.
+#[derive(Debug, clap::Args)]
+#[command(after_help = epilogue(EXAMPLES))]
+pub struct Args {
+    /// Files or folders of spans, glob patterns, or `-` for standard input; profiles with `--merge` and `--show`
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The profile to write
+    #[arg(short, long, value_name = "FILE", required_unless_present = "show")]
+    pub output: Option<PathBuf>,
+    /// The paths are profiles of different recordings: make one of them all
+    #[arg(long, conflicts_with_all = ["window", "entry", "conditions", "show"])]
+    pub merge: bool,
+    /// Say what each profile holds
+    #[arg(long, conflicts_with_all = ["window", "entry", "conditions", "output"])]
+    pub show: bool,
+    /// Only traces that start in this stretch; bounds as in `suspect analyze --help`
+    #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Narrow the profile")]
+    pub window: Option<String>,
+    /// Only requests that begin at this entry operation; `*` and `?` as in file names; repeatable, any may match
+    #[arg(long, value_name = "SERVICE[:OPERATION]", help_heading = "Narrow the profile")]
+    pub entry: Vec<String>,
+    /// Only traces in which some span has this value; repeatable, all must hold
+    #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the profile")]
+    pub conditions: Vec<String>,
+    /// Keep a uniform sample of traces where all have more than N cells, one for each trace and call path
+    #[arg(long, value_name = "N", default_value_t = profile::MAX_CELLS)]
+    pub max_cells: usize,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub columns: ColumnArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    if args.show {
+        let mut text = String::new();
+        for path in &args.paths {
+            text += &report::profile::text(&path.display().to_string(), &context::read_profile(path)?);
+        }
+        context.show(&text)?;
+        return Ok(Exit::Complete);
+    }
+    let (profile, exit) = if args.merge {
+        let profiles: Result<Vec<_>, Error> = args.paths.iter().map(|path| context::read_profile(path)).collect();
+        (profile::merge(profiles?, args.max_cells)?, Exit::Complete)
+    } else {
+        take(args, context)?
+    };
+    if profile.below < u64::MAX {
+        let (n_kept, n_all) = (profile.traces.len(), profile.n_traces());
+        context.warn(&messages::warning(&format!(
+            "the profile keeps a uniform sample of {n_kept} of {n_all} traces (`--max-cells {}`), which adds a standard error of {:.2} % to the \
+             mean latency",
+            args.max_cells,
+            100.0 * profile.sampling_error()
+        )));
+    }
+    if let Some(path) = &args.output {
+        output::write_file(path, &profile::write(&profile)?)?;
+    }
+    Ok(exit)
+}
+
+fn take(args: &Args, context: &Context) -> Result<(profile::Profile, Exit), Error> {
+    let question =
+        Question { entries: args.entry.clone(), conditions: args.conditions.clone(), ..Question::default() };
+    let attributes = Attributes::All.selection().and(question.attributes());
+    let options = ingest::Options { attributes, columns: args.columns.columns.clone() };
+    let (ingested, exit) = context.read_some(&args.paths, &options)?;
+    let mut prepared = analysis::prepare(None, ingested);
+    prepared.narrow(&question)?;
+    Ok((prepared.profile(args.window.as_deref(), args.max_cells)?, exit))
+}

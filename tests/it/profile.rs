@@ -1,0 +1,407 @@
+//! Profiles: the same answer as from the spans, the same bytes from the same spans, and errors for what is no profile.
+
+use crate::builder::{EPOCH_NS, Given, MS, client, frame, server};
+use crate::program::run_in;
+use serde_json::Value;
+use std::path::Path;
+use suspect::analysis::{self, Analysis, Attributes, BaselineData, Options, Prepared};
+use suspect::diagnostics::SourceReport;
+use suspect::ingest::{self, Ingested};
+use suspect::profile::{self, Profile};
+use suspect::span::{AttributeValue, Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
+use suspect::window;
+
+const INCIDENTS: [&str; 5] = ["cpu-contention", "error", "n-plus-one", "slow-dependency", "traffic-mix"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Spans, as read from the file `name`.
+fn ingested(name: &str, frame: SpanFrame) -> Ingested {
+    let n_spans = frame.spans.len() as u64;
+    let source = SourceReport { path: name.to_owned(), n_spans, ..SourceReport::default() };
+    Ingested { frame, sources: vec![source] }
+}
+
+/// The rows of `whole` in the order of `rows`, with their attributes.
+fn part(whole: &SpanFrame, rows: &[usize]) -> SpanFrame {
+    part_with(whole, rows, |_| true)
+}
+
+/// The same with the attributes that `keeps` names.
+fn part_with(whole: &SpanFrame, rows: &[usize], keeps: fn(&str) -> bool) -> SpanFrame {
+    let mut batch = SpanBatch::default();
+    let mut place = vec![None; whole.spans.len()];
+    for &row in rows {
+        let spans = &whole.spans;
+        let name = |code: u32| whole.names.get(code).to_owned();
+        let span = Span {
+            trace: batch.traces.intern(&whole.traces.text(spans.trace[row])).expect("an id"),
+            span_id: SpanId::new(spans.span_id[row]).expect("an id"),
+            parent_span_id: SpanId::new(spans.parent_span_id[row]),
+            service: batch.names.intern(&name(spans.service[row])),
+            operation: batch.names.intern(&name(spans.operation[row])),
+            kind: SpanKind::from_code(u64::from(spans.kind[row])),
+            status: SpanStatus::from_code(u64::from(spans.status[row])),
+            start_unix_ns: spans.start_unix_ns[row],
+            duration_ns: spans.duration_ns[row],
+        };
+        place[row] = Some(batch.push(span));
+    }
+    for (key, column) in whole.attributes.sorted().into_iter().filter(|(key, _)| keeps(&key.key)) {
+        let mut values: Vec<(u32, AttributeValue)> =
+            column.iter().filter_map(|(row, value)| Some((place[row as usize]?, value))).collect();
+        values.sort_by_key(|&(row, _)| row);
+        for (row, value) in values {
+            match value {
+                AttributeValue::String(code) => {
+                    batch.string_attribute(row, key.scope, &key.key, whole.attributes.values.get(code));
+                }
+                AttributeValue::Json(code) => {
+                    let code = batch.attributes.values.intern(whole.attributes.values.get(code));
+                    batch.attribute(row, key.scope, &key.key, AttributeValue::Json(code));
+                }
+                other => batch.attribute(row, key.scope, &key.key, other),
+            }
+        }
+    }
+    SpanFrame::from_batches([batch])
+}
+
+/// The spans of a bundled incident's labelled windows.
+fn incident(name: &str) -> [SpanFrame; 2] {
+    let folder = root().join("datasets/incidents").join(name);
+    let options = ingest::Options { attributes: Attributes::default().selection(), columns: Vec::new() };
+    let mut whole = ingest::read(&[folder.join("spans")], &options, &|_, _| ()).expect("spans").frame;
+    let label: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("case.json")).expect("a label")).expect("JSON");
+    let (forest, _) = suspect::normalize::forest(&mut whole);
+    ["baseline", "regression"].map(|window| {
+        let bound = |at: usize| label[window][at].as_i64().expect("a moment");
+        let inside = |&trace: &usize| (bound(0)..bound(1)).contains(&forest.root_start_ns[trace]);
+        let spans = (0..forest.n_traces()).filter(inside).flat_map(|trace| forest.spans_of(trace));
+        let mut rows: Vec<usize> = spans.map(|span| forest.row[span] as usize).collect();
+        rows.sort_unstable();
+        part(&whole, &rows)
+    })
+}
+
+fn taken(name: &str, frame: SpanFrame, max_cells: usize) -> Profile {
+    analysis::prepare(None, ingested(name, frame)).profile(None, max_cells).expect("a profile")
+}
+
+fn written(profile: &Profile) -> Vec<u8> {
+    profile::write(profile).expect("bytes")
+}
+
+/// The profile of spans, written and read again.
+fn profile_of(frame: SpanFrame) -> Box<Profile> {
+    let bytes = written(&taken("baseline", frame, profile::MAX_CELLS));
+    Box::new(profile::read(&bytes, Path::new("baseline.suspect")).expect("a profile"))
+}
+
+fn analyzed(baseline: BaselineData, regression: SpanFrame, attributes: Attributes) -> Analysis {
+    let prepared = Prepared::against(Some(baseline), ingested("regression", regression));
+    let (windows, selection) = prepared.select(&window::Options::default()).expect("windows");
+    analysis::analyze_with(&prepared, &windows, &selection, &Options { attributes }).expect("an analysis")
+}
+
+/// The document without what only spans can tell: the baseline's requests span by span, and the sentences that say so.
+fn comparable(analysis: &Analysis) -> Value {
+    let mut document = serde_json::to_value(analysis).expect("JSON");
+    for pair in document["traces"].as_array_mut().expect("pairs") {
+        pair["baseline"] = Value::Null;
+    }
+    let warnings = document["diagnostics"]["warnings"].as_array_mut().expect("warnings");
+    warnings.retain(|warning| !warning.as_str().is_some_and(|text| text.contains("is a profile")));
+    document
+}
+
+/// The first place where two documents differ.
+fn difference(left: &Value, right: &Value, at: &str) -> Option<String> {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) if left.keys().eq(right.keys()) => {
+            left.iter().find_map(|(key, value)| difference(value, &right[key], &format!("{at}.{key}")))
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            let pairs = left.iter().zip(right).enumerate();
+            pairs.into_iter().find_map(|(index, (left, right))| difference(left, right, &format!("{at}[{index}]")))
+        }
+        _ if left == right => None,
+        _ => Some(format!("{at}: {left} from spans, {right} from the profile")),
+    }
+}
+
+#[test]
+fn a_profile_gives_the_analysis_that_its_spans_give_number_by_number() {
+    for name in INCIDENTS {
+        let [baseline, regression] = incident(name);
+        let profile = profile_of(baseline.clone());
+        let spans = BaselineData::Spans(ingested("baseline", baseline));
+        let from_spans = analyzed(spans, regression.clone(), Attributes::None);
+        let from_profile = analyzed(BaselineData::Profile(profile), regression, Attributes::None);
+        let found = difference(&comparable(&from_spans), &comparable(&from_profile), name);
+        assert_eq!(found, None);
+        let diagnostics = &from_profile.diagnostics;
+        assert_eq!(diagnostics.n_spans_read, diagnostics.n_spans_analysed + diagnostics.set_aside.total());
+    }
+}
+
+#[test]
+fn values_of_versions_and_hosts_that_come_and_go_are_known_from_a_profile() {
+    let [baseline, regression] = incident("error");
+    let profile = profile_of(baseline.clone());
+    let spans = BaselineData::Spans(ingested("baseline", baseline));
+    let from_spans = analyzed(spans, regression.clone(), Attributes::All);
+    let from_profile = analyzed(BaselineData::Profile(profile), regression, Attributes::All);
+    assert!(from_spans.new_values.iter().any(|value| value.value == "1.5.0"), "{:?}", from_spans.new_values);
+    let values = |analysis: &Analysis| serde_json::to_value(&analysis.new_values).expect("JSON");
+    assert_eq!(values(&from_spans), values(&from_profile));
+    assert!(from_profile.suspects.iter().all(|suspect| suspect.attribute_search.is_none()));
+    assert!(from_profile.diagnostics.warnings.iter().any(|warning| warning.contains("is a profile")));
+}
+
+#[test]
+fn a_profile_is_the_same_bytes_from_the_same_spans_in_any_order_and_at_any_number_of_threads() {
+    let [baseline, _] = incident("n-plus-one");
+    let backwards: Vec<usize> = (0..baseline.spans.len()).rev().collect();
+    let of = |frame: SpanFrame, n_threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
+        pool.install(|| written(&taken("baseline", frame, profile::MAX_CELLS)))
+    };
+    let one = of(baseline.clone(), 1);
+    assert_eq!(one, of(baseline.clone(), 2));
+    assert_eq!(one, of(part(&baseline, &backwards), 2));
+    // And it comes out as it went in.
+    assert_eq!(one, written(&profile::read(&one, Path::new("-")).expect("a profile")));
+}
+
+/// The rows of every `n`-th trace from the `first` on.
+fn every(frame: &SpanFrame, n: usize, first: usize) -> SpanFrame {
+    let rows: Vec<usize> =
+        (0..frame.spans.len()).filter(|&row| frame.spans.trace[row] as usize % n == first).collect();
+    // No host, so no clock to learn: clocks are learnt from a recording as a whole.
+    part_with(frame, &rows, |key| key.starts_with("service.version") || key.starts_with("peer.") || key.starts_with("db."))
+}
+
+/// The profile of the parts together, as if they were files of one recording.
+fn of_parts(parts: &[SpanFrame], max_cells: usize) -> Profile {
+    let mut whole: Option<Ingested> = None;
+    for (index, part) in parts.iter().enumerate() {
+        let next = ingested(&format!("part {index}"), part.clone());
+        match &mut whole {
+            None => whole = Some(next),
+            Some(whole) => {
+                whole.frame.append_apart(next.frame);
+                whole.sources.extend(next.sources);
+            }
+        }
+    }
+    analysis::prepare(None, whole.expect("a part")).profile(None, max_cells).expect("a profile")
+}
+
+/// Part by part, so that a failure says where.
+fn assert_alike(left: &Profile, right: &Profile) {
+    assert_eq!(left.about, right.about);
+    assert_eq!((&left.names, &left.services, &left.operations), (&right.names, &right.services, &right.operations));
+    assert_eq!((left.below, &left.traces), (right.below, &right.traces));
+    assert_eq!(left.requests, right.requests);
+    assert_eq!(left.table.paths.list, right.table.paths.list);
+    assert_eq!(left.table.costs, right.table.costs);
+    assert_eq!((&left.table.limits, &left.table.kept), (&right.table.limits, &right.table.kept));
+    assert_eq!(left.graph, right.graph);
+    assert_eq!((&left.values, &left.grounds), (&right.values, &right.grounds));
+}
+
+#[test]
+fn merged_profiles_are_the_profile_of_all_in_any_order_exact_or_sampled() {
+    let [baseline, _] = incident("fault-free");
+    let parts = [0, 1, 2].map(|first| every(&baseline, 3, first));
+    for max_cells in [profile::MAX_CELLS, 500] {
+        let whole = written(&of_parts(&parts, max_cells));
+        let own = |index: usize| taken(&format!("part {index}"), parts[index].clone(), max_cells);
+        let merged = |profiles| profile::merge(profiles, max_cells).expect("different traces");
+        assert_alike(&of_parts(&parts, max_cells), &merged(vec![own(0), own(1), own(2)]));
+        assert!(whole == written(&merged(vec![own(0), own(1), own(2)])));
+        assert!(whole == written(&merged(vec![own(2), merged(vec![own(1), own(0)])])));
+        assert!(whole == written(&merged(vec![merged(vec![own(0), own(2)]), own(1)])));
+    }
+    let twice = vec![taken("a", parts[0].clone(), 500_000), taken("b", parts[0].clone(), 500_000)];
+    let error = profile::merge(twice, 500_000).expect_err("the same traces");
+    assert!(error.to_string().contains("is in two of the profiles"), "{error}");
+}
+
+/// Requests of an entry and a callee; each lasts some other time.
+fn requests(n: i64) -> Vec<Given> {
+    (0..n)
+        .flat_map(|number| {
+            let ms = 20 + (number * 7_919) % 101;
+            let trace = [
+                server(1, 0, "shop GET /", 0..ms),
+                client(2, 1, "shop call", 5..ms - 5),
+                server(3, 2, "stock GET /items", 6..ms - 6),
+            ];
+            trace.map(|span| span.trace(1 + number).later(number * 100))
+        })
+        .collect()
+}
+
+#[test]
+fn a_sample_stands_for_all_traces_and_says_how_uncertain_that_makes_the_mean() {
+    let n = 4_000;
+    let sampled = taken("all", frame(&requests(n)), 3 * 500);
+    let whole = taken("all", frame(&requests(n)), profile::MAX_CELLS);
+    assert_eq!((sampled.traces.len(), sampled.n_traces(), sampled.n_spans()), (500, 4_000, 12_000));
+    assert!((sampled.scale() * 500.0 - 4_000.0).abs() < 1e-6);
+    assert_eq!(sampled.graph, whole.graph);
+    let mean = |profile: &Profile| {
+        let sum: f64 = profile.requests.iter().map(|request| request.duration_ns as f64).sum();
+        sum / profile.requests.len() as f64
+    };
+    let error = sampled.sampling_error();
+    // By hand: durations spread evenly over 20 to 120 ms have mean 70 and deviation 29.2, over 500 of 4,000 0.0174 of the mean.
+    assert!((error - 29.15 / 70.0 / 500_f64.sqrt() * (1.0 - 1.0 / 8.0_f64).sqrt()).abs() < 0.001, "{error}");
+    assert!((mean(&sampled) / mean(&whole) - 1.0).abs() < 4.0 * error);
+    let regression: Vec<Given> = requests(600).into_iter().map(|span| span.later(10_000_000)).collect();
+    let bytes = written(&sampled);
+    let read = profile::read(&bytes, Path::new("-")).expect("a profile");
+    let analysis = analyzed(BaselineData::Profile(Box::new(read)), frame(&regression), Attributes::None);
+    assert!((analysis.windows.baseline.n_requests - 4_000.0).abs() < 1e-6);
+    assert!(analysis.diagnostics.warnings.iter().any(|warning| warning.contains("sample of 500 of its 4000 traces")));
+    let diagnostics = &analysis.diagnostics;
+    assert_eq!(diagnostics.n_spans_read, 12_000 + 1_800);
+    assert_eq!(diagnostics.n_spans_read, diagnostics.n_spans_analysed + diagnostics.set_aside.total());
+}
+
+#[test]
+fn hostile_names_come_back_as_they_were() {
+    let long = "x".repeat(10_000);
+    let names = ["</script>\u{202e}evil\u{0}\u{1b}[31m", "'\";--\n|", long.as_str()];
+    let spans: Vec<Given> = names
+        .iter()
+        .zip(1..)
+        .flat_map(|(name, trace)| {
+            let name = format!("{} {name}", name.replace(' ', "_"));
+            [server(1, 0, &name, 0..50).trace(trace), client(2, 1, &name, 1..40).failed().trace(trace)]
+        })
+        .collect();
+    let profile = profile_of(frame(&spans));
+    for name in names {
+        assert!(profile.names.iter().any(|known| known == name), "{name:?}");
+        assert!(profile.services.iter().any(|known| known.name == name.replace(' ', "_")), "{name:?}");
+    }
+}
+
+#[test]
+fn what_is_cut_off_or_changed_is_an_error_and_never_a_panic() {
+    let bytes = written(&taken("all", frame(&requests(40)), profile::MAX_CELLS));
+    let read = |bytes: &[u8]| profile::read(bytes, Path::new("b.suspect"));
+    assert!(read(&bytes).is_ok());
+    for end in 0..bytes.len() {
+        assert!(read(&bytes[..end]).is_err(), "cut at {end}");
+    }
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << bit;
+            // A bit of zstd's own head may be one that it does not look at; then the content is still the same.
+            let result = read(&changed);
+            assert!(result.is_err() || written(&result.expect("read")) == bytes, "bit {bit} of byte {at}");
+        }
+    }
+    let mut followed = bytes.clone();
+    followed.push(0);
+    assert!(read(&followed).is_err());
+    let mut newer = bytes;
+    newer[8] = 2;
+    let error = read(&newer).expect_err("another version");
+    assert_eq!(
+        error.to_string(),
+        "cannot use the profile `b.suspect`: it has format version 2, and this program reads 1"
+    );
+}
+
+#[test]
+fn content_that_is_no_profile_behind_a_right_checksum_is_an_error() {
+    // What a hostile writer can do: any content, with its length and checksum.
+    let good = taken("all", frame(&requests(5)), profile::MAX_CELLS);
+    let content = {
+        let bytes = written(&good);
+        zstd::stream::decode_all(&bytes[32..]).expect("zstd")
+    };
+    let sealed = |content: &[u8]| {
+        let fnv = content.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+        });
+        let mut file = profile::MAGIC.to_vec();
+        file.extend_from_slice(&u64::from(profile::FORMAT_VERSION).to_le_bytes());
+        file.extend_from_slice(&(content.len() as u64).to_le_bytes());
+        file.extend_from_slice(&fnv.to_le_bytes());
+        file.extend_from_slice(&zstd::bulk::compress(content, 1).expect("zstd"));
+        file
+    };
+    let read = |content: &[u8]| profile::read(&sealed(content), Path::new("b.suspect"));
+    assert!(read(&content).is_ok());
+    let regression: Vec<Given> = requests(30).into_iter().map(|span| span.later(10_000_000)).collect();
+    for at in 0..content.len() {
+        assert!(read(&content[..at]).is_err(), "content cut at {at}");
+        for value in [0x00, 0x7F, 0xFF, content[at] ^ 1] {
+            let mut changed = content.clone();
+            changed[at] = value;
+            // Many numbers may be others; what is read must then be fit for use.
+            if let Ok(profile) = read(&changed)
+                && at % 16 == 0
+            {
+                let spans = ingested("regression", frame(&regression));
+                let prepared = Prepared::against(Some(BaselineData::Profile(Box::new(profile))), spans);
+                if let Ok((windows, selection)) = prepared.select(&window::Options::default()) {
+                    let _ = analysis::analyze(&prepared, &windows, &selection);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_program_makes_merges_shows_and_takes_profiles_and_says_where_they_cannot_go() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| run_in(folder.path(), arguments);
+    let data = root().join("datasets/incidents/error/spans").to_string_lossy().into_owned();
+    let label: Value = serde_json::from_str(
+        &std::fs::read_to_string(root().join("datasets/incidents/error/case.json")).expect("a label"),
+    )
+    .expect("JSON");
+    let window = |name: &str| format!("{}..{}", label[name][0], label[name][1]);
+    let (before, after) = (window("baseline"), window("regression"));
+    run(&["profile", &data, "--window", &before, "-o", "b.suspect"]).complete();
+    let report = run(&[
+        "analyze", &data, "--regression", &after, "--format", "json", "--quiet", "--baseline-data", "b.suspect",
+    ])
+    .complete();
+    let analysis: Analysis = serde_json::from_str(&report).expect("an analysis");
+    assert_eq!(analysis.suspects.first().map(|suspect| suspect.service.as_str()), Some("payment"));
+    assert!(run(&["profile", "--show", "b.suspect"]).complete().contains("all kept"));
+    for (arguments, said) in [
+        (vec!["analyze", "b.suspect"], "a profile, which holds no spans"),
+        (vec!["inspect", "b.suspect"], "a profile, which holds no spans"),
+        (vec!["graph", "b.suspect"], "a profile, which holds no spans"),
+        (vec!["analyze", &data, "--baseline-data", "b.suspect", &data], "the baseline is a profile and"),
+        (vec!["analyze", &data, "--baseline", "..+1m", "--baseline-data", "b.suspect"], "which has its window"),
+        (vec!["analyze", &data, "--entry", "*", "--baseline-data", "b.suspect"], "cannot be narrowed"),
+        (vec!["profile", "--merge", "b.suspect", "b.suspect", "-o", "c.suspect"], "is in two of the profiles"),
+        (vec!["profile", "--merge", &data, "-o", "c.suspect"], "cannot"),
+    ] {
+        let refused = run(&arguments);
+        assert_eq!(refused.status, Some(2), "{arguments:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(said), "{arguments:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn times_of_requests_are_kept_to_the_nanosecond() {
+    let profile = profile_of(frame(&requests(3)));
+    let times: Vec<(i64, i64)> =
+        profile.requests.iter().map(|request| ((request.start_ns - EPOCH_NS) / MS, request.duration_ns)).collect();
+    assert_eq!(times, [(0, 20 * MS), (100, (20 + 7_919 % 101) * MS), (200, (20 + 15_838 % 101) * MS)]);
+}
