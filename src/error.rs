@@ -91,9 +91,7 @@ impl Error {
             Self::Window { hint, .. }
             | Self::NotFound { hint, .. }
             | Self::Usage { hint, .. }
-            | Self::Profile { hint, .. } => {
-                (!hint.is_empty()).then(|| hint.clone())
-            }
+            | Self::Profile { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             _ => None,
         }
     }

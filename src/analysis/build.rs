@@ -31,7 +31,7 @@ pub(super) fn document(
     keys: Option<&[String]>,
 ) -> Analysis {
     let structure = structure::changes(evidence);
-let carried = keys.filter(|_| evidence.kept.is_none());
+    let carried = keys.filter(|_| evidence.kept.is_none());
     let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, carried);
     let (operations, n_operations_left_out) = operations::accounts(evidence);
     let distributions = distributions::distributions(evidence, &suspects);

@@ -289,7 +289,8 @@ fn with_evidence<T>(
     let ranking = rank::rank(&prepared.forest, table, &comparison);
     let kept = prepared.profile.as_ref();
     let graph = kept.map(|kept| &kept.graph);
-    let graph = topology::topology_with(&prepared.forest, &selection.baseline, &selection.regression, graph)?.document();
+    let graph =
+        topology::topology_with(&prepared.forest, &selection.baseline, &selection.regression, graph)?.document();
     let path_rows = rows::PathRows::new(table, selection);
     let shapes = shapes::Shapes::new(&prepared.forest, table, &selection.baseline);
     let evidence = evidence::Evidence {

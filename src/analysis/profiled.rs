@@ -93,7 +93,8 @@ impl Prepared {
         if self.profile.is_some() && options.baseline.is_some() {
             return Err(Error::Usage {
                 message: "the baseline is a profile, which has its window".to_owned(),
-                hint: "leave out `--baseline`, or make the profile with `suspect profile --window START..END`".to_owned(),
+                hint: "leave out `--baseline`, or make the profile with `suspect profile --window START..END`"
+                    .to_owned(),
             });
         }
         Ok(())

@@ -29,7 +29,8 @@ impl DataSet {
         let range =
             Window::covering(spans.map(|span| (forest.start_ns[span], forest.end_ns[span] - forest.start_ns[span])));
         // A profile says what its spans covered.
-        let kept = prepared.profile.as_ref().filter(|_| traces.first().is_some_and(|&trace| forest.is_summed(trace as usize)));
+        let kept =
+            prepared.profile.as_ref().filter(|_| traces.first().is_some_and(|&trace| forest.is_summed(trace as usize)));
         let range = kept.map_or(range, |kept| Some(kept.window));
         let tops: Vec<(u32, usize)> =
             traces.iter().filter_map(|&trace| Some((trace, forest.first_top(trace as usize)?))).collect();

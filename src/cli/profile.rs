@@ -85,8 +85,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
 }
 
 fn take(args: &Args, context: &Context) -> Result<(profile::Profile, Exit), Error> {
-    let question =
-        Question { entries: args.entry.clone(), conditions: args.conditions.clone(), ..Question::default() };
+    let question = Question { entries: args.entry.clone(), conditions: args.conditions.clone(), ..Question::default() };
     let attributes = Attributes::All.selection().and(question.attributes());
     let options = ingest::Options { attributes, columns: args.columns.columns.clone() };
     let (ingested, exit) = context.read_some(&args.paths, &options)?;

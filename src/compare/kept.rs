@@ -42,7 +42,13 @@ impl Kept {
 }
 
 /// Calls of clients in the spans of trace `trace`, added up by operation in `result`; `ends` is room to work in.
-pub fn client_calls(forest: &Forest, limits: &Limits, trace: usize, ends: &mut Vec<i64>, result: &mut Vec<ClientCalls>) {
+pub fn client_calls(
+    forest: &Forest,
+    limits: &Limits,
+    trace: usize,
+    ends: &mut Vec<i64>,
+    result: &mut Vec<ClientCalls>,
+) {
     let spans = forest.spans_of(trace);
     result.clear();
     ends.clear();

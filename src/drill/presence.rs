@@ -103,7 +103,8 @@ impl Kept {
             service[forest.row[span] as usize] = own;
             *kept.n_spans.entry(own).or_default() += 1;
         }
-        for (key, column) in columns::telling(&frame.attributes, &|_| false).into_iter().filter(|(key, _)| is_told(key)) {
+        for (key, column) in columns::telling(&frame.attributes, &|_| false).into_iter().filter(|(key, _)| is_told(key))
+        {
             let mut seen = HashMap::<(u32, u32), Seen, foldhash::fast::FixedState>::default();
             for (row, value) in column.iter() {
                 let AttributeValue::String(code) = value else { continue };

@@ -190,9 +190,9 @@ fn sort_exceptions(table: &mut CostTable) {
         .collect();
     let hash_of = |message: &str| {
         // FNV-1a, the same in every version.
-        message.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        })
+        message
+            .bytes()
+            .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
     };
     messages.sort_by_key(|message| (hash_of(message), *message));
     messages.dedup();
@@ -203,7 +203,8 @@ fn sort_exceptions(table: &mut CostTable) {
     };
     let texts: Vec<(String, String)> = table.kept.exceptions.iter().map(short).collect();
     let mut sorted: BTreeMap<&(String, String), u32> = BTreeMap::new();
-    sorted.extend(texts.iter().enumerate().filter(|(index, _)| used.contains(&code(*index))).map(|(_, text)| (text, 0)));
+    sorted
+        .extend(texts.iter().enumerate().filter(|(index, _)| used.contains(&code(*index))).map(|(_, text)| (text, 0)));
     for (place, slot) in (0_u32..).zip(sorted.values_mut()) {
         *slot = place;
     }

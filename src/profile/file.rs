@@ -7,8 +7,8 @@
 //! Numbers are little-endian; length and checksum (FNV-1a) are of the bytes before compression. A file of another version is refused: a
 //! profile is cheap to make again.
 
-use super::layout;
 use super::Profile;
+use super::layout;
 use crate::error::Error;
 use std::io::Read;
 use std::path::Path;
@@ -45,8 +45,11 @@ pub fn write(profile: &Profile) -> Result<Vec<u8>, Error> {
     file.extend_from_slice(&[0; 4]);
     file.extend_from_slice(&(content.len() as u64).to_le_bytes());
     file.extend_from_slice(&checksum(&content).to_le_bytes());
-    let packed = zstd::bulk::compress(&content, LEVEL)
-        .map_err(|source| Error::Io { action: "compress", path: "the profile".into(), source })?;
+    let packed = zstd::bulk::compress(&content, LEVEL).map_err(|source| Error::Io {
+        action: "compress",
+        path: "the profile".into(),
+        source,
+    })?;
     file.extend_from_slice(&packed);
     Ok(file)
 }

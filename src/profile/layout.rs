@@ -279,7 +279,8 @@ fn read_table(reader: &mut Reader, table: &mut CostTable, n_traces: usize) -> Re
     table.costs = vec![PathCost::default(); n_all];
     let mut places = Vec::with_capacity(n_all);
     for (row, &(path, trace)) in rows.iter().enumerate() {
-        let n_visits = i64::from(n_calls[row]).checked_sub(not_visited[row]).and_then(|visits| u32::try_from(visits).ok());
+        let n_visits =
+            i64::from(n_calls[row]).checked_sub(not_visited[row]).and_then(|visits| u32::try_from(visits).ok());
         let place = next[trace as usize];
         next[trace as usize] += 1;
         places.push(place);

@@ -20,8 +20,8 @@ mod take;
 
 pub use file::{FORMAT_VERSION, MAGIC, is_profile, read, write};
 pub use join::{Baseline, join};
-pub use merge::merge;
 pub use merge::add_repairs;
+pub use merge::merge;
 pub use take::{Grounds, OnCalls, add_grounds, exception_of, take};
 
 use crate::compare::paths::CostTable;
@@ -163,7 +163,8 @@ impl Profile {
         if self.below == u64::MAX || n < 2.0 {
             return 0.0;
         }
-        let durations = || self.requests.iter().filter(|request| request.is_root).map(|request| request.duration_ns as f64);
+        let durations =
+            || self.requests.iter().filter(|request| request.is_root).map(|request| request.duration_ns as f64);
         let count = durations().count().max(1) as f64;
         let mean = durations().sum::<f64>() / count;
         let variance = durations().map(|duration| (duration - mean).powi(2)).sum::<f64>() / count;

@@ -50,8 +50,7 @@ pub(super) fn decode(reader: &mut Reader, profile: &mut Profile) -> Result<(), B
         return Err("an index is out of range");
     }
     let n_bands = reader.len()?;
-    let bands =
-        reader.column(n_bands, |reader| Ok((reader.index(n_operations)?, (reader.i64()?, reader.i64()?))))?;
+    let bands = reader.column(n_bands, |reader| Ok((reader.index(n_operations)?, (reader.i64()?, reader.i64()?))))?;
     profile.table.limits.absorb(bands);
     read_graph(reader, profile)?;
     read_values(reader, profile)?;

@@ -12,11 +12,11 @@ pub mod shape;
 mod stats;
 pub mod sums;
 
+pub use calls::End;
 pub use document::{
     EdgeRow, GraphDocument, MAX_OPERATION_EDGES, OperationEdgeRow, OperationName, OperationRow, SCHEMA_VERSION,
     ServiceRow,
 };
-pub use calls::End;
 pub use stats::{CallStats, NodeStats};
 
 use crate::error::Error;

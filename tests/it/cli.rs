@@ -225,8 +225,8 @@ fn help_of_analyze_explains_windows() {
           --baseline-data <PATH>...
               Data from when all was well, to compare the positional paths with
 
-              Spans, or files of `suspect profile`. Takes all paths up to the next option or `--`,
-              so give the positional paths first or after `--`.
+              Spans, or files of `suspect profile`. Takes all paths up to the next option or `--`, so
+              give the positional paths first or after `--`.
 
           --baseline-where <ATTR=VALUE>
               The baseline is the traces in which some span has this value; repeatable, all must hold
