@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub enum BaselineData {
     /// Its spans.
-    Spans(Ingested),
+    Spans(Box<Ingested>),
     /// What a profile kept of them.
     Profile(Box<Profile>),
 }
@@ -23,7 +23,7 @@ impl Prepared {
     pub fn against(baseline: Option<BaselineData>, regression: Ingested) -> Self {
         let profile = match baseline {
             None => return prepare(None, regression),
-            Some(BaselineData::Spans(baseline)) => return prepare(Some(baseline), regression),
+            Some(BaselineData::Spans(baseline)) => return prepare(Some(*baseline), regression),
             Some(BaselineData::Profile(profile)) => *profile,
         };
         let Prepared { frame, mut forest, mut repairs, mut sources, .. } = prepare(None, regression);

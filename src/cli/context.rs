@@ -78,7 +78,7 @@ impl Context {
                 return Ok((None, Exit::Complete));
             }
             let (ingested, exit) = self.read_some(paths, options)?;
-            return Ok((Some(BaselineData::Spans(ingested)), exit));
+            return Ok((Some(BaselineData::Spans(Box::new(ingested))), exit));
         }
         if let Some(at) = is_profile.iter().position(|is_profile| !is_profile) {
             return Err(Error::Usage {

@@ -36,6 +36,20 @@ impl Writer {
         self.0.extend_from_slice(text.as_bytes());
     }
 
+    /// Numbers one after the other.
+    pub(super) fn column(&mut self, values: impl Iterator<Item = u64>) {
+        for value in values {
+            self.u64(value);
+        }
+    }
+
+    /// The same with signed ones.
+    pub(super) fn signed(&mut self, values: impl Iterator<Item = i64>) {
+        for value in values {
+            self.i64(value);
+        }
+    }
+
     /// Differences between neighbours.
     pub(super) fn deltas(&mut self, values: impl Iterator<Item = i64>) {
         let mut last = 0_i64;

@@ -129,6 +129,15 @@ fn cut(profile: &mut Profile, max_cells: usize) {
     }
 }
 
+/// The items of the traces that have a place, in order of places.
+fn placed<T: Copy>(list: &[(u32, T)], place: &[Option<u32>]) -> Vec<(u32, T)> {
+    let mut list: Vec<(u32, T)> =
+        list.iter().filter_map(|&(trace, item)| Some((place[trace as usize]?, item))).collect();
+    // Stable: the order within a trace is that of its spans.
+    list.sort_by_key(|&(trace, _)| trace);
+    list
+}
+
 /// Keeps the traces `order`, in this order.
 fn keep(profile: &mut Profile, order: &[u32]) {
     let mut place = vec![None; profile.traces.len()];
@@ -144,13 +153,6 @@ fn keep(profile: &mut Profile, order: &[u32]) {
         offsets.push(requests.len());
         own.costs.extend_from_slice(table.costs_of(old as usize));
         own.offsets.push(own.costs.len());
-    }
-    fn placed<T: Copy>(list: &[(u32, T)], place: &[Option<u32>]) -> Vec<(u32, T)> {
-        let mut list: Vec<(u32, T)> =
-            list.iter().filter_map(|&(trace, item)| Some((place[trace as usize]?, item))).collect();
-        // Stable: the order within a trace is that of its spans.
-        list.sort_by_key(|&(trace, _)| trace);
-        list
     }
     own.failures = placed(&table.failures, &place);
     own.swallowed = placed(&table.swallowed, &place);

@@ -24,6 +24,9 @@ const LEVEL: i32 = 12;
 /// No more content than this for each byte of the file: a thousand is what zstd makes of zeros in its blocks.
 const MAX_RATIO: u64 = 4_000;
 
+/// What helps against most.
+const AGAIN: &str = "make it again with `suspect profile`, or copy it again";
+
 /// Whether a file that begins with these bytes is a profile.
 #[must_use]
 pub fn is_profile(head: &[u8]) -> bool {
@@ -64,7 +67,6 @@ pub fn read(bytes: &[u8], path: &Path) -> Result<Profile, Error> {
         reason: reason.to_owned(),
         hint: hint.to_owned(),
     };
-    const AGAIN: &str = "make it again with `suspect profile`, or copy it again";
     if !is_profile(bytes) {
         return Err(broken("it is no profile", "make one with `suspect profile SPANS -o FILE`"));
     }

@@ -32,23 +32,25 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Profile, Broken> {
 
 fn dictionaries(profile: &Profile, out: &mut Writer) {
     out.len(profile.names.len());
-    profile.names.iter().for_each(|name| out.text(name));
+    for name in &profile.names {
+        out.text(name);
+    }
     out.len(profile.services.len());
-    profile.services.iter().for_each(|service| out.text(&service.name));
-    profile.services.iter().for_each(|service| out.u64(u64::from(service.is_inferred)));
+    for service in &profile.services {
+        out.text(&service.name);
+    }
+    out.column(profile.services.iter().map(|service| u64::from(service.is_inferred)));
     let operations = &profile.operations;
     out.len(operations.len());
     out.deltas(operations.iter().map(|operation| i64::from(operation.service)));
-    operations.iter().for_each(|operation| out.u64(u64::from(operation.name)));
-    operations.iter().for_each(|operation| out.u64(operation.kind as u64));
-    operations.iter().for_each(|operation| out.u64(operation.peer.map_or(0, |peer| u64::from(peer) + 1)));
+    out.column(operations.iter().map(|operation| u64::from(operation.name)));
+    out.column(operations.iter().map(|operation| operation.kind as u64));
+    out.column(operations.iter().map(|operation| operation.peer.map_or(0, |peer| u64::from(peer) + 1)));
     let paths = &profile.table.paths.list;
     out.len(paths.len());
     out.deltas(paths.iter().map(|path| if path.parent == NO_PATH { -1 } else { i64::from(path.parent) }));
-    paths.iter().for_each(|path| out.u64(u64::from(path.operation)));
-    paths.iter().for_each(|path| {
-        out.u64(u64::from(path.is_retry) | u64::from(path.scope == Scope::Background) << 1);
-    });
+    out.column(paths.iter().map(|path| u64::from(path.operation)));
+    out.column(paths.iter().map(|path| u64::from(path.is_retry) | u64::from(path.scope == Scope::Background) << 1));
 }
 
 fn read_dictionaries(reader: &mut Reader, profile: &mut Profile) -> Result<(), Broken> {
@@ -103,22 +105,22 @@ fn traces(profile: &Profile, out: &mut Writer) {
     let traces = &profile.traces;
     out.len(traces.len());
     out.deltas(traces.iter().map(|trace| trace.start_ns));
-    traces.iter().for_each(|trace| out.u64(trace.weight.to_bits().swap_bytes()));
-    traces.iter().for_each(|trace| out.u64(trace.n_spans));
+    out.column(traces.iter().map(|trace| trace.weight.to_bits().swap_bytes()));
+    out.column(traces.iter().map(|trace| trace.n_spans));
     let ids = 0..u32::try_from(traces.len()).unwrap_or(u32::MAX);
     ids.for_each(|trace| out.text(&profile.ids.text(trace)));
     for index in 0..traces.len() {
         out.len(profile.requests_of(index).len());
     }
     let requests = &profile.requests;
-    requests.iter().for_each(|request| out.u64(u64::from(request.operation)));
-    requests.iter().for_each(|request| out.u64(u64::from(request.has_failed) | u64::from(request.is_root) << 1));
+    out.column(requests.iter().map(|request| u64::from(request.operation)));
+    out.column(requests.iter().map(|request| u64::from(request.has_failed) | u64::from(request.is_root) << 1));
     for (index, trace) in traces.iter().enumerate() {
         for request in profile.requests_of(index) {
             out.i64(request.start_ns.wrapping_sub(trace.start_ns));
         }
     }
-    requests.iter().for_each(|request| out.i64(request.duration_ns));
+    out.signed(requests.iter().map(|request| request.duration_ns));
 }
 
 fn read_traces(reader: &mut Reader, profile: &mut Profile) -> Result<(), Broken> {
@@ -197,7 +199,7 @@ fn table(table: &CostTable, out: &mut Writer) {
     for &(path, ..) in &rows {
         n_rows[path as usize] += 1;
     }
-    n_rows.iter().for_each(|&n_rows| out.len(n_rows));
+    out.column(n_rows.iter().map(|&n_rows| n_rows as u64));
     for own in rows.chunk_by(|left, right| left.0 == right.0) {
         let mut next = 0;
         for &(_, trace, _) in own {
@@ -206,13 +208,13 @@ fn table(table: &CostTable, out: &mut Writer) {
         }
     }
     let costs = || rows.iter().map(|&(_, _, place)| &table.costs[place]);
-    costs().for_each(|cost| out.u64(u64::from(cost.n_calls)));
-    costs().for_each(|cost| out.i64(i64::from(cost.n_calls) - i64::from(cost.n_visits)));
-    costs().for_each(|cost| out.i64(cost.self_ns));
-    costs().for_each(|cost| out.i64(cost.before_ns));
-    costs().for_each(|cost| out.i64(cost.wait_ns));
+    out.column(costs().map(|cost| u64::from(cost.n_calls)));
+    out.signed(costs().map(|cost| i64::from(cost.n_calls) - i64::from(cost.n_visits)));
+    out.signed(costs().map(|cost| cost.self_ns));
+    out.signed(costs().map(|cost| cost.before_ns));
+    out.signed(costs().map(|cost| cost.wait_ns));
     let expected = expected_ns(table);
-    rows.iter().for_each(|&(_, _, place)| out.i64(table.costs[place].call_ns.wrapping_sub(expected[place])));
+    out.signed(rows.iter().map(|&(_, _, place)| table.costs[place].call_ns.wrapping_sub(expected[place])));
 }
 
 /// What is blamed on each row and on all below it in its trace: the duration of its calls where the request waited for them all along.

@@ -24,7 +24,7 @@ pub(super) fn encode(profile: &Profile, out: &mut Writer) {
     out.len(profile.grounds.len());
     for (&(from, to), calls) in &profile.grounds {
         let counts = [u64::from(from), u64::from(to), calls.count, calls.n_moved, calls.n_inferred];
-        counts.into_iter().for_each(|value| out.u64(value));
+        out.column(counts.into_iter());
         out.i64(calls.moved_ns);
     }
     out.i64(profile.start_unix_ns);
@@ -78,15 +78,15 @@ fn failures(profile: &Profile, out: &mut Writer) {
     let failures = &profile.table.failures;
     out.len(failures.len());
     out.deltas(failures.iter().map(|&(trace, _)| i64::from(trace)));
-    failures.iter().for_each(|(_, failure)| out.u64(u64::from(failure.path)));
-    failures.iter().for_each(|(_, failure)| out.u64(failure.kind as u64));
-    failures.iter().for_each(|(_, failure)| out.u64(u64::from(failure.operation)));
+    out.column(failures.iter().map(|(_, failure)| u64::from(failure.path)));
+    out.column(failures.iter().map(|(_, failure)| failure.kind as u64));
+    out.column(failures.iter().map(|(_, failure)| u64::from(failure.operation)));
     // The largest number, that of none, as zero.
-    failures.iter().for_each(|(_, failure)| out.u64(u64::from(failure.exception.wrapping_add(1))));
+    out.column(failures.iter().map(|(_, failure)| u64::from(failure.exception.wrapping_add(1))));
     for list in [&profile.table.swallowed, &profile.table.propagated] {
         out.len(list.len());
         out.deltas(list.iter().map(|&(trace, _)| i64::from(trace)));
-        list.iter().for_each(|&(_, path)| out.u64(u64::from(path)));
+        out.column(list.iter().map(|&(_, path)| u64::from(path)));
     }
 }
 
@@ -133,10 +133,10 @@ fn kept(kept: &Kept, out: &mut Writer) {
     let clients = &kept.clients;
     out.len(clients.len());
     out.deltas(clients.iter().map(|&(trace, _)| i64::from(trace)));
-    clients.iter().for_each(|(_, calls)| out.u64(u64::from(calls.operation)));
-    clients.iter().for_each(|(_, calls)| out.u64(u64::from(calls.n_calls)));
-    clients.iter().for_each(|(_, calls)| out.u64(u64::from(calls.n_given_up)));
-    clients.iter().for_each(|(_, calls)| out.i64(calls.given_up_ns));
+    out.column(clients.iter().map(|(_, calls)| u64::from(calls.operation)));
+    out.column(clients.iter().map(|(_, calls)| u64::from(calls.n_calls)));
+    out.column(clients.iter().map(|(_, calls)| u64::from(calls.n_given_up)));
+    out.signed(clients.iter().map(|(_, calls)| calls.given_up_ns));
     out.len(kept.starts.len());
     for (&(parent, child), &(after_ns, n_calls)) in &kept.starts {
         out.u64(u64::from(parent));
@@ -235,7 +235,7 @@ fn group_sums(sums: &GroupSums, out: &mut Writer) {
     }
     out.len(sums.calls.len());
     out.deltas(sums.calls.keys().map(|&(duration_ns, ..)| duration_ns));
-    sums.calls.values().for_each(|&count| out.u64(count));
+    out.column(sums.calls.values().copied());
     for &(_, weight, failed) in sums.calls.keys() {
         let kind = sums.sums_ns.keys().position(|&kind| kind == (weight, failed));
         out.len(kind.unwrap_or_default());
@@ -299,7 +299,9 @@ fn values(profile: &Profile, out: &mut Writer) {
         }
     }
     out.len(values.many.len());
-    values.many.iter().for_each(|key| out.text(key));
+    for key in &values.many {
+        out.text(key);
+    }
 }
 
 fn read_values(reader: &mut Reader, profile: &mut Profile) -> Result<(), Broken> {

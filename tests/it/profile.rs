@@ -118,9 +118,12 @@ fn comparable(analysis: &Analysis) -> Value {
     document
 }
 
+fn is_quantile(at: &str) -> bool {
+    at.contains(".graph.") && ["p50_ms", "p95_ms", "p99_ms"].iter().any(|key| at.ends_with(key))
+}
+
 fn is_near(left: Option<f64>, right: Option<f64>) -> bool {
-    let pair = left.zip(right);
-    pair.is_some_and(|(left, right)| (left - right).abs() <= 1e-9 * left.abs().max(right.abs()).max(1.0))
+    left.zip(right).is_some_and(|(left, right)| (left - right).abs() <= 0.004 * left.abs())
 }
 
 /// The first place where two documents differ.
@@ -134,8 +137,10 @@ fn difference(left: &Value, right: &Value, at: &str) -> Option<String> {
             pairs.into_iter().find_map(|(index, (left, right))| difference(left, right, &format!("{at}[{index}]")))
         }
         _ if left == right => None,
-        // Sums may be taken in another order: the last digits of a double.
-        (Value::Number(left), Value::Number(right)) if is_near(left.as_f64(), right.as_f64()) => None,
+        // Of more than 4,096 calls the graph's quantiles are of rounded durations.
+        (Value::Number(left), Value::Number(right)) if is_quantile(at) && is_near(left.as_f64(), right.as_f64()) => {
+            None
+        }
         _ => Some(format!("{at}: {left} from spans, {right} from the profile")),
     }
 }
@@ -145,7 +150,7 @@ fn a_profile_gives_the_analysis_that_its_spans_give_number_by_number() {
     for name in INCIDENTS {
         let [baseline, regression] = incident(name);
         let profile = profile_of(baseline.clone());
-        let spans = BaselineData::Spans(ingested("baseline", baseline));
+        let spans = BaselineData::Spans(Box::new(ingested("baseline", baseline)));
         let from_spans = analyzed(spans, regression.clone(), Attributes::None);
         let from_profile = analyzed(BaselineData::Profile(profile), regression, Attributes::None);
         let found = difference(&comparable(&from_spans), &comparable(&from_profile), name);
@@ -159,7 +164,7 @@ fn a_profile_gives_the_analysis_that_its_spans_give_number_by_number() {
 fn values_of_versions_and_hosts_that_come_and_go_are_known_from_a_profile() {
     let [baseline, regression] = incident("error");
     let profile = profile_of(baseline.clone());
-    let spans = BaselineData::Spans(ingested("baseline", baseline));
+    let spans = BaselineData::Spans(Box::new(ingested("baseline", baseline)));
     let from_spans = analyzed(spans, regression.clone(), Attributes::All);
     let from_profile = analyzed(BaselineData::Profile(profile), regression, Attributes::All);
     assert!(from_spans.new_values.iter().any(|value| value.value == "1.5.0"), "{:?}", from_spans.new_values);
