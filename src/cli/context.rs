@@ -36,6 +36,12 @@ impl Context {
     /// [`Exit::Partial`] says that there were such things. Without any span the caller has nothing to work on:
     /// see [`Context::read_some`].
     pub fn read(&self, paths: &[PathBuf], options: &ingest::Options) -> Result<(Ingested, Exit), Error> {
+        if let Some(path) = paths.iter().find(|path| is_profile(path)) {
+            return Err(Error::Usage {
+                message: format!("`{}` is a profile, which holds no spans", path.display()),
+                hint: "give it as `--baseline-data`; `suspect profile --show` says what it holds".to_owned(),
+            });
+        }
         let progress = Progress::new("reading", Unit::Bytes, !self.quiet);
         let result = ingest::read(paths, options, &|done, total| progress.update(done, total));
         progress.finish();
