@@ -14,6 +14,7 @@ pub mod gate;
 pub mod ingest;
 pub mod inspect;
 pub mod normalize;
+pub mod owners;
 pub mod profile;
 pub mod rank;
 pub mod report;

@@ -48,7 +48,7 @@ pub use explanation::{
 
 pub use narrow::{Narrowed, Question};
 pub use operations::{Chances, OperationAccount};
-pub use owners::{Owner, TeamShare};
+pub use owners::{OWNER_ATTRIBUTES, Owner, OwnerOptions, Part, TeamShare};
 pub use profiled::BaselineData;
 pub use series::{SeriesOf, TimeSeries};
 pub use traces::{SpanView, TracePair, TraceView};
@@ -210,6 +210,8 @@ pub fn analyze(prepared: &Prepared, windows: &window::Windows, selection: &Selec
 pub struct Options {
     /// Attributes whose values the suspects' calls are told apart by.
     pub attributes: Attributes,
+    /// Where owners are learnt from.
+    pub owners: OwnerOptions,
 }
 
 /// Attributes whose values calls are told apart by.
@@ -303,7 +305,8 @@ fn with_evidence<T>(
         shapes: &shapes,
         kept,
     };
-    let analysis = build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
+    let mut analysis = build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
+    owners::add(&mut analysis, evidence, &options.owners);
     then(analysis, &ranking, evidence)
 }
 

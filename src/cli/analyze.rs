@@ -1,7 +1,7 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
 use super::comparison::{Compared, ComparisonArgs};
-use super::{Context, Exit, Format, InputArgs, OutputArgs, ReportsArgs, epilogue};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, ReportsArgs, epilogue};
 use crate::analysis::Attributes;
 use crate::error::Error;
 use crate::{analysis, report};
@@ -57,6 +57,9 @@ pub struct Args {
     pub explain: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub owners: OwnerArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub reports: ReportsArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
@@ -77,9 +80,10 @@ impl Args {
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     args.reports.check()?;
     let attributes = args.attributes();
+    let owners = args.owners.read(context)?;
     let Compared { prepared, windows, selection, exit } =
-        args.comparison.read(&args.input, attributes.selection(), context)?;
-    let options = analysis::Options { attributes };
+        args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), context)?;
+    let options = analysis::Options { attributes, owners };
     let text = if let Some(suspect) = &args.explain {
         let explanation = analysis::explain(&prepared, &windows, &selection, &options, suspect)?;
         match args.output.format {

@@ -143,8 +143,13 @@ fn analyze(folder: &Path, label: &Label, result: &mut CaseResult) -> Result<(), 
     let ingested = ingest::read(&spans(folder)?, &options, &|_, _| ()).map_err(failed)?;
     let prepared = analysis::prepare(None, ingested);
     let (windows, selection) = prepared.select(&label.windows()).map_err(failed)?;
-    let analysis =
-        analysis::analyze_with(&prepared, &windows, &selection, &analysis::Options { attributes }).map_err(failed)?;
+    let analysis = analysis::analyze_with(
+        &prepared,
+        &windows,
+        &selection,
+        &analysis::Options { attributes, ..analysis::Options::default() },
+    )
+    .map_err(failed)?;
     result.score(label, &prepared, &selection, &analysis);
     Ok(())
 }

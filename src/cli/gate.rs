@@ -1,7 +1,7 @@
 //! `suspect gate`: whether a candidate is worse than its baseline by more than a policy allows.
 
 use super::comparison::{Compared, ComparisonArgs};
-use super::{Context, Exit, Format, InputArgs, OutputArgs, output};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, output};
 use crate::analysis::Attributes;
 use crate::error::Error;
 use crate::gate::policy::{EXAMPLE, Forbidden, Inconclusive, Level, Measure, Policy};
@@ -46,6 +46,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub comparison: ComparisonArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub owners: OwnerArgs,
     /// What is not allowed, as TOML [default: see `--example-policy`]
     #[arg(long, value_name = "FILE", help_heading = "Policy")]
     pub policy: Option<PathBuf>,
@@ -140,10 +143,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let unusable = |message| Error::Usage { message, hint: "`--example-policy` explains every key".to_owned() };
     policy.check().map_err(unusable)?;
     let today = args.today.unwrap_or_else(|| jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date());
+    let owners = args.owners.read(context)?;
     let attributes = Attributes::None;
     let Compared { prepared, windows, selection, exit } =
-        args.comparison.read(&args.input, attributes.selection(), context)?;
-    let analysis = analysis::analyze_with(&prepared, &windows, &selection, &analysis::Options { attributes })?;
+        args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), context)?;
+    let analysis = analysis::analyze_with(&prepared, &windows, &selection, &analysis::Options { attributes, owners })?;
     let gate = judge(&analysis, &policy, today, exit == Exit::Partial).map_err(unusable)?;
 
     let file = args.policy.as_deref().unwrap_or(Path::new("suspect-gate.toml"));

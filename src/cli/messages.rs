@@ -18,7 +18,7 @@ pub(super) fn warning(message: &str) -> String {
     format!("{} {}\n", paint(CAUTION.bold(), "warning:"), escape(message))
 }
 
-fn note(message: &str) -> String {
+pub(super) fn note(message: &str) -> String {
     format!("{} {}\n", paint(BOLD, "note:"), escape(message))
 }
 

@@ -17,6 +17,7 @@ mod input;
 pub mod inspect;
 mod messages;
 mod output;
+mod owners;
 pub mod profile;
 mod progress;
 pub mod report;
@@ -29,6 +30,7 @@ pub use comparison::ComparisonArgs;
 pub use context::Context;
 pub use input::{ColumnArgs, InputArgs};
 pub use output::{Format, OutputArgs};
+pub use owners::OwnerArgs;
 pub use reports::ReportsArgs;
 
 use clap::{Parser, Subcommand, ValueEnum};

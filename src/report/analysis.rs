@@ -34,6 +34,9 @@ pub fn text(analysis: &Analysis) -> String {
     windows(&mut out, analysis);
     decomposition(&mut out, analysis);
     suspects(&mut out, analysis);
+    for line in super::owners::teams(analysis) {
+        out.line(&line);
+    }
     entries(&mut out, analysis);
     let sections = [network::ways(analysis), structure::errors(analysis), structure::changes(analysis)];
     for line in sections.iter().flatten() {
@@ -239,6 +242,9 @@ fn suspects(out: &mut Out, analysis: &Analysis) {
         let name = fit(&service.service, WIDTH.saturating_sub(width(&kind) + rank.len()));
         out.line(&format!("{rank}{}{kind}", paint(BOLD, &name)));
         out.labelled(4, label, &facts);
+        if let Some(owner) = &service.owner {
+            out.labelled(4, "call", &super::owners::call(owner));
+        }
         let own = analysis.suspects.iter().filter(|suspect| suspect.service == service.service);
         let n_shown = if index == 0 { N_SUSPECTS } else { N_LATER_SUSPECTS };
         for suspect in own.clone().take(n_shown) {

@@ -14,6 +14,7 @@ pub mod html;
 pub mod inspect;
 pub mod markdown;
 mod network;
+mod owners;
 pub mod profile;
 pub mod schema;
 mod structure;

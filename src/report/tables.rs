@@ -304,6 +304,7 @@ fn structure(analysis: &Analysis) -> Result<DataFrame, Error> {
 
 fn teams(analysis: &Analysis) -> Result<DataFrame, Error> {
     Table::new(&analysis.teams)
+        .text("part", |row| Some(row.part.name().to_owned()))
         .text("team", |row| row.team.clone())
         .text("services", |row| Some(row.services.join(", ")))
         .contribution(|row| &row.contribution)

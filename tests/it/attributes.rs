@@ -52,7 +52,7 @@ fn analyze(spans: &[Given], attributes: Attributes) -> Analysis {
         regression: Some(format!("{}..{}", at(1), at(2))),
     };
     let (windows, selection) = prepared.select(&windows).expect("windows with traces");
-    let options = Options { attributes };
+    let options = Options { attributes, ..analysis::Options::default() };
     analysis::analyze_with(&prepared, &windows, &selection, &options).expect("an analysis")
 }
 

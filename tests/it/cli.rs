@@ -249,6 +249,21 @@ fn help_of_analyze_explains_windows() {
           --where <ATTR=VALUE>
               Only traces in which some span has this value; repeatable, all must hold
 
+    Owners:
+          --owners <FILE>
+              Who owns which service: TOML, a Backstage catalogue or a list like CODEOWNERS; repeatable
+
+              TOML: `[[service]]` with `match` (a glob or a list of them, the first rule counts),
+              `team`, `contact` and `runbook`, and `[[team]]` with `name`, `contact` and `runbook`.
+              Which of the three a file is, its name says, else its content. Of several files the first
+              that knows a service counts.
+
+          --owner-attribute <KEY>
+              Resource attribute that carries a service's team; repeatable, the first counts
+
+              Without it `service.owner`, `service.team`, `team`, `owner`, `team.name` and `owner.team`.
+              Where a file knows a service, the file counts.
+
     Reports:
           --html <FILE>
               Write the report as one self-contained HTML page to FILE

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 23] = [
     &["error"],
     &["diagnostics"],
-    &["time"],
+    &["time", "owners"],
     &["span"],
     &["stats"],
     &["ingest", "canonical"],

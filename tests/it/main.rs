@@ -24,6 +24,7 @@ mod layering;
 mod markdown;
 mod narrow;
 mod onset;
+mod owners;
 mod profile;
 mod program;
 mod simulate;

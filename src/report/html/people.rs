@@ -70,7 +70,7 @@ fn team_row(page: &Page<'_>, team: &TeamShare, largest: f64) -> Markup {
     html! {
         tr {
             th scope="row" {
-                @if let Some(name) = &team.team { bdi { (shorten(name, 60)) } } @else { span.muted { "nobody known" } }
+                @if let Some(name) = &team.team { bdi { (shorten(name, 60)) } } @else { span.muted { (team.part.unnamed()) } }
                 @if let Some(owner) = owner(page, team) { div.contact { (contact(owner)) } }
             }
             td.number { (signed_ms(own.ms)) }

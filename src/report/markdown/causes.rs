@@ -48,7 +48,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
         .iter()
         .map(|team| {
             vec![
-                team.team.as_deref().map_or_else(|| "nobody".to_owned(), cell),
+                team.team.as_deref().map_or_else(|| team.part.unnamed().to_owned(), cell),
                 signed_ms(team.contribution.ms),
                 format!(
                     "{} to {}",

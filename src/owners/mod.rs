@@ -1,0 +1,170 @@
+//! Who owns a service, by files that people keep: texts in, rules out, and the rule that a service falls under.
+//!
+//! Three kinds of file are read: our own TOML ([`rules`]), documents of a Backstage catalogue ([`backstage`]) and lists like
+//! CODEOWNERS ([`codeowners`]). Which one a file is, its name says, else its content. Of several files the first that has a rule
+//! for a service counts; within a file its kind decides: in TOML the first rule that matches, in CODEOWNERS the last, in a
+//! catalogue the component of that very name. How to reach a team may stand in another file than what the team owns.
+
+pub mod backstage;
+pub mod codeowners;
+pub mod rules;
+
+use crate::error::Error;
+use globset::{GlobBuilder, GlobMatcher};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The commented example of our own file, which the manual prints.
+pub const EXAMPLE: &str = include_str!("owners.toml");
+
+/// What kind of file owners were read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Our own TOML.
+    Toml,
+    /// A Backstage catalogue.
+    Backstage,
+    /// A list like CODEOWNERS.
+    Codeowners,
+}
+
+impl Kind {
+    /// The kind as a noun.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Toml => "owners in TOML",
+            Self::Backstage => "a Backstage catalogue",
+            Self::Codeowners => "a list like CODEOWNERS",
+        }
+    }
+
+    /// The kind of the file at `path`: by its name, else by its first line that says something.
+    #[must_use]
+    pub fn of(path: &Path, text: &str) -> Self {
+        let lower = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().to_lowercase());
+        let name = lower(path.file_name()).unwrap_or_default();
+        match lower(path.extension()).as_deref() {
+            Some("toml") => return Self::Toml,
+            Some("yaml" | "yml") => return Self::Backstage,
+            _ if name.contains("codeowners") => return Self::Codeowners,
+            _ => {}
+        }
+        let is_said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        let first = text.trim_start_matches('\u{feff}').lines().map(str::trim).find(is_said).unwrap_or("");
+        if first.starts_with("---") || first.starts_with("apiVersion:") || first.starts_with("kind:") {
+            Self::Backstage
+        } else if ["[[service]]", "[[team]]"].contains(&first.split('#').next().unwrap_or("").trim()) {
+            Self::Toml
+        } else {
+            Self::Codeowners
+        }
+    }
+}
+
+/// What a rule says of the services that it matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Person {
+    /// How to reach them.
+    pub contact: Option<String>,
+    /// What to do first.
+    pub runbook: Option<String>,
+}
+
+/// A line of a file.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The pattern or name as the file has it.
+    pub pattern: String,
+    /// What a service's name is held against.
+    matchers: Vec<GlobMatcher>,
+    /// The team; none where a list says that nobody owns it.
+    pub team: Option<String>,
+    /// What stands beside it.
+    pub person: Person,
+    /// Where it stands: file and line.
+    pub place: String,
+    /// Whether it is worth a warning if it matches no service: not in a catalogue, which lists all that a company has.
+    pub is_expected: bool,
+}
+
+impl Rule {
+    /// Whether the rule is about this service.
+    #[must_use]
+    pub fn matches(&self, service: &str) -> bool {
+        self.matchers.iter().any(|matcher| matcher.is_match(service))
+    }
+}
+
+/// What files say of owners.
+#[derive(Clone, Debug, Default)]
+pub struct Owners {
+    /// Rules, the one that counts first.
+    pub rules: Vec<Rule>,
+    /// How to reach teams, by name.
+    pub people: BTreeMap<String, Person>,
+    /// What each file was taken for, in sentences.
+    pub notes: Vec<String>,
+}
+
+impl Owners {
+    /// Adds what the file at `path` says.
+    ///
+    /// # Errors
+    /// [`Error::Format`] with file, line and what would be right.
+    pub fn add(&mut self, path: &Path, text: &str) -> Result<(), Error> {
+        let kind = Kind::of(path, text);
+        let text = text.trim_start_matches('\u{feff}');
+        let n_before = self.rules.len();
+        match kind {
+            Kind::Toml => rules::read(path, text, self),
+            Kind::Backstage => backstage::read(path, text, self),
+            Kind::Codeowners => codeowners::read(path, text, self),
+        }
+        .map_err(|reason| Error::Format { path: path.to_owned(), reason })?;
+        let n_rules = self.rules.len() - n_before;
+        self.notes.push(format!("`{}` was read as {}: {n_rules} rules", path.display(), kind.describe()));
+        Ok(())
+    }
+
+    /// The rule that says who owns this service, and how they are reached.
+    #[must_use]
+    pub fn of(&self, service: &str) -> Option<(&Rule, Person)> {
+        let rule = self.rules.iter().find(|rule| rule.matches(service))?;
+        let team = rule.team.as_ref().and_then(|team| self.people.get(team)).cloned().unwrap_or_default();
+        let person = Person {
+            contact: rule.person.contact.clone().or(team.contact),
+            runbook: rule.person.runbook.clone().or(team.runbook),
+        };
+        Some((rule, person))
+    }
+
+    /// Keeps what is first said of a team.
+    fn introduce(&mut self, team: &str, person: Person) {
+        let known = self.people.entry(team.to_owned()).or_default();
+        known.contact = known.contact.take().or(person.contact);
+        known.runbook = known.runbook.take().or(person.runbook);
+    }
+}
+
+/// A glob over a service's whole name: `*`, `?`, `[ab]`, `{a,b}`.
+fn glob(pattern: &str) -> Result<GlobMatcher, String> {
+    let glob = GlobBuilder::new(pattern).backslash_escape(true).build();
+    glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("`{pattern}` is no pattern: {}", error.kind()))
+}
+
+/// A matcher of this very name.
+fn exact(name: &str) -> Result<GlobMatcher, String> {
+    glob(&globset::escape(name))
+}
+
+fn place(path: &Path, line: usize) -> String {
+    format!("{} line {line}", path.display())
+}
+
+/// The last part of `group:default/payments`, `@org/payments` or `@payments`, so that all files call a team the same.
+fn team_name(reference: &str) -> &str {
+    let name = reference.rsplit('/').next().unwrap_or(reference);
+    let name = name.rsplit(':').next().unwrap_or(name);
+    name.trim_start_matches('@')
+}

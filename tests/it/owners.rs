@@ -1,0 +1,194 @@
+//! Whom to call: files of owners, attributes that carry a team, and the change split by team.
+
+use crate::builder::{EPOCH_NS, Given, MS, client, frame, server};
+use std::path::Path;
+use suspect::analysis::{self, Analysis, OwnerOptions, Part};
+use suspect::ingest::Ingested;
+use suspect::owners::{EXAMPLE, Kind, Owners};
+use suspect::window;
+
+fn read(name: &str, text: &str) -> Result<Owners, String> {
+    let mut owners = Owners::default();
+    owners.add(Path::new(name), text).map_err(|error| error.to_string())?;
+    Ok(owners)
+}
+
+fn team(owners: &Owners, service: &str) -> Option<String> {
+    owners.of(service).and_then(|(rule, _)| rule.team.clone())
+}
+
+#[test]
+fn in_toml_the_first_rule_that_matches_counts_and_a_team_lends_its_contact() {
+    let owners = read("owners.toml", EXAMPLE).expect("the example");
+    assert_eq!(team(&owners, "payment-db").as_deref(), Some("storage"));
+    assert_eq!(team(&owners, "payment-api").as_deref(), Some("payments"));
+    assert_eq!(team(&owners, "my-payment"), None);
+    let (rule, person) = owners.of("checkout").expect("an owner");
+    assert_eq!(rule.place, "owners.toml line 13");
+    assert_eq!(person.contact.as_deref(), Some("#payments-oncall"));
+    let (_, person) = owners.of("payment-db").expect("an owner");
+    assert_eq!(person.contact.as_deref(), Some("pagerduty STORAGE-1"));
+}
+
+#[test]
+fn faults_of_toml_are_told_with_file_line_and_the_right_keys() {
+    let fault = read("o.toml", "[[service]]\nmatch = \"a\"\ntaem = \"b\"\n").expect_err("an unknown key");
+    assert!(fault.contains("`o.toml`") && fault.contains("line 3"), "{fault}");
+    assert!(fault.contains("taem") && fault.contains("`team`"), "{fault}");
+    let fault = read("o.toml", "[[service]]\nmatch = 7\nteam = \"b\"\n").expect_err("a number");
+    assert!(fault.contains("line 2"), "{fault}");
+    let fault = read("o.toml", "[[service]]\nmatch = \"a[\"\nteam = \"b\"\n").expect_err("no glob");
+    assert!(fault.contains("line 2") && fault.contains("`a[`"), "{fault}");
+}
+
+const CATALOGUE: &str = "\
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata:
+  name: payment-api
+  annotations:
+    opentelemetry.io/service-name: payments.v2
+  links:
+    - {url: 'https://docs.example', title: Docs}
+    - {url: 'https://run.example', title: Runbook}
+spec: {type: service, owner: 'group:default/payments'}
+---
+kind: Resource
+metadata: {name: orders-db}
+spec: {owner: storage}
+---
+kind: Group
+metadata:
+  name: payments
+  annotations: {pagerduty.com/service-id: P123}
+spec: {type: team, profile: {displayName: Payments, email: pay@example.org}}
+---
+kind: Group
+metadata: {name: storage}
+spec: {profile: {email: storage@example.org}}
+---
+kind: Location
+metadata: {name: all}
+spec: {targets: ['./*.yaml']}
+";
+
+#[test]
+fn a_catalogue_of_several_documents_tells_owner_contact_and_runbook() {
+    let owners = read("catalog-info.yaml", CATALOGUE).expect("a catalogue");
+    for name in ["payment-api", "payments.v2"] {
+        let (rule, person) = owners.of(name).expect("an owner");
+        assert_eq!(rule.team.as_deref(), Some("payments"));
+        assert_eq!(person.contact.as_deref(), Some("pagerduty P123"));
+        assert_eq!(person.runbook.as_deref(), Some("https://run.example"));
+    }
+    let (_, person) = owners.of("orders-db").expect("an owner");
+    assert_eq!(person.contact.as_deref(), Some("storage@example.org"));
+    assert_eq!(team(&owners, "all"), None);
+}
+
+#[test]
+fn hostile_yaml_is_an_error_with_its_line() {
+    let wrong = read("c.yaml", "kind: Component\nmetadata:\n  name: [a]\n").expect_err("a list for a name");
+    assert!(wrong.contains("`c.yaml`") && wrong.contains("line 3"), "{wrong}");
+    let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (name, of) in ('b'..='i').zip('a'..) {
+        let of = vec![format!("*{of}"); 9].join(", ");
+        bomb.extend([format!("{name}: &{name} [{of}]\n")]);
+    }
+    let bomb = read("bomb.yaml", &format!("{bomb}kind: *i\n")).expect_err("too many aliases");
+    assert!(bomb.contains("line "), "{bomb}");
+    read("deep.yaml", &"[".repeat(100_000)).expect_err("too deep");
+}
+
+#[test]
+fn in_codeowners_the_last_pattern_counts_and_one_without_owners_frees() {
+    let list = "# all\n* @org/platform\nservices/payments/ @org/payments pay@example.org # why\n/services/cart/** @cart\n\
+                web\\ shop @web\nservices/cart/\n[Data][2] @data\nstore-*\n";
+    let owners = read("CODEOWNERS", list).expect("a list");
+    assert_eq!(team(&owners, "payments").as_deref(), Some("payments"));
+    let (_, person) = owners.of("payments").expect("an owner");
+    assert_eq!(person.contact.as_deref(), Some("@org/payments, pay@example.org"));
+    assert_eq!(team(&owners, "cart"), None);
+    assert_eq!(team(&owners, "web shop").as_deref(), Some("web"));
+    assert_eq!(team(&owners, "store-eu").as_deref(), Some("data"));
+    assert_eq!(team(&owners, "other").as_deref(), Some("platform"));
+    let fault = read("CODEOWNERS", "a @b\nc d\n").expect_err("no owner");
+    assert!(fault.contains("line 2") && fault.contains("`d`"), "{fault}");
+    read("CODEOWNERS", "!a @b\n").expect_err("a negation");
+}
+
+#[test]
+fn the_kind_of_a_file_is_told_by_its_name_or_its_content() {
+    for (name, text, kind) in [
+        ("x.toml", "", Kind::Toml),
+        ("x.yml", "", Kind::Backstage),
+        (".github/CODEOWNERS", "[[service]]", Kind::Codeowners),
+        ("x", "# a\n[[service]]\n", Kind::Toml),
+        ("x", "---\nkind: Group", Kind::Backstage),
+        ("x", "* @a", Kind::Codeowners),
+    ] {
+        assert_eq!(Kind::of(Path::new(name), text), kind, "{name} {text}");
+    }
+}
+
+/// Requests of 100 ms at the front: the cart takes 20 ms, its store 10 ms; later `cart_ms` and `store_ms`.
+fn requests(window: i64, cart_ms: i64, store_ms: i64) -> Vec<Given> {
+    (0..60)
+        .flat_map(|number: i64| {
+            let jitter = number % 5;
+            let end = 70 + cart_ms + store_ms + jitter;
+            [
+                server(1, 0, "front GET", 0..end),
+                client(2, 1, "front call", 10..end - 10),
+                server(3, 2, "cart GET", 10..end - 10).resource("team", if number % 10 == 0 { "old" } else { "shop" }),
+                client(4, 3, "cart query", 15..15 + store_ms),
+                server(5, 4, "store GET", 15..15 + store_ms).resource("team", "shop"),
+            ]
+            .map(|span| span.trace(1 + window * 1_000 + number).later(window * 3_600_000 + number * 1_000))
+        })
+        .collect()
+}
+
+fn analysed(options: OwnerOptions) -> Analysis {
+    let mut spans = requests(0, 20, 10);
+    spans.extend(requests(1, 50, 30));
+    let prepared = analysis::prepare(None, Ingested { frame: frame(&spans), sources: Vec::new() });
+    let minutes = |minutes: i64| EPOCH_NS + minutes * 60_000 * MS;
+    let windows = window::Options {
+        baseline: Some(format!("{}..{}", minutes(-1), minutes(30))),
+        regression: Some(format!("{}..{}", minutes(59), minutes(90))),
+    };
+    let (windows, selection) = prepared.select(&windows).expect("windows");
+    let options = analysis::Options { owners: options, ..analysis::Options::default() };
+    analysis::analyze_with(&prepared, &windows, &selection, &options).expect("an analysis")
+}
+
+#[test]
+fn teams_and_the_traffic_mix_sum_to_the_change_and_a_team_has_what_its_services_have() {
+    let analysis = analysed(OwnerOptions::default());
+    let shop = analysis.teams.iter().find(|share| share.team.as_deref() == Some("shop")).expect("a team");
+    // The cart adds 30 ms of its own and its store 20.
+    assert!((shop.contribution.ms - 50.0).abs() < 1e-6, "{shop:?}");
+    assert_eq!(shop.services, ["cart", "store"]);
+    assert!(shop.contribution.interval_ms[0] <= 50.0 && shop.contribution.interval_ms[1] >= 50.0);
+    let sum: f64 = analysis.teams.iter().map(|share| share.contribution.ms).sum();
+    assert!((sum - analysis.degradation.change_ms).abs() < 1e-9);
+    assert!(analysis.teams.iter().any(|share| share.part == Part::TrafficMix));
+    assert!(analysis.teams.iter().any(|share| share.part == Part::Services && share.team.is_none()));
+    assert!(analysis.suspects.iter().all(|suspect| suspect.owner.is_some() || suspect.service == "front"));
+    let warnings = analysis.diagnostics.warnings.join("\n");
+    assert!(warnings.contains("`cart` name 2 owners in `team`; `shop`, which 108 of 120 name"), "{warnings}");
+}
+
+#[test]
+fn files_count_before_attributes_and_rules_without_a_service_are_told_with_near_names() {
+    let toml = "[[service]]\nmatch = \"store\"\nteam = \"dba\"\ncontact = \"\\u001b[31m\"\n[[service]]\nmatch = \"crat\"\nteam = \"x\"\n";
+    let files = read("o.toml", toml).expect("owners");
+    let analysis = analysed(OwnerOptions { files, ..OwnerOptions::default() });
+    let warnings = analysis.diagnostics.warnings.join("\n");
+    assert!(warnings.contains("`store` is owned by `dba` by o.toml line 2 and by `shop`"), "{warnings}");
+    assert!(warnings.contains("`crat` of o.toml line 6 matches no service; near it are `cart`"), "{warnings}");
+    let text = suspect::report::analysis::text(&analysis);
+    assert!(text.contains("By team") && text.contains("call"), "{text}");
+    assert!(!text.contains("\u{1b}[31m,") && text.contains("\\u{1b}[31m"), "{text}");
+}
