@@ -50,6 +50,7 @@ pub use narrow::{Narrowed, Question};
 pub use operations::{Chances, OperationAccount};
 pub use owners::{OWNER_ATTRIBUTES, Owner, OwnerOptions, Part, TeamShare};
 pub use profiled::BaselineData;
+pub(crate) use resolve::nearest;
 pub use series::{SeriesOf, TimeSeries};
 pub use traces::{SpanView, TracePair, TraceView};
 

@@ -146,7 +146,7 @@ fn or_edge(evidence: Evidence<'_>, target: Target) -> Target {
 }
 
 /// The names most like `text`: those that contain it or are contained in it, then by the fewest edits.
-pub(super) fn nearest(text: &str, names: Vec<String>) -> Vec<String> {
+pub(crate) fn nearest(text: &str, names: Vec<String>) -> Vec<String> {
     let wanted = text.to_lowercase();
     let mut scored: Vec<(bool, usize, String)> = names
         .into_iter()

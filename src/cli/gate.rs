@@ -4,7 +4,7 @@ use super::comparison::{Compared, ComparisonArgs};
 use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, output};
 use crate::analysis::Attributes;
 use crate::error::Error;
-use crate::gate::policy::{EXAMPLE, Forbidden, Inconclusive, Level, Measure, Policy};
+use crate::gate::policy::{EXAMPLE, Forbidden, Inconclusive, Level, Measure, Policy, Rule};
 use crate::gate::{Verdict, judge};
 use crate::{analysis, report};
 use clap::ValueEnum;
@@ -106,6 +106,16 @@ impl Args {
             }
             None => Policy::default(),
         };
+        // A limit that no rule takes up would be none.
+        let wanted = [
+            (Measure::Mean, self.max_increase_ms.or(self.max_increase_percent)),
+            (Measure::Errors, self.max_error_increase),
+        ];
+        for (measure, _) in wanted.into_iter().filter(|(_, limit)| limit.is_some()) {
+            if !policy.rules.iter().any(|rule| rule.measure == measure && rule.level == Level::Fail) {
+                policy.rules.push(Rule::any_operation(measure));
+            }
+        }
         for rule in &mut policy.rules {
             let (limit, percent) = match rule.measure {
                 Measure::Mean | Measure::Typical => (self.max_increase_ms, self.max_increase_percent),
@@ -151,6 +161,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let gate = judge(&analysis, &policy, today, exit == Exit::Partial).map_err(unusable)?;
 
     let file = args.policy.as_deref().unwrap_or(Path::new("suspect-gate.toml"));
+    // Code scanning takes only files of the repository, by their place in it.
+    let folder = std::env::current_dir().unwrap_or_default();
+    let file = file.strip_prefix(&folder).unwrap_or(file);
     let markdown = report::gate::markdown(&gate);
     let outputs = [
         (&args.junit, report::gate::junit(&gate)),

@@ -2,6 +2,7 @@
 //!
 //! A key that is not known is an error: a misspelt limit would be no limit.
 
+use crate::analysis::nearest;
 use crate::error::Error;
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::civil::Date;
@@ -202,7 +203,9 @@ impl Policy {
         };
         let policy: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            wrong(format!("line {line}: {}", error.message()))
+            let right =
+                right_word(error.message()).map_or_else(String::new, |word| format!("; did you mean `{word}`?"));
+            wrong(format!("line {line}: {}{right}", error.message()))
         })?;
         policy.check().map_err(wrong)?;
         Ok(policy)
@@ -249,6 +252,13 @@ impl Policy {
             .chain(self.allowed.iter().map(|allowed| allowed.name.as_str()))
             .try_for_each(|name| glob(name).map(drop))
     }
+}
+
+/// Of the words that a message says are known, the one most like the word that is not.
+fn right_word(message: &str) -> Option<String> {
+    let mut quoted = message.starts_with("unknown ").then(|| message.split('`').skip(1).step_by(2))?;
+    let wrong = quoted.next()?;
+    nearest(wrong, quoted.map(str::to_owned).collect()).into_iter().next()
 }
 
 /// A pattern that matches whole names.
@@ -302,6 +312,13 @@ impl Measure {
 }
 
 impl Rule {
+    /// No operation may get worse at all, beyond chance: what a limit given by itself is put into.
+    #[must_use]
+    pub fn any_operation(measure: Measure) -> Self {
+        let (level, of, name) = (Level::Fail, Of::Operation, any());
+        Self { level, of, name, measure, more_than: 0.0, more_than_percent: 0.0 }
+    }
+
     /// The rule in a line.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -175,6 +175,8 @@ fn too_little_data_are_inconclusive_and_the_policy_may_take_that_either_way() {
 fn a_policy_that_is_wrong_is_refused_with_file_line_and_key() {
     for (text, expected) in [
         ("false_alarm_rate = 0.01\nmax = 3", "`gate.toml`: line 2: unknown field `max`"),
+        ("[[rule]]\nmeasure = \"mean\"\nmore_then = 3", "; did you mean `more_than`?"),
+        ("[[rule]]\nmeasure = \"error\"", "; did you mean `errors`?"),
         ("[[rule]]\nmeasure = \"median\"", "`gate.toml`: line 2: unknown variant `median`"),
         (
             "[[rule]]\nmeasure = \"mean\"\nmore_than = -1",
@@ -242,6 +244,9 @@ fn sarif_is_valid_by_its_schema_whatever_the_names() {
         assert_eq!(results.len(), gate.findings.len());
         let location = &results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
         assert_eq!(location, "ci/gate%20policy.toml");
+        let hash = |result: &serde_json::Value| result["partialFingerprints"]["primaryLocationLineHash"].to_string();
+        let hashes: std::collections::BTreeSet<String> = results.iter().map(hash).collect();
+        assert_eq!(hashes.len(), results.len());
     }
     // Not everything is valid.
     assert!(!validator.is_valid(&serde_json::json!({ "version": "2.1.0", "runs": [{ "tool": {} }] })));

@@ -14,6 +14,7 @@ mod eval;
 mod evidence;
 mod explain;
 mod gate;
+mod gate_program;
 mod hostile;
 mod html;
 mod ingest_table;

@@ -15,10 +15,16 @@ pub(crate) struct Run {
 
 /// Runs `suspect` in `folder` with no environment and an empty standard input.
 pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Run {
+    run_with(folder, arguments, &[])
+}
+
+/// The same with this environment.
+pub(crate) fn run_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
     let output = Command::new(env!("CARGO_BIN_EXE_suspect"))
         .args(arguments)
         .current_dir(folder)
         .env_clear()
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .expect("the program starts");

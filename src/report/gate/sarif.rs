@@ -1,6 +1,7 @@
 use super::{Finding, Gate, State};
 use crate::gate::Verdict;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// The gate as SARIF 2.1.0.
 ///
@@ -81,8 +82,12 @@ fn result(finding: &Finding, file: &str) -> Value {
                 "kind": if finding.edge.is_some() { "namespace" } else { "function" },
             }],
         }],
-        // The same finding in the next run is the same alert.
-        "partialFingerprints": { "suspectFinding/v1": format!("{id}/{}", finding.name) },
+        // The same finding in the next run is the same alert. GitHub reads only the second, and would work it out from the line, which is
+        // the same for all.
+        "partialFingerprints": {
+            "suspectFinding/v1": format!("{id}/{}", finding.name),
+            "primaryLocationLineHash": hash(&format!("{id}/{}", finding.name)),
+        },
         "properties": {
             "change": finding.change,
             "interval": finding.interval,
@@ -96,9 +101,17 @@ fn result(finding: &Finding, file: &str) -> Value {
     result
 }
 
-/// A relative path as URI reference.
+/// Sixteen digits and a running number, as GitHub writes them.
+fn hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits}:1")
+}
+
+/// A path as URI reference: relative to the repository, or of the machine if it is absolute.
 fn uri(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_~".contains(&byte);
     let byte = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    path.replace('\\', "/").bytes().map(byte).collect()
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
+    scheme.chars().map(String::from).chain(path.replace('\\', "/").bytes().map(byte)).collect()
 }
