@@ -74,7 +74,7 @@ fn decide(analysis: &analysis::Analysis) -> Gate {
 }
 
 /// Prints how many pairs of one build failed, and for what.
-fn alarms(name: &str, n_pairs: u64, gate: impl Fn(u64) -> Gate + Sync) {
+fn alarms(name: &str, n_pairs: u64, gate: impl Fn(u64) -> Gate + Sync + Send) {
     let gates: Vec<Gate> = (0..n_pairs).into_par_iter().map(gate).collect();
     let failed: Vec<&Gate> = gates.iter().filter(|gate| gate.verdict == Verdict::Failed).collect();
     row(name, failed.len() as u64, n_pairs);

@@ -57,7 +57,8 @@ fn input_that_is_broken_in_part_does_not_pass_in_silence() {
     fs::create_dir(folder.path().join("candidate")).expect("a folder");
     fs::copy(folder.path().join("main/spans.json"), folder.path().join("candidate/spans.json")).expect("copied");
     assert_eq!(gate(folder.path(), &[]).status, Some(0));
-    fs::write(folder.path().join("candidate/more.json"), "[{\"traceId\":\"1\",").expect("written");
+    let whole = fs::read_to_string(folder.path().join("main/spans.json")).expect("spans");
+    fs::write(folder.path().join("candidate/more.json"), &whole[..whole.len() / 2]).expect("written");
     let partial = gate(folder.path(), &[]);
     assert_eq!(partial.status, Some(3), "{}", partial.stdout);
     assert!(partial.stdout.contains("some of the input could not be read"), "{}", partial.stdout);
@@ -119,8 +120,11 @@ fn the_workflows_of_the_readme_are_yaml_and_their_gate_runs() {
         let yaml: Value = serde_saphyr::from_str(workflow).expect("YAML");
         let mut found = Vec::new();
         lines(&yaml, &mut found);
-        let commands: Vec<&str> =
-            found.iter().filter_map(|line| line.split_once("suspect gate ")).map(|(_, arguments)| arguments).collect();
+        let commands: Vec<&str> = found
+            .iter()
+            .filter_map(|line| line.split_once("suspect gate traces/"))
+            .map(|(_, arguments)| arguments)
+            .collect();
         assert_eq!(commands.len(), 1, "{found:?}");
         let folder = tempfile::tempdir().expect("a folder");
         for side in ["main", "candidate"] {
@@ -132,7 +136,8 @@ fn the_workflows_of_the_readme_are_yaml_and_their_gate_runs() {
             }
         }
         fs::write(folder.path().join("gate.toml"), EXAMPLE).expect("written");
-        let arguments: Vec<&str> = std::iter::once("gate").chain(commands[0].split_whitespace()).collect();
+        let arguments = format!("traces/{}", commands[0]);
+        let arguments: Vec<&str> = std::iter::once("gate").chain(arguments.split_whitespace()).collect();
         let run = run_in(folder.path(), &arguments);
         assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
         // What the workflow keeps or uploads is what the command writes.

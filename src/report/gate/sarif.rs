@@ -104,8 +104,8 @@ fn result(finding: &Finding, file: &str) -> Value {
 /// Sixteen digits and a running number, as GitHub writes them.
 fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits}:1")
+    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{number:016x}:1")
 }
 
 /// A path as URI reference: relative to the repository, or of the machine if it is absolute.
