@@ -43,7 +43,7 @@ fn main() {
     let recorded = recorded();
     let windows = recorded.select(&window::Options::default()).expect("windows").0;
     alarms("bundled fault-free incident", n_pairs, |pair| {
-        let options = Options { attributes: Attributes::None };
+        let options = Options { attributes: Attributes::None, ..Options::default() };
         let analysis = analysis::analyze_with(&recorded, &windows, &dealt(&recorded, pair), &options);
         decide(&analysis.expect("an analysis"))
     });
@@ -65,7 +65,7 @@ fn shop_pair(pair: u64, slowdown: Option<Slowdown>) -> Prepared {
 
 fn judged(prepared: Prepared) -> Gate {
     let (windows, selection) = prepared.select(&window::Options::default()).expect("windows");
-    let options = Options { attributes: Attributes::None };
+    let options = Options { attributes: Attributes::None, ..Options::default() };
     decide(&analysis::analyze_with(&prepared, &windows, &selection, &options).expect("an analysis"))
 }
 

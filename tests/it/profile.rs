@@ -104,7 +104,8 @@ fn profile_of(frame: SpanFrame) -> Box<Profile> {
 fn analyzed(baseline: BaselineData, regression: SpanFrame, attributes: Attributes) -> Analysis {
     let prepared = Prepared::against(Some(baseline), ingested("regression", regression));
     let (windows, selection) = prepared.select(&window::Options::default()).expect("windows");
-    analysis::analyze_with(&prepared, &windows, &selection, &Options { attributes }).expect("an analysis")
+    analysis::analyze_with(&prepared, &windows, &selection, &Options { attributes, ..Options::default() })
+        .expect("an analysis")
 }
 
 /// The document without what only spans can tell: the baseline's requests span by span, and the sentences that say so.
