@@ -39,7 +39,7 @@ fn main() {
     let n_pairs = given.and_then(|text| text.parse().ok()).unwrap_or(if is_measured { 1_000 } else { 2 });
     println!("{n_pairs} pairs a row, {N_REQUESTS} requests a side in the made shop, the built-in policy\n");
     println!("one build twice                        gate failed   of        rate  95 % interval");
-    alarms("made shop", n_pairs, |pair| judged(shop_pair(pair, None)));
+    alarms("made shop", n_pairs, |pair| judged(&shop_pair(pair, None)));
     let recorded = recorded();
     let windows = recorded.select(&window::Options::default()).expect("windows").0;
     alarms("bundled fault-free incident", n_pairs, |pair| {
@@ -63,10 +63,10 @@ fn shop_pair(pair: u64, slowdown: Option<Slowdown>) -> Prepared {
     analysis::prepare(Some(run(0, None)), run(1, slowdown))
 }
 
-fn judged(prepared: Prepared) -> Gate {
+fn judged(prepared: &Prepared) -> Gate {
     let (windows, selection) = prepared.select(&window::Options::default()).expect("windows");
     let options = Options { attributes: Attributes::None, ..Options::default() };
-    decide(&analysis::analyze_with(&prepared, &windows, &selection, &options).expect("an analysis"))
+    decide(&analysis::analyze_with(prepared, &windows, &selection, &options).expect("an analysis"))
 }
 
 fn decide(analysis: &analysis::Analysis) -> Gate {
@@ -96,7 +96,7 @@ fn found(name: &str, n_pairs: u64) -> u64 {
     let slowdown = Slowdown::of(name, 1.1).expect("an operation of the shop");
     // Other runs than those without a slowdown.
     let gates: Vec<Gate> =
-        (0..n_pairs).into_par_iter().map(|pair| judged(shop_pair(1_000_000 + pair, Some(slowdown)))).collect();
+        (0..n_pairs).into_par_iter().map(|pair| judged(&shop_pair(1_000_000 + pair, Some(slowdown)))).collect();
     let is_named = |gate: &Gate, n: usize| {
         let operations = gate.findings.iter().filter(|finding| finding.of == Of::Operation);
         operations.take(n).any(|finding| finding.state == State::Failed && finding.name == name)

@@ -10,6 +10,8 @@
 //! - A list of products asks the price of one to five of them in turn; four of five carts come from the cache, the others from the
 //!   database; a checkout reserves stock and asks for the price at once, then pays.
 
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "nanoseconds of minutes and small counts")]
+
 use suspect::ingest::Ingested;
 use suspect::span::{Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
 use suspect::stats::random;

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod build;
+mod change_list;
 mod changes;
 mod conditions;
 mod distributions;
@@ -33,6 +34,7 @@ mod traces;
 mod wording;
 
 pub use attributes::{Attribute, AttributeSearch, Carrier, ValueChange};
+pub use change_list::{ChangeEvent, ChangeList};
 pub use changes::{ChangeAccount, Credit};
 pub use distributions::Distribution;
 pub use document::{
@@ -213,6 +215,8 @@ pub struct Options {
     pub attributes: Attributes,
     /// Where owners are learnt from.
     pub owners: OwnerOptions,
+    /// Changes that somebody wrote down.
+    pub changes: Vec<ChangeEvent>,
 }
 
 /// Attributes whose values calls are told apart by.
@@ -308,6 +312,7 @@ fn with_evidence<T>(
     };
     let mut analysis = build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
     owners::add(&mut analysis, evidence, &options.owners);
+    changes::add(&mut analysis, prepared, evidence, &options.changes);
     then(analysis, &ranking, evidence)
 }
 

@@ -1,10 +1,11 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
 use super::comparison::{Compared, ComparisonArgs};
-use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, ReportsArgs, epilogue};
-use crate::analysis::Attributes;
+use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, ReportsArgs, epilogue, messages};
+use crate::analysis::{Attributes, ChangeList};
 use crate::error::Error;
 use crate::{analysis, report};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +59,12 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub owners: OwnerArgs,
+    /// What somebody changed and when: JSON lines or CSV with time, service, kind, title and url; repeatable
+    ///
+    /// Deploys, flags, config changes, incidents. A change is credited only if what its service does moved after it; new values of
+    /// `service.version` are seen without a list.
+    #[arg(long, value_name = "FILE", help_heading = "Changes")]
+    pub changes: Vec<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub reports: ReportsArgs,
@@ -76,14 +83,32 @@ impl Args {
     }
 }
 
+impl Args {
+    fn changes(&self, context: &Context) -> Result<ChangeList, Error> {
+        let mut list = ChangeList::default();
+        for path in &self.changes {
+            let failed = |source| Error::Io { action: "read", path: path.clone(), source };
+            list.add(path, &std::fs::read_to_string(path).map_err(failed)?);
+        }
+        let more = list.n_skipped.saturating_sub(list.faults.len() as u64);
+        let mut lines: String = list.faults.iter().map(|fault| messages::warning(fault)).collect();
+        if more > 0 {
+            lines += &messages::warning(&format!("{more} more lines are no changes"));
+        }
+        context.warn(&lines);
+        Ok(list)
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     args.reports.check()?;
     let attributes = args.attributes();
     let owners = args.owners.read(context)?;
+    let changes = args.changes(context)?;
     let Compared { prepared, windows, selection, exit } =
         args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), context)?;
-    let options = analysis::Options { attributes, owners };
+    let options = analysis::Options { attributes, owners, changes: changes.events.clone() };
     let text = if let Some(suspect) = &args.explain {
         let explanation = analysis::explain(&prepared, &windows, &selection, &options, suspect)?;
         match args.output.format {
@@ -99,5 +124,5 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         }
     };
     context.write(&text, &args.output)?;
-    Ok(exit)
+    Ok(if changes.n_skipped > 0 && exit == Exit::Complete { Exit::Partial } else { exit })
 }

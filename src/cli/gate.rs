@@ -157,7 +157,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let attributes = Attributes::None;
     let Compared { prepared, windows, selection, exit } =
         args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), context)?;
-    let analysis = analysis::analyze_with(&prepared, &windows, &selection, &analysis::Options { attributes, owners })?;
+    let analysis = analysis::analyze_with(
+        &prepared,
+        &windows,
+        &selection,
+        &analysis::Options { attributes, owners, ..analysis::Options::default() },
+    )?;
     let gate = judge(&analysis, &policy, today, exit == Exit::Partial).map_err(unusable)?;
 
     let file = args.policy.as_deref().unwrap_or(Path::new("suspect-gate.toml"));

@@ -34,7 +34,7 @@ pub fn text(analysis: &Analysis) -> String {
     windows(&mut out, analysis);
     decomposition(&mut out, analysis);
     suspects(&mut out, analysis);
-    for line in super::owners::teams(analysis) {
+    for line in super::owners::teams(analysis).into_iter().chain(super::changes::lines(analysis)) {
         out.line(&line);
     }
     entries(&mut out, analysis);

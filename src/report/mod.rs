@@ -6,6 +6,7 @@
 
 pub mod analysis;
 mod attributes;
+mod changes;
 pub mod eval;
 pub mod explain;
 pub mod gate;

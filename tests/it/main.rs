@@ -4,6 +4,7 @@ mod analyze;
 mod attributes;
 mod builder;
 mod canonical;
+mod changes;
 mod charts;
 mod cli;
 mod cli_input;
