@@ -63,7 +63,7 @@ fn only_the_change_of_the_culprit_before_its_step_is_credited_and_the_others_are
     );
     let reason = |title: &str| &analysis.changes.iter().find(|change| change.title == title).expect("listed").reason;
     assert!(reason("catalog at 19").starts_with("catalog adds +"), "{}", reason("catalog at 19"));
-    assert!(reason("catalog at 40").starts_with("it came 20 s too late"), "{}", reason("catalog at 40"));
+    assert!(reason("catalog at 40").starts_with("it came 20.0 s too late"), "{}", reason("catalog at 40"));
     assert!(reason("catalog at -3000").starts_with("nothing moved for 50"), "{}", reason("catalog at -3000"));
     assert!(reason("gateway at 19").contains("does not stand out from chance"), "{}", reason("gateway at 19"));
 }

@@ -264,6 +264,14 @@ fn help_of_analyze_explains_windows() {
               Without it `service.owner`, `service.team`, `team`, `owner`, `team.name` and `owner.team`.
               Where a file knows a service, the file counts.
 
+    Changes:
+          --changes <FILE>
+              What somebody changed and when: JSON lines or CSV with time, service, kind, title and url;
+              repeatable
+
+              Deploys, flags, config changes, incidents. A change is credited only if what its service
+              does moved after it; new values of `service.version` are seen without a list.
+
     Reports:
           --html <FILE>
               Write the report as one self-contained HTML page to FILE

@@ -162,7 +162,7 @@ fn tables_hold_what_the_document_says() {
     assert_eq!(n_rows("operations"), analysis.operations.len());
     assert_eq!(n_rows("edges"), analysis.graph.service_edges.len());
     assert_eq!(n_rows("time"), analysis.time[0].n_requests.len());
-    assert_eq!((n_rows("teams"), n_rows("changes"), n_rows("summary")), (0, 0, 1));
+    assert_eq!((n_rows("teams"), n_rows("changes"), n_rows("summary")), (0, analysis.changes.len(), 1));
 }
 
 fn slower() -> Analysis {
