@@ -33,7 +33,8 @@ Exit status:
 /// Fails a build on a regression: compares a candidate's spans with a baseline's and judges the change by a policy.
 ///
 /// A rule is broken where something got worse by more than its limit, beyond chance: the 95 % interval excludes zero, and so
-/// does the chance corrected for all that was tested. Two runs of one build therefore fail in less than one of a hundred runs.
+/// does the chance corrected for all that was tested. Two runs of one build still fail now and then, more often on a machine whose load
+/// wanders: `cargo bench --bench gate` measures how often.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {

@@ -243,7 +243,7 @@ fn suspects(out: &mut Out, analysis: &Analysis) {
         out.line(&format!("{rank}{}{kind}", paint(BOLD, &name)));
         out.labelled(4, label, &facts);
         if let Some(owner) = &service.owner {
-            out.labelled(4, "call", &super::owners::call(owner));
+            out.labelled(4, "call", &escape(&super::owners::call(owner)));
         }
         let own = analysis.suspects.iter().filter(|suspect| suspect.service == service.service);
         let n_shown = if index == 0 { N_SUSPECTS } else { N_LATER_SUSPECTS };

@@ -2,18 +2,18 @@
 
 use super::WIDTH;
 use super::analysis::signed;
-use super::text::{BOLD, DIM, escape, fit, left, paint, right};
+use super::text::{BOLD, DIM, fit, left, paint, right};
 use crate::analysis::{Analysis, Owner, TeamShare};
 
 /// Teams shown.
 const N_TEAMS: usize = 8;
 
-/// Team, contact and runbook in a line.
+/// Team, contact and runbook in a line, as they are: to be escaped for where they go.
 pub(super) fn call(owner: &Owner) -> String {
     let more = [("", &owner.contact), ("runbook ", &owner.runbook)];
     let more: String =
         more.into_iter().filter_map(|(name, text)| Some(format!(", {name}{}", text.as_deref()?))).collect();
-    escape(&format!("{}{more}", owner.team)).into_owned()
+    format!("{}{more}", owner.team)
 }
 
 /// The change by team; nothing if no owner is known.

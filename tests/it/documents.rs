@@ -296,6 +296,11 @@ fn whatever_the_names_markdown_makes_nothing_of_them_and_the_text_stays_in_its_l
         for row in before.lines().chain(after.lines()).filter(|line| line.starts_with("| ")) {
             assert!(row.ends_with(" |"), "{row}");
         }
+        let bars = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
+        let all: Vec<&str> = before.lines().chain(after.lines()).collect();
+        for pair in all.windows(2).filter(|pair| pair.iter().all(|line| line.starts_with("| "))) {
+            assert_eq!(bars(pair[0]), bars(pair[1]), "{pair:#?}");
+        }
         assert!(graph.lines().all(|line| !line.contains('<') || line.contains("<br/>")), "{graph}");
         assert!(text.len() < 200_000, "{}", text.len());
         let plain = anstream::adapter::strip_str(&report::analysis::text(&poisoned)).to_string();

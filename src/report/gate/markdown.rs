@@ -1,4 +1,4 @@
-use super::super::markdown::{cell, code, plain};
+use super::super::markdown::{code, plain};
 use super::{Finding, Gate, State, call, p, window_line};
 use crate::gate::Verdict;
 
@@ -45,7 +45,7 @@ pub fn markdown(gate: &Gate) -> String {
     lines.push("| | rule | tested | broken |\n|---|---|--:|--:|".to_owned());
     lines.extend(
         (1..).zip(&gate.rules).map(|(number, rule)| {
-            format!("| {number} | {} | {} | {} |", cell(&rule.rule), rule.n_tested, rule.n_broken)
+            format!("| {number} | {} | {} | {} |", plain(&rule.rule), rule.n_tested, rule.n_broken)
         }),
     );
     lines.push(String::new());
@@ -81,7 +81,7 @@ fn row(finding: &Finding) -> String {
     }
     format!(
         "| {state} | {} | {} | +{} {}{percent} | {} to {} | {} | {} | {} |",
-        cell(&finding.name),
+        plain(&finding.name),
         finding.measure.word().replace('_', " "),
         figure(finding.change),
         finding.unit,
@@ -89,6 +89,6 @@ fn row(finding: &Finding) -> String {
         figure(high),
         figure(finding.baseline),
         if finding.p_corrected > 0.0 { p(finding.p_corrected) } else { String::new() },
-        cell(&owner)
+        plain(&owner)
     )
 }

@@ -12,6 +12,7 @@ pub use sarif::sarif;
 
 use super::WIDTH;
 use super::analysis::Out;
+use super::owners::call;
 use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, counted, escape, fit, left, paint, wrap};
 use crate::analysis::Window;
 use crate::gate::policy::Level;
@@ -90,15 +91,6 @@ fn show(out: &mut Out, finding: &Finding) {
         let label = paint(DIM, &left(if index == 0 { "traces" } else { "" }, 9));
         out.line(&format!("        {label}{}", paint(CODE, &fit(id, 64))));
     }
-}
-
-/// Team, contact and runbook in a line.
-pub(super) fn call(owner: &crate::analysis::Owner) -> String {
-    [Some(owner.team.as_str()), owner.contact.as_deref(), owner.runbook.as_deref()]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 fn chances(finding: &Finding) -> String {

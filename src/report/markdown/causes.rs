@@ -1,5 +1,5 @@
 use super::super::analysis::{cause_of_row, name_of_row};
-use super::{Page, cell, ms, plain, points, signed_ms};
+use super::{Page, ms, plain, points, signed_ms};
 use crate::analysis::{Analysis, RankedService, Suspect};
 use crate::rank::Verdict;
 
@@ -29,7 +29,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
         .take(MAX_ROWS)
         .map(|row| {
             vec![
-                cell(&name_of_row(row, 80)),
+                plain(&name_of_row(row, 80)),
                 cause_of_row(row).to_owned(),
                 signed_ms(row.contribution_ms),
                 format!("{} to {}", signed_ms(row.interval_ms[0]), signed_ms(row.interval_ms[1])),
@@ -48,7 +48,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
         .iter()
         .map(|team| {
             vec![
-                team.team.as_deref().map_or_else(|| team.part.unnamed().to_owned(), cell),
+                team.team.as_deref().map_or_else(|| team.part.unnamed().to_owned(), plain),
                 signed_ms(team.contribution.ms),
                 format!(
                     "{} to {}",
@@ -56,7 +56,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
                     signed_ms(team.contribution.interval_ms[1])
                 ),
                 points(team.contribution.error_ratio),
-                cell(&team.services.join(", ")),
+                plain(&team.services.join(", ")),
             ]
         })
         .collect();
@@ -79,7 +79,7 @@ fn told(service: &RankedService) -> String {
     let owner = service
         .owner
         .as_ref()
-        .map_or_else(String::new, |owner| format!("; owner: {}", plain(&crate::report::gate::call(owner))));
+        .map_or_else(String::new, |owner| format!("; owner: {}", plain(&crate::report::owners::call(owner))));
     format!(
         "**{}**: {}, {} a request (95 % interval {} to {}){errors}, first in {:.0} % of resamples{owner}",
         plain(&service.service),

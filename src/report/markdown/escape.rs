@@ -11,7 +11,7 @@ const MAX_CHARS: usize = 1_000;
 const MAX_CODE_CHARS: usize = 200;
 const JOINER: char = '\u{2060}';
 
-/// Text that stays text: in a paragraph, a list item or a heading, at its start or in its middle.
+/// Text that stays text: in a paragraph, a list item, a heading or a cell of a table, at its start or in its middle.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let safe = shorten(&escape(text), MAX_CHARS);
@@ -49,13 +49,7 @@ pub fn plain(text: &str) -> String {
     out
 }
 
-/// The same in a cell of a table, which is as good a place.
-#[must_use]
-pub fn cell(text: &str) -> String {
-    plain(text)
-}
-
-/// Text in a code span, outside of tables.
+/// Text in a code span; in a table a bar in it needs [`code_in_table`].
 #[must_use]
 pub fn code(text: &str) -> String {
     let safe = shorten(&escape(text), MAX_CODE_CHARS);
@@ -66,6 +60,12 @@ pub fn code(text: &str) -> String {
     let fence = "`".repeat(longest + 1);
     let pad = if longest > 0 || safe.starts_with(' ') || safe.ends_with(' ') { " " } else { "" };
     format!("{fence}{pad}{safe}{pad}{fence}")
+}
+
+/// The same in a cell of a table, where a bar ends a cell even in a code span.
+#[must_use]
+pub fn code_in_table(text: &str) -> String {
+    code(text).replace('|', "\\|")
 }
 
 fn shorten(text: &str, max_chars: usize) -> String {

@@ -1,4 +1,4 @@
-use super::{Page, cell, ms, points, signed_ms};
+use super::{Page, ms, plain, points, signed_ms};
 use crate::analysis::Analysis;
 
 /// Entries listed.
@@ -40,7 +40,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
     let impact = &suspect.impact;
     page.paragraph(&format!(
         "The first suspect, {}, hurt {:.0} requests, of which {:.0} failed, and added {} s in all.",
-        cell(&super::name(suspect)),
+        plain(&super::name(suspect)),
         impact.n_requests_hurt,
         impact.n_requests_failed,
         signed_seconds(impact.added_seconds)
@@ -51,7 +51,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
         .take(MAX_ENTRIES)
         .map(|entry| {
             vec![
-                cell(&format!("{}: {}", entry.service, entry.operation)),
+                plain(&format!("{}: {}", entry.service, entry.operation)),
                 format!("{:.0}", entry.n_requests_of_entry),
                 format!("{:.0}", entry.n_requests_hurt),
                 format!("{:.0}", entry.n_requests_failed),

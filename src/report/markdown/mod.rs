@@ -7,7 +7,7 @@ mod causes;
 mod escape;
 mod impact;
 
-pub use escape::{cell, code, plain};
+pub use escape::{code, code_in_table, plain};
 
 use super::graph::{Level, mermaid};
 use super::text::counted;
@@ -37,7 +37,7 @@ pub fn markdown(analysis: &Analysis, options: &Options) -> String {
         let owner = first
             .owner
             .as_ref()
-            .map_or_else(String::new, |owner| format!(" Owner: {}.", plain(&super::gate::call(owner))));
+            .map_or_else(String::new, |owner| format!(" Owner: {}.", plain(&super::owners::call(owner))));
         page.paragraph(&format!(
             "Certainty: {} is the first suspect in {:.0} % of resamples of the traces.{owner}",
             plain(&first.service),
@@ -210,8 +210,8 @@ fn affected(analysis: &Analysis) -> Option<GraphDocument> {
 
 fn evidence(page: &mut Page, analysis: &Analysis, options: &Options) {
     let trace = |id: &str| match &options.trace_url {
-        Some(template) => format!("[{}](<{}>)", code(id), super::html::trace_address(template, id)),
-        None => code(id),
+        Some(template) => format!("[{}](<{}>)", code_in_table(id), super::html::trace_address(template, id)),
+        None => code_in_table(id),
     };
     let mut rows = Vec::new();
     for suspect in analysis.suspects.iter().take(5) {
