@@ -47,10 +47,14 @@ fn main() {
         let analysis = analysis::analyze_with(&recorded, &windows, &dealt(&recorded, pair), &options);
         decide(&analysis.expect("an analysis"))
     });
-    println!("\n10 % slower                         failed and named   of        rate  95 % interval   named first");
+    // A trial run has few pairs, too few to tell anything of 10 %; that half as much again is seen and named shows that all works.
+    let percent = if is_measured { 10 } else { 50 };
+    println!(
+        "\n{percent} % slower                         failed and named   of        rate  95 % interval   named first"
+    );
     let (mut n_found, mut n_all) = (0, 0);
     for name in SLOWED {
-        n_found += found(name, n_pairs.div_ceil(SLOWED.len() as u64).max(1));
+        n_found += found(name, percent, n_pairs.div_ceil(SLOWED.len() as u64).max(1));
         n_all += n_pairs.div_ceil(SLOWED.len() as u64).max(1);
     }
     row("all of them", n_found, n_all);
@@ -92,8 +96,8 @@ fn alarms(name: &str, n_pairs: u64, gate: impl Fn(u64) -> Gate + Sync + Send) {
 }
 
 /// Prints and gives how many pairs failed with the slowed operation among the findings that fail.
-fn found(name: &str, n_pairs: u64) -> u64 {
-    let slowdown = Slowdown::of(name, 1.1).expect("an operation of the shop");
+fn found(name: &str, percent: u32, n_pairs: u64) -> u64 {
+    let slowdown = Slowdown::of(name, 1.0 + f64::from(percent) / 100.0).expect("an operation of the shop");
     // Other runs than those without a slowdown.
     let gates: Vec<Gate> =
         (0..n_pairs).into_par_iter().map(|pair| judged(&shop_pair(1_000_000 + pair, Some(slowdown)))).collect();
