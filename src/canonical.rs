@@ -11,6 +11,7 @@ mod overflow;
 mod plan;
 
 use crate::error::Error;
+use crate::scratch::{self, ScratchFile};
 use crate::span::{SpanFrame, SpanId, schema};
 use arrays::Group;
 use parquet::arrow::ArrowSchemaConverter;
@@ -24,7 +25,7 @@ use parquet::schema::types::ColumnPath;
 use plan::Plan;
 use rayon::prelude::*;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Spans a row group: readers prune by time and share out work in these, and the writer holds one of them encoded.
@@ -62,37 +63,19 @@ pub fn write(frame: &SpanFrame, path: &Path, force: bool) -> Result<Written, Err
         return Err(exists(path));
     }
     let io = |source| Error::Io { action: "write", path: path.to_path_buf(), source };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".suspect-").suffix(".parquet.tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // As any new file; the umask takes off what the user does not want.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(&folder).map_err(io)?;
+    let mut scratch = ScratchFile::new(path).map_err(io)?;
+    let file = scratch.as_file_mut();
     let plan = Plan::new(frame);
-    write_table(frame, &plan, BufWriter::new(file.as_file_mut())).map_err(|error| match error {
-        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
-            Ok(source) => io(*source),
-            Err(source) => Error::Parquet(ParquetError::External(source)),
-        },
-        error => Error::Parquet(error),
-    })?;
-    file.as_file().sync_all().map_err(io)?;
-    let n_bytes = file.as_file().metadata().map_err(io)?.len();
-    let persisted = if force { file.persist(path) } else { file.persist_noclobber(path) };
-    persisted.map_err(|error| match error.error.kind() {
+    write_table(frame, &plan, BufWriter::new(&mut *file)).map_err(|error| Error::of_writing(path, error))?;
+    file.sync_all().map_err(io)?;
+    let n_bytes = file.metadata().map_err(io)?.len();
+    scratch.place(force).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(path),
-        _ => io(error.error),
+        _ => io(error),
     })?;
     // The rename itself outlives a power cut only once the folder is synced, where a folder can be.
     #[cfg(unix)]
-    if let Ok(folder) = std::fs::File::open(&folder) {
+    if let Some(Ok(folder)) = scratch::real_path(path).parent().map(std::fs::File::open) {
         _ = folder.sync_all();
     }
     Ok(Written {

@@ -82,10 +82,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// A table at `path` that could not be written.
+    #[must_use]
+    pub fn of_writing(path: &std::path::Path, error: parquet::errors::ParquetError) -> Self {
+        use parquet::errors::ParquetError;
+        match error {
+            ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+                Ok(source) => Self::Io { action: "write", path: path.to_owned(), source: *source },
+                Err(source) => Self::Parquet(ParquetError::External(source)),
+            },
+            error => Self::Parquet(error),
+        }
+    }
+
     /// What the user can do, if there is more to say than the message says.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Io { action: "write", source, .. } if is_no_room(source) => {
+                Some("make room, or write elsewhere; files that were there before are as they were".to_owned())
+            }
             Self::Column { field, .. } => Some(format!("name it with `--columns {field}=<COLUMN>`")),
             Self::NoSpans(_) => Some("`suspect inspect PATH` shows what was found in each file".to_owned()),
             Self::Window { hint, .. }
@@ -95,4 +111,10 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Whether there was no room for what was to be written.
+fn is_no_room(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

@@ -18,6 +18,7 @@ pub mod owners;
 pub mod profile;
 pub mod rank;
 pub mod report;
+pub mod scratch;
 pub mod simulate;
 pub mod span;
 pub mod stats;

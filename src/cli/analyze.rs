@@ -1,6 +1,8 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
 use super::comparison::{Compared, ComparisonArgs};
+use super::output::Outputs;
+use super::places::Places;
 use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, ReportsArgs, epilogue, messages};
 use crate::analysis::{Attributes, ChangeList};
 use crate::error::Error;
@@ -103,12 +105,16 @@ impl Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     args.reports.check()?;
+    let read = Places::default().spans(&args.input.paths).spans(&args.comparison.baseline_data);
+    let read = read.inputs(&args.owners.owners).inputs(&args.changes);
+    args.reports.places(read.result(&args.output)).check()?;
     let attributes = args.attributes();
     let owners = args.owners.read(context)?;
     let changes = args.changes(context)?;
     let Compared { prepared, windows, selection, exit } =
         args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), context)?;
     let options = analysis::Options { attributes, owners, changes: changes.events.clone() };
+    let mut outputs = Outputs::default();
     let text = if let Some(suspect) = &args.explain {
         let explanation = analysis::explain(&prepared, &windows, &selection, &options, suspect)?;
         match args.output.format {
@@ -117,12 +123,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         }
     } else {
         let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options)?;
-        args.reports.write(&analysis)?;
+        args.reports.prepare(&analysis, &mut outputs)?;
         match args.output.format {
             Format::Terminal => report::analysis::text(&analysis),
             Format::Json => report::json(&analysis),
         }
     };
-    context.write(&text, &args.output)?;
+    context.write_with(outputs, &text, &args.output)?;
     Ok(if changes.n_skipped > 0 && exit == Exit::Complete { Exit::Partial } else { exit })
 }

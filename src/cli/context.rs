@@ -1,5 +1,6 @@
 use super::{
-    Color, Exit, Format, OutputArgs, messages, output,
+    Color, Exit, Format, OutputArgs, messages,
+    output::{self, Outputs},
     progress::{Progress, Unit},
 };
 use crate::analysis::BaselineData;
@@ -111,17 +112,22 @@ impl Context {
     }
 
     /// Writes a result to `--output`, whole or not at all, or to standard output.
+    pub fn write(&self, text: &str, args: &OutputArgs) -> Result<(), Error> {
+        self.write_with(Outputs::default(), text, args)
+    }
+
+    /// The same, and shows the other files of the run when the result is written: all of them or none.
     ///
     /// Terminal text loses its styles where they are not wanted; JSON goes out byte for byte.
-    pub fn write(&self, text: &str, args: &OutputArgs) -> Result<(), Error> {
-        if args.format == Format::Json {
-            return write_plain(text, args.output.as_deref());
-        }
+    pub(super) fn write_with(&self, mut outputs: Outputs, text: &str, args: &OutputArgs) -> Result<(), Error> {
+        let is_plain = args.format == Format::Json;
         match named_file(args.output.as_deref()) {
-            Some(path) if self.color == ColorChoice::Always => output::write_file(path, text.as_bytes()),
-            Some(path) => output::write_file(path, anstream::adapter::strip_str(text).to_string().as_bytes()),
-            None => print(text, self.color_of(&std::io::stdout())),
+            Some(path) if is_plain || self.color == ColorChoice::Always => outputs.add(path, text.as_bytes())?,
+            Some(path) => outputs.add(path, anstream::adapter::strip_str(text).to_string().as_bytes())?,
+            None if is_plain => print(text, ColorChoice::AlwaysAnsi)?,
+            None => print(text, self.color_of(&std::io::stdout()))?,
         }
+        outputs.finish()
     }
 
     /// Shows warnings unless told to be quiet.

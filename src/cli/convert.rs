@@ -1,5 +1,6 @@
 //! `suspect convert`: spans of any format into one canonical Parquet file.
 
+use super::places::Places;
 use super::{Context, Exit, InputArgs, epilogue};
 use crate::canonical;
 use crate::error::Error;
@@ -31,6 +32,10 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    // Without `--force` what is there is refused, and with a better reason.
+    if args.force || !args.output.exists() {
+        Places::default().spans(&args.input.paths).output("--output", Some(&args.output)).check()?;
+    }
     let options = args.input.options(AttributeSelection::All);
     let (ingested, exit) = context.read_some(&args.input.paths, &options)?;
     canonical::write(&ingested.frame, &args.output, args.force)?;

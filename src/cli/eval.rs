@@ -1,5 +1,6 @@
 //! `suspect eval`: how often the analysis is right on labelled incidents.
 
+use super::places::Places;
 use super::{Context, Exit, Format, OutputArgs, epilogue, messages};
 use crate::analysis::Attributes;
 use crate::error::Error;
@@ -46,6 +47,8 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let (folders, without_spans): (Vec<PathBuf>, Vec<PathBuf>) =
         folders(&args.folder)?.into_iter().partition(|folder| spans(folder).is_ok());
+    let labels: Vec<PathBuf> = folders.iter().map(|folder| folder.join("case.json")).collect();
+    Places::default().spans(std::slice::from_ref(&args.folder)).inputs(&labels).result(&args.output).check()?;
     for folder in &without_spans {
         context.warn(&messages::warning(&format!(
             "`{}` holds a `case.json` but no `spans.*`: left out",

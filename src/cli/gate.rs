@@ -1,12 +1,14 @@
 //! `suspect gate`: whether a candidate is worse than its baseline by more than a policy allows.
 
 use super::comparison::{Compared, ComparisonArgs};
-use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, output};
+use super::output::{self, Outputs};
+use super::places::Places;
+use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs};
 use crate::analysis::Attributes;
 use crate::error::Error;
 use crate::gate::policy::{EXAMPLE, Forbidden, Inconclusive, Level, Measure, Policy, Rule};
 use crate::gate::{Verdict, judge};
-use crate::{analysis, report};
+use crate::{analysis, report, scratch};
 use clap::ValueEnum;
 use jiff::civil::Date;
 use std::io::Write;
@@ -26,9 +28,9 @@ variables GITHUB_ACTIONS and GITHUB_STEP_SUMMARY.
 Exit status:
   0    passed: no rule of the level `fail` is broken
   1    failed: a regression by the policy
-  2    no verdict: the arguments, the policy or the input cannot be used
+  2    no verdict: the arguments, the policy or the input cannot be used, or a result cannot be written
   3    inconclusive: no rule is broken, but the data could not have shown what matters
-  130  interrupted: no output file was touched";
+  130  interrupted: no output file is half-written";
 
 /// Fails a build on a regression: compares a candidate's spans with a baseline's and judges the change by a policy.
 ///
@@ -150,6 +152,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         return Ok(Exit::Complete);
     }
     // Before minutes of reading.
+    Places::default()
+        .spans(&args.input.paths)
+        .spans(&args.comparison.baseline_data)
+        .inputs(&args.owners.owners)
+        .inputs(&args.policy)
+        .output("--junit", args.junit.as_deref())
+        .output("--sarif", args.sarif.as_deref())
+        .output("--markdown", args.markdown.as_deref())
+        .result(&args.output)
+        .check()?;
     let policy = args.policy()?;
     let unusable = |message| Error::Usage { message, hint: "`--example-policy` explains every key".to_owned() };
     policy.check().map_err(unusable)?;
@@ -171,14 +183,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let folder = std::env::current_dir().unwrap_or_default();
     let file = file.strip_prefix(&folder).unwrap_or(file);
     let markdown = report::gate::markdown(&gate);
-    let outputs = [
+    let documents = [
         (&args.junit, report::gate::junit(&gate)),
         (&args.sarif, report::gate::sarif(&gate, &file.to_string_lossy())),
         (&args.markdown, markdown.clone()),
     ];
-    for (path, text) in outputs {
+    let mut outputs = Outputs::default();
+    for (path, text) in documents {
         if let Some(path) = path {
-            output::write_file(path, text.as_bytes())?;
+            outputs.add(path, text.as_bytes())?;
         }
     }
     on_github(&gate, &markdown, args.output.format)?;
@@ -186,7 +199,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         Format::Terminal => report::gate::text(&gate),
         Format::Json => report::json(&gate),
     };
-    context.write(&text, &args.output)?;
+    context.write_with(outputs, &text, &args.output)?;
     Ok(match gate.verdict {
         Verdict::Passed => Exit::Complete,
         Verdict::Failed => Exit::Failed,
@@ -201,9 +214,17 @@ fn on_github(gate: &crate::gate::Gate, markdown: &str, format: Format) -> Result
         super::context::write_plain(&report::gate::annotations(gate), None)?;
     }
     if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from) {
-        let failed = |source| Error::Io { action: "write", path: path.clone(), source };
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
-        file.write_all(markdown.as_bytes()).map_err(failed)?;
+        scratch::uninterrupted(|| append(&path, markdown)).map_err(|source| output::failed(&path, source))?;
     }
     Ok(())
+}
+
+/// Appends whole or not at all: other steps may have written to the file, so it is not replaced.
+fn append(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    let n_bytes = file.metadata()?.len();
+    file.write_all(text.as_bytes()).inspect_err(|_| {
+        // The error to tell is the first one.
+        _ = file.set_len(n_bytes);
+    })
 }

@@ -1,5 +1,6 @@
 //! `suspect graph`: which service calls which.
 
+use super::places::Places;
 use super::{Context, Exit, InputArgs, context, epilogue};
 use crate::error::Error;
 use crate::normalize::{self, Forest};
@@ -66,6 +67,7 @@ pub enum GraphFormat {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    Places::default().spans(&args.input.paths).output("--output", args.output.as_deref()).check()?;
     let options = args.input.options(AttributeSelection::Keys(normalize::required_attributes()));
     let (mut ingested, exit) = context.read_some(&args.input.paths, &options)?;
     let topology = if args.baseline.is_none() && args.regression.is_none() {

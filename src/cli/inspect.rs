@@ -1,5 +1,6 @@
 //! `suspect inspect`: what the input holds, before anything is analysed.
 
+use super::places::Places;
 use super::{Context, Exit, Format, InputArgs, OutputArgs, context, epilogue};
 use crate::error::Error;
 use crate::span::AttributeSelection;
@@ -27,6 +28,7 @@ pub struct Args {
 
 /// Runs the command. An input without spans is shown too, and then is an error.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    Places::default().spans(&args.input.paths).result(&args.output).check()?;
     let options = args.input.options(AttributeSelection::Keys(Vec::new()));
     let (ingested, exit) = context.read(&args.input.paths, &options)?;
     let inspection = inspect::summarize(&ingested)?;

@@ -27,7 +27,8 @@ pub(super) fn sources(sources: &[SourceReport]) -> String {
     let mut text = String::new();
     kind(&mut text, sources, &warning("{} more files could not be read"), |source| {
         let error = source.error.as_ref()?;
-        Some(warning(&format!("`{}` could not be read: {error}", source.path)))
+        let whole = if source.n_spans > 0 { " whole" } else { "" };
+        Some(warning(&format!("`{}` could not be read{whole}: {error}", source.path)))
     });
     kind(&mut text, sources, &warning("{} more files hold records that could not be read"), skipped);
     kind(&mut text, sources, &warning("{} more files end in the middle of a record"), |source| {

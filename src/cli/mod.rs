@@ -15,9 +15,11 @@ mod generate;
 pub mod graph;
 mod input;
 pub mod inspect;
+mod interrupt;
 mod messages;
 mod output;
 mod owners;
+mod places;
 pub mod profile;
 mod progress;
 pub mod report;
@@ -55,9 +57,10 @@ const FAILED: u8 = 2;
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  all went well
-  1  there is a result, but some file or record could not be read (see the warnings)
-  2  no result: the arguments or the input cannot be used";
+  0    all went well
+  1    there is a result, but some file or record could not be read (see the warnings)
+  2    no result: the arguments or the input cannot be used, or the result cannot be written
+  130  interrupted: no output file is half-written";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
     if let Some(threads) = cli.global.threads {
         context::limit_threads(threads);
     }
+    interrupt::handle();
     let result = match &cli.command {
         Command::Analyze(args) => analyze::run(args, &context),
         Command::Gate(args) => gate::run(args, &context),

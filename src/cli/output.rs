@@ -1,6 +1,7 @@
 use crate::error::Error;
+use crate::scratch::{self, ScratchFile, ScratchFolders};
 use clap::ValueEnum;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Where a result goes and in what form.
@@ -23,28 +24,63 @@ pub enum Format {
     Json,
 }
 
-/// Replaces the file in one step, so that a reader sees the old content or the new; devices and pipes are written to.
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |source| Error::Io { action: "write", path: path.to_owned(), source };
-    // A link stays a link: its target is replaced.
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if target.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return std::fs::write(&target, bytes).map_err(failed);
-    }
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Else the error would name the temporary file.
-    folder.metadata().map_err(failed)?;
-    let mut file = temporary_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.persist(&target).map_err(|error| failed(error.error))?;
-    Ok(())
+/// The files that one run writes: all are prepared before the first is seen.
+///
+/// A reader sees the old content of a file or the new. Dropped before [`Outputs::finish`], nothing was written. Devices and
+/// pipes are written to at the end.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    // Dropped before the folders that were made for them.
+    files: Vec<ScratchFile>,
+    streams: Vec<(PathBuf, Vec<u8>)>,
+    folders: ScratchFolders,
 }
 
-/// A file that is gone unless it is given a name.
-pub(super) fn temporary_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    // What the process's umask leaves of it, as for any new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.prefix(".suspect-").tempfile_in(folder)
+impl Outputs {
+    /// Prepares a file with these bytes.
+    pub(super) fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+            self.streams.push((path.to_owned(), bytes.to_owned()));
+            return Ok(());
+        }
+        let mut file = ScratchFile::new(path).map_err(|source| failed(path, source))?;
+        file.as_file_mut().write_all(bytes).map_err(|source| failed(path, source))?;
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// Takes a file that was written elsewhere.
+    pub(super) fn add_file(&mut self, file: ScratchFile) {
+        self.files.push(file);
+    }
+
+    /// Makes a folder for files that are added after it.
+    pub(super) fn add_folder(&mut self, path: &Path) -> Result<(), Error> {
+        self.folders.make(path).map_err(|source| failed(path, source))
+    }
+
+    /// Shows all files, or none.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        for (path, bytes) in &self.streams {
+            match std::fs::write(path, bytes) {
+                // The reader has seen enough.
+                Err(source) if source.kind() != ErrorKind::BrokenPipe => return Err(failed(path, source)),
+                _ => {}
+            }
+        }
+        scratch::place_all(self.files).map_err(|(path, source)| failed(&path, source))?;
+        self.folders.keep();
+        Ok(())
+    }
+}
+
+/// Writes one file.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut outputs = Outputs::default();
+    outputs.add(path, bytes)?;
+    outputs.finish()
+}
+
+pub(super) fn failed(path: &Path, source: std::io::Error) -> Error {
+    Error::Io { action: "write", path: path.to_owned(), source }
 }

@@ -1,5 +1,6 @@
 //! `suspect profile`: what the comparison needs of a baseline, as a small file without spans.
 
+use super::places::Places;
 use super::{ColumnArgs, Context, Exit, context, epilogue, messages, output};
 use crate::analysis::{self, Attributes, Question};
 use crate::error::Error;
@@ -63,6 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         context.show(&text)?;
         return Ok(Exit::Complete);
     }
+    Places::default().spans(&args.paths).output("--output", args.output.as_deref()).check()?;
     let (profile, exit) = if args.merge {
         let profiles: Result<Vec<_>, Error> = args.paths.iter().map(|path| context::read_profile(path)).collect();
         (profile::merge(profiles?, args.max_cells)?, Exit::Complete)

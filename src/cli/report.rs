@@ -1,6 +1,7 @@
 //! `suspect report`: an analysis that was saved as JSON, shown again.
 
-use super::output::Format;
+use super::output::{Format, Outputs};
+use super::places::Places;
 use super::{Context, Exit, OutputArgs, ReportsArgs, epilogue};
 use crate::analysis::{Analysis, SCHEMA_VERSION};
 use crate::error::Error;
@@ -35,13 +36,15 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     args.reports.check()?;
+    args.reports.places(Places::default().inputs([&args.file]).result(&args.output)).check()?;
     let analysis = read(args)?;
-    args.reports.write(&analysis)?;
+    let mut outputs = Outputs::default();
+    args.reports.prepare(&analysis, &mut outputs)?;
     let text = match args.output.format {
         Format::Terminal => report::analysis::text(&analysis),
         Format::Json => report::json(&analysis),
     };
-    context.write(&text, &args.output)?;
+    context.write_with(outputs, &text, &args.output)?;
     Ok(Exit::Complete)
 }
 

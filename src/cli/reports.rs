@@ -1,6 +1,7 @@
 //! Documents that a command writes beside its text: a page, Markdown, JSON, tables.
 
-use super::output;
+use super::output::Outputs;
+use super::places::Places;
 use crate::analysis::Analysis;
 use crate::error::Error;
 use crate::report::{self, html, markdown, tables};
@@ -72,38 +73,52 @@ impl ReportsArgs {
         self.html.is_some() || self.markdown.is_some() || self.json.is_some() || self.parquet.is_some()
     }
 
-    /// Writes the documents that are asked for, each file whole or not at all.
+    /// These files among the places that the run writes to.
+    pub(super) fn places<'a>(&self, places: Places<'a>) -> Places<'a> {
+        let places = places
+            .output("--json", self.json.as_deref())
+            .output("--html", self.html.as_deref())
+            .output("--markdown", self.markdown.as_deref());
+        match &self.parquet {
+            Some(folder) => places.folder("--parquet", folder, tables::NAMES.map(file_name)),
+            None => places,
+        }
+    }
+
+    /// Prepares the documents that are asked for.
     ///
     /// # Errors
     /// [`Error::Io`] if a file cannot be written.
-    pub fn write(&self, analysis: &Analysis) -> Result<(), Error> {
+    pub(super) fn prepare(&self, analysis: &Analysis, outputs: &mut Outputs) -> Result<(), Error> {
         let trace_url = || self.trace_url.clone();
+        if let Some(folder) = &self.parquet {
+            prepare_tables(analysis, folder, outputs)?;
+        }
         if let Some(path) = &self.json {
-            output::write_file(path, report::json(analysis).as_bytes())?;
+            outputs.add(path, report::json(analysis).as_bytes())?;
         }
         if let Some(path) = &self.html {
-            output::write_file(path, html::page(analysis, &html::Options { trace_url: trace_url() }).as_bytes())?;
+            outputs.add(path, html::page(analysis, &html::Options { trace_url: trace_url() }).as_bytes())?;
         }
         if let Some(path) = &self.markdown {
             let options = markdown::Options { trace_url: trace_url() };
-            output::write_file(path, markdown::markdown(analysis, &options).as_bytes())?;
-        }
-        if let Some(folder) = &self.parquet {
-            write_tables(analysis, folder)?;
+            outputs.add(path, markdown::markdown(analysis, &options).as_bytes())?;
         }
         Ok(())
     }
 }
 
-/// All tables are made before the first file is written.
-fn write_tables(analysis: &Analysis, folder: &Path) -> Result<(), Error> {
-    let mut files = Vec::new();
+fn file_name(table: &str) -> String {
+    format!("{table}.parquet")
+}
+
+fn prepare_tables(analysis: &Analysis, folder: &Path, outputs: &mut Outputs) -> Result<(), Error> {
+    outputs.add_folder(folder)?;
     for (name, mut table) in tables::tables(analysis)? {
         let mut bytes = Vec::new();
         let compression = ParquetCompression::Zstd(None);
         ParquetWriter::new(&mut bytes).with_compression(compression).set_parallel(false).finish(&mut table)?;
-        files.push((folder.join(format!("{name}.parquet")), bytes));
+        outputs.add(&folder.join(file_name(name)), &bytes)?;
     }
-    std::fs::create_dir_all(folder).map_err(|source| Error::Io { action: "write", path: folder.to_owned(), source })?;
-    files.iter().try_for_each(|(path, bytes)| output::write_file(path, bytes))
+    Ok(())
 }

@@ -1,10 +1,13 @@
 //! `suspect simulate`: spans of a system that is not there, with what is wrong with it.
 
+use super::output::Outputs;
+use super::places::Places;
 use super::{Context, Exit, epilogue};
 use crate::error::Error;
 use crate::eval::Label;
 use crate::export::{Compression, Format, Output, Writer};
 use crate::report;
+use crate::scratch::ScratchFile;
 use crate::simulate::{self, FaultKind, Model, Outcome, Scenario, generate, scenario};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -218,11 +221,14 @@ fn one(
             hint: "`--force` overwrites it".to_owned(),
         });
     }
-    let io = |source| Error::Io { action: "write", path: place.spans.clone(), source };
-    let folder = place.spans.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(io)?;
-    let file = super::output::temporary_in(folder).map_err(io)?;
-    let output = Output::new(file.reopen().map_err(io)?, place.compression).map_err(io)?;
+    let folder = place.spans.parent().unwrap_or(Path::new(""));
+    let names = [&place.spans, &place.case].into_iter().filter_map(|path| path.file_name());
+    Places::default().inputs(&args.scenario).folder("OUTPUT", folder, names).check()?;
+    let io = |source| super::output::failed(&place.spans, source);
+    let mut outputs = Outputs::default();
+    outputs.add_folder(folder)?;
+    let mut file = ScratchFile::new(&place.spans).map_err(io)?;
+    let output = Output::new(file.as_file_mut().try_clone().map_err(io)?, place.compression).map_err(io)?;
     let mut writer = Writer::new(place.format, output, &place.spans)?;
     let progress = context.spans();
     let outcome = simulate::run(&model, &mut writer, &|done, total| progress.update(done, total));
@@ -243,16 +249,9 @@ fn one(
         notes: String::new(),
         truth: Some(outcome.truth.clone()),
     };
-    // An old label must not stand beside new spans, should the run end between the two.
-    if place.case.exists() {
-        std::fs::remove_file(&place.case).map_err(|source| Error::Io {
-            action: "replace",
-            path: place.case.clone(),
-            source,
-        })?;
-    }
-    file.persist(&place.spans).map_err(|error| io(error.error))?;
-    super::output::write_file(&place.case, report::json(&label).as_bytes())?;
+    outputs.add_file(file);
+    outputs.add(&place.case, report::json(&label).as_bytes())?;
+    outputs.finish()?;
     Ok((outcome, label))
 }
 

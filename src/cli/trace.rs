@@ -1,5 +1,6 @@
 //! `suspect trace`: one trace as a tree, and where its time went.
 
+use super::places::Places;
 use super::{Context, Exit, Format, InputArgs, OutputArgs, epilogue};
 use crate::error::Error;
 use crate::report::text::counted;
@@ -31,6 +32,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    Places::default().spans(&args.input.paths).result(&args.output).check()?;
     let options = args.input.options(AttributeSelection::Keys(normalize::required_attributes()));
     let (mut ingested, exit) = context.read_some(&args.input.paths, &options)?;
     let (forest, _) = normalize::forest(&mut ingested.frame);

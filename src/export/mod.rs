@@ -127,7 +127,7 @@ impl Writer<'_> {
     pub fn new(format: Format, mut out: Output, path: &Path) -> Result<Self, Error> {
         let path = path.to_path_buf();
         let body = if format == Format::Parquet {
-            Body::Table(Box::new(parquet::Table::new(out)?))
+            Body::Table(Box::new(parquet::Table::new(out).map_err(|error| Error::of_writing(&path, error))?))
         } else {
             out.write_all(format.head().as_bytes()).map_err(|source| failed(&path, source))?;
             Body::Text(Box::new(Text { format, out, batches: vec![Vec::new()], n_written: 0 }))
@@ -139,7 +139,7 @@ impl Writer<'_> {
     pub fn finish(self) -> Result<(), Error> {
         let path = self.path;
         match self.body {
-            Body::Table(table) => table.finish(),
+            Body::Table(table) => table.finish().map_err(|error| Error::of_writing(&path, error)),
             Body::Text(mut text) => text
                 .flush()
                 .and_then(|()| text.out.write_all(text.format.tail().as_bytes()))
@@ -152,7 +152,7 @@ impl Writer<'_> {
 impl<'m> Sink<'m> for Writer<'m> {
     fn trace(&mut self, spans: &[Span<'m>]) -> Result<(), Error> {
         match &mut self.body {
-            Body::Table(table) => table.push(spans),
+            Body::Table(table) => table.push(spans).map_err(|error| Error::of_writing(&self.path, error)),
             Body::Text(text) => text.push(spans).map_err(|source| failed(&self.path, source)),
         }
     }

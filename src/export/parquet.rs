@@ -2,7 +2,6 @@
 
 use super::csv::{ATTRIBUTES, RESOURCE};
 use super::{Output, Value, all_attributes};
-use crate::error::Error;
 use crate::simulate::Span;
 use crate::span::{SpanStatus, schema};
 use arrow_array::builder::StringBuilder;
@@ -34,7 +33,7 @@ pub(super) struct Table<'m> {
 }
 
 impl<'m> Table<'m> {
-    pub(super) fn new(out: Output) -> Result<Self, Error> {
+    pub(super) fn new(out: Output) -> Result<Self, ParquetError> {
         let schema = Arc::new(Schema::new(fields()));
         let descriptor = ArrowSchemaConverter::new().convert(&schema)?;
         let writer = SerializedFileWriter::new(out, descriptor.root_schema_ptr(), Arc::new(properties()?))?;
@@ -42,12 +41,12 @@ impl<'m> Table<'m> {
         Ok(Self { writer, factory, schema, spans: Vec::new(), n_groups: 0 })
     }
 
-    pub(super) fn push(&mut self, spans: &[Span<'m>]) -> Result<(), Error> {
+    pub(super) fn push(&mut self, spans: &[Span<'m>]) -> Result<(), ParquetError> {
         self.spans.extend_from_slice(spans);
         if self.spans.len() >= GROUP_SPANS { self.group() } else { Ok(()) }
     }
 
-    fn group(&mut self) -> Result<(), Error> {
+    fn group(&mut self) -> Result<(), ParquetError> {
         if self.spans.is_empty() {
             return Ok(());
         }
@@ -75,10 +74,10 @@ impl<'m> Table<'m> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<(), Error> {
+    pub(super) fn finish(mut self) -> Result<(), ParquetError> {
         self.group()?;
         let out = self.writer.into_inner()?;
-        out.finish().map_err(|source| Error::Parquet(ParquetError::External(Box::new(source))))
+        Ok(out.finish()?)
     }
 }
 

@@ -1,3 +1,4 @@
+use super::stamp::Stamp;
 use crate::error::Error;
 use std::collections::BTreeSet;
 use std::io;
@@ -14,6 +15,8 @@ pub(super) struct Found {
     pub(super) walked: bool,
     /// Size on disk, 0 if not known.
     pub(super) n_bytes: u64,
+    /// The file as it is now.
+    pub(super) stamp: Option<Stamp>,
     /// Why it cannot be read, if that is known already.
     pub(super) problem: Option<String>,
 }
@@ -30,7 +33,7 @@ pub(super) fn discover(paths: &[PathBuf]) -> Result<Vec<Found>, Error> {
     let mut first_missing = None;
     for path in paths {
         if path.as_os_str() == "-" {
-            found.push(Found { name: "-".into(), path: None, walked: false, n_bytes: 0, problem: None });
+            found.push(Found { name: "-".into(), path: None, walked: false, n_bytes: 0, stamp: None, problem: None });
         } else if path.exists() {
             walk(path, &mut found);
         } else if !glob(path, &mut found) {
@@ -55,7 +58,8 @@ pub(super) fn discover(paths: &[PathBuf]) -> Result<Vec<Found>, Error> {
 impl Found {
     fn file(path: &Path, walked: bool) -> Self {
         let n_bytes = path.metadata().map_or(0, |metadata| metadata.len());
-        Self { name: path.display().to_string(), path: Some(path.into()), walked, n_bytes, problem: None }
+        let stamp = Stamp::of(path);
+        Self { name: path.display().to_string(), path: Some(path.into()), walked, n_bytes, stamp, problem: None }
     }
 
     fn problem(path: &Path, problem: String) -> Self {
@@ -64,6 +68,7 @@ impl Found {
             path: Some(path.into()),
             walked: false,
             n_bytes: 0,
+            stamp: None,
             problem: Some(problem),
         }
     }

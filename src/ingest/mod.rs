@@ -16,6 +16,7 @@ mod records;
 mod sink;
 mod sniff;
 mod source;
+mod stamp;
 mod table;
 mod values;
 mod wire;
@@ -30,7 +31,7 @@ use discover::Found;
 use rayon::prelude::*;
 use sniff::Format;
 use source::{Part, Source};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Reads every span under `paths`: files, folders (recursively), globs and `-` for standard input, formats mixed.
@@ -63,6 +64,24 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
         sources.push(report);
     }
     Ok(Ingested { frame: SpanFrame::from_batches(batches), sources })
+}
+
+/// Whether reading `paths` reads `file`: it is named by them, or lies in one of their folders and holds spans.
+///
+/// A file that an earlier run wrote into a folder of spans holds none. What is not on this machine is not looked at.
+#[must_use]
+pub fn reads(paths: &[PathBuf], file: &Path) -> bool {
+    let paths: Vec<PathBuf> = paths.iter().filter(|path| !path.to_string_lossy().contains("://")).cloned().collect();
+    let (Ok(real), Ok(found)) = (file.canonicalize(), discover::discover(&paths)) else { return false };
+    let is_same =
+        |found: &&Found| found.path.as_ref().is_some_and(|path| path.canonicalize().is_ok_and(|path| path == real));
+    found.iter().find(is_same).is_some_and(|found| !found.walked || holds_spans(found))
+}
+
+fn holds_spans(found: &Found) -> bool {
+    let options = Options { attributes: AttributeSelection::Keys(Vec::new()), columns: Vec::new() };
+    let meter = Meter { done: AtomicU64::new(0), total: AtomicU64::new(0), progress: &|_, _| () };
+    read_one(found, &options, &meter).1.iter().any(|(batch, _)| !batch.spans.start_unix_ns.is_empty())
 }
 
 struct Meter<'a> {
@@ -105,6 +124,8 @@ fn read_one(found: &Found, options: &Options, meter: &Meter) -> (SourceReport, V
     };
     let (format, parts) = parse(&source, found, options, &done);
     meter.add(report.n_bytes.saturating_sub(told.load(Ordering::Relaxed)));
+    let in_pieces = source.path.is_some() && source.bytes.is_empty();
+    let parts = stamp::check(found.stamp, found.path.as_deref(), in_pieces, &mut report, parts);
     let parts = match parts {
         Ok(parts) => parts,
         Err(Refusal::NotSpans(note)) => {

@@ -21,24 +21,40 @@ use crate::topology::{ByWindow, CallStats};
 use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use serde::Serialize;
 
-/// The tables by name.
+/// Names of the tables.
+pub const NAMES: [&str; 11] = [
+    "summary",
+    "decomposition",
+    "services",
+    "suspects",
+    "operations",
+    "edges",
+    "entries",
+    "time",
+    "structure",
+    "teams",
+    "changes",
+];
+
+/// The tables in the order of [`NAMES`].
 ///
 /// # Errors
 /// Only if polars refuses columns of one length.
 pub fn tables(analysis: &Analysis) -> Result<Vec<(&'static str, DataFrame)>, Error> {
-    Ok(vec![
-        ("summary", summary(analysis)?),
-        ("decomposition", decomposition(analysis)?),
-        ("services", services(analysis)?),
-        ("suspects", suspects(analysis)?),
-        ("operations", operations(analysis)?),
-        ("edges", edges(analysis)?),
-        ("entries", entries(analysis)?),
-        ("time", time(analysis)?),
-        ("structure", structure(analysis)?),
-        ("teams", teams(analysis)?),
-        ("changes", changes(analysis)?),
-    ])
+    let tables = [
+        summary(analysis)?,
+        decomposition(analysis)?,
+        services(analysis)?,
+        suspects(analysis)?,
+        operations(analysis)?,
+        edges(analysis)?,
+        entries(analysis)?,
+        time(analysis)?,
+        structure(analysis)?,
+        teams(analysis)?,
+        changes(analysis)?,
+    ];
+    Ok(NAMES.into_iter().zip(tables).collect())
 }
 
 /// A table that grows by columns.

@@ -78,9 +78,10 @@ fn without_arguments_the_short_help_is_shown() {
       suspect convert traces/ -o spans.parquet             one file, fast to read again
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     "#);
 }
 
@@ -146,9 +147,10 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
       suspect convert traces/ -o spans.parquet             one file, fast to read again
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     --- stderr ---
     "#);
 }
@@ -328,9 +330,10 @@ fn help_of_analyze_explains_windows() {
       nothing                     the data's start or end
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     --- stderr ---
     "#);
 }
@@ -399,9 +402,10 @@ fn help_of_inspect_is_complete() {
       zcat spans.json.gz | suspect inspect -
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     --- stderr ---
     "#);
 }
@@ -463,9 +467,10 @@ fn help_of_convert_is_complete() {
       suspect convert 'logs/*.json.gz' more.csv -o spans.parquet --force
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     --- stderr ---
     "#);
 }
@@ -536,9 +541,10 @@ fn help_of_trace_is_complete() {
       suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/ --format json
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     --- stderr ---
     "#);
 }
@@ -626,9 +632,10 @@ fn help_of_graph_is_complete() {
       suspect graph traces/ --format json | jq '.service_edges[]'
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     --- stderr ---
     "#);
 }
@@ -675,9 +682,10 @@ fn help_of_completions_is_complete() {
       suspect completions fish > ~/.config/fish/completions/suspect.fish
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     --- stderr ---
     "#);
 }
@@ -721,9 +729,10 @@ fn help_of_man_is_complete() {
       suspect man analyze > ~/.local/share/man/man1/suspect-analyze.1
 
     Exit status:
-      0  all went well
-      1  there is a result, but some file or record could not be read (see the warnings)
-      2  no result: the arguments or the input cannot be used
+      0    all went well
+      1    there is a result, but some file or record could not be read (see the warnings)
+      2    no result: the arguments or the input cannot be used, or the result cannot be written
+      130  interrupted: no output file is half-written
     --- stderr ---
     "#);
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom up. Layers in one row do not import each other.
 const LAYERS: [&[&str]; 23] = [
-    &["error"],
+    &["error", "scratch"],
     &["diagnostics"],
     &["time", "owners"],
     &["span"],

@@ -21,11 +21,15 @@ mod html;
 mod ingest_table;
 mod ingest_text;
 mod inspect;
+#[cfg(unix)]
+mod interrupt;
 mod invariance;
 mod layering;
 mod markdown;
 mod narrow;
 mod onset;
+#[cfg(unix)]
+mod outputs;
 mod owners;
 mod profile;
 mod program;
