@@ -84,7 +84,7 @@ impl SetAside {
     /// Spans set aside for any reason.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.values().sum()
+        self.0.values().fold(0, |total, &n_spans| total.saturating_add(n_spans))
     }
 }
 

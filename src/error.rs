@@ -73,6 +73,16 @@ pub enum Error {
         /// What can be done.
         hint: String,
     },
+    /// A document cannot be shown again.
+    #[error("cannot use `{}`: {reason}", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What it is, or what is wrong with it.
+        reason: String,
+        /// What would be right.
+        hint: String,
+    },
     /// polars failed on a table.
     #[error("polars: {0}")]
     Polars(#[from] polars::error::PolarsError),
@@ -107,6 +117,7 @@ impl Error {
             Self::Window { hint, .. }
             | Self::NotFound { hint, .. }
             | Self::Usage { hint, .. }
+            | Self::Document { hint, .. }
             | Self::Profile { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             _ => None,
         }

@@ -24,6 +24,7 @@ pub mod profile;
 mod progress;
 pub mod report;
 mod reports;
+mod saved;
 mod schema;
 pub mod simulate;
 pub mod trace;

@@ -2,11 +2,9 @@
 
 use super::output::{Format, Outputs};
 use super::places::Places;
-use super::{Context, Exit, OutputArgs, ReportsArgs, epilogue};
-use crate::analysis::{Analysis, SCHEMA_VERSION};
+use super::{Context, Exit, OutputArgs, ReportsArgs, epilogue, saved};
 use crate::error::Error;
 use crate::report;
-use std::io::Read;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -37,7 +35,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     args.reports.check()?;
     args.reports.places(Places::default().inputs([&args.file]).result(&args.output)).check()?;
-    let analysis = read(args)?;
+    let analysis = saved::read(&args.file)?;
     let mut outputs = Outputs::default();
     args.reports.prepare(&analysis, &mut outputs)?;
     let text = match args.output.format {
@@ -46,36 +44,4 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     };
     context.write_with(outputs, &text, &args.output)?;
     Ok(Exit::Complete)
-}
-
-fn read(args: &Args) -> Result<Analysis, Error> {
-    let path = &args.file;
-    let failed = |source| Error::Io { action: "read", path: path.clone(), source };
-    let mut text = String::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin().lock().read_to_string(&mut text).map_err(failed)?;
-    } else {
-        text = std::fs::read_to_string(path).map_err(failed)?;
-    }
-    let wrong = |reason: String| Error::Format { path: path.clone(), reason };
-    // The version first: what another version means by its keys is unknown.
-    let version = serde_json::from_str::<serde_json::Value>(&text)
-        .map_err(|error| wrong(format!("not the JSON of an analysis: {error}")))?
-        .get("schema_version")
-        .and_then(serde_json::Value::as_u64);
-    match version {
-        Some(version) if version == u64::from(SCHEMA_VERSION) => {}
-        Some(version) => {
-            return Err(wrong(format!(
-                "it has `schema_version` {version}; this version of suspect reads {SCHEMA_VERSION}"
-            )));
-        }
-        None => {
-            return Err(wrong(
-                "it has no `schema_version`; expected what `suspect analyze --json FILE` writes".to_owned(),
-            ));
-        }
-    }
-    serde_json::from_str(&text)
-        .map_err(|error| wrong(format!("not the JSON of an analysis, but maybe of another command: {error}")))
 }

@@ -78,6 +78,12 @@ pub fn reads(paths: &[PathBuf], file: &Path) -> bool {
     found.iter().find(is_same).is_some_and(|found| !found.walked || holds_spans(found))
 }
 
+/// The format of spans that a file with this content has, if it is one of those that are read.
+#[must_use]
+pub fn recognise_spans(content: &[u8]) -> Option<&'static str> {
+    sniff::recognise(content).ok().map(Format::describe)
+}
+
 fn holds_spans(found: &Found) -> bool {
     let options = Options { attributes: AttributeSelection::Keys(Vec::new()), columns: Vec::new() };
     let meter = Meter { done: AtomicU64::new(0), total: AtomicU64::new(0), progress: &|_, _| () };

@@ -92,10 +92,9 @@ fn verdict(out: &mut Out, analysis: &Analysis) {
 
 /// An RFC 3339 moment cut to milliseconds.
 fn moment(rfc3339: &str) -> String {
-    match rfc3339.split_once('.') {
-        Some((seconds, fraction)) if fraction.len() > 4 => format!("{seconds}.{}Z", &fraction[..3]),
-        _ => rfc3339.to_owned(),
-    }
+    let cut = rfc3339.split_once('.').filter(|(_, fraction)| fraction.len() > 4);
+    let short = cut.and_then(|(seconds, fraction)| Some(format!("{seconds}.{}Z", fraction.get(..3)?)));
+    fit(&escape(short.as_deref().unwrap_or(rfc3339)), 30).into_owned()
 }
 
 fn windows(out: &mut Out, analysis: &Analysis) {

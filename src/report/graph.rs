@@ -3,10 +3,10 @@
 //! Nodes have generated ids, and names stand in quoted labels only, so no name can end a string, open a tag or pass for a
 //! keyword. A cylinder is a service that only its callers tell of. What is new is drawn thick, what is gone dashed.
 
-use super::text::{count, counted, escape, fit, percent};
+use super::text::{count, counted, escape, fit, percent, total};
 use crate::time::format_ns;
 use crate::topology::{ByWindow, CallStats, GraphDocument, Status};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// What a node stands for.
@@ -21,8 +21,9 @@ pub enum Level {
 /// Columns of a name in a drawing.
 const NAME: usize = 60;
 
-/// Mermaid refuses to draw more edges than this unless its page is configured to.
+/// Mermaid refuses to draw more edges, or a longer text, than this unless its page is configured to.
 const MERMAID_EDGES: usize = 500;
+const MERMAID_CHARS: usize = 50_000;
 
 /// Renders the graph in the DOT language of Graphviz.
 #[must_use]
@@ -57,14 +58,27 @@ pub fn dot(document: &GraphDocument, level: Level) -> String {
     text
 }
 
-/// Renders the graph as a Mermaid flowchart, with at most the 500 busiest edges, which is what Mermaid draws.
+/// Renders the graph as a Mermaid flowchart: as many of the busiest edges as Mermaid draws.
 #[must_use]
 pub fn mermaid(document: &GraphDocument, level: Level) -> String {
-    let mut drawing = Drawing::of(document, level);
-    drawing.keep_busiest(MERMAID_EDGES);
+    let mut n_edges = MERMAID_EDGES;
+    loop {
+        let mut drawing = Drawing::of(document, level);
+        drawing.keep_busiest(n_edges);
+        let text = flowchart(&drawing);
+        // There are at least as many bytes as Mermaid counts characters.
+        if text.len() <= MERMAID_CHARS || n_edges == 0 {
+            return text;
+        }
+        n_edges = n_edges * 3 / 4;
+    }
+}
+
+fn flowchart(drawing: &Drawing) -> String {
     let mut text = "flowchart LR\n".to_owned();
     for note in &drawing.notes {
-        _ = writeln!(text, "  %% {note}");
+        // Even in a comment Mermaid obeys what looks like a directive, and a name may.
+        _ = writeln!(text, "  %% {}", mermaid_text(note));
     }
     drawing.nodes_by_group(|group, nodes| {
         if let Some((index, name)) = group {
@@ -99,6 +113,7 @@ struct Node {
     status: Option<Status>,
     /// Index of the service around it, if nodes are operations.
     group: Option<usize>,
+    is_left_out: bool,
 }
 
 struct Edge {
@@ -132,7 +147,7 @@ impl Drawing {
             index.insert(row.service.as_str(), drawing.nodes.len());
             let label = named(&row.service);
             let status = row.change.status();
-            drawing.nodes.push(Node { label, is_inferred: row.is_inferred, status, group: None });
+            drawing.nodes.push(Node { label, is_inferred: row.is_inferred, status, group: None, is_left_out: false });
         }
         for row in &document.service_edges {
             let ends = [&row.caller, &row.callee].map(|name| index.get(name.as_str()).copied());
@@ -159,7 +174,7 @@ impl Drawing {
             // An inferred service has no operations to draw within it.
             let group = if row.is_inferred { None } else { Some(drawing.groups.len() - 1) };
             let status = row.change.status();
-            drawing.nodes.push(Node { label, is_inferred: row.is_inferred, status, group });
+            drawing.nodes.push(Node { label, is_inferred: row.is_inferred, status, group, is_left_out: false });
         }
         for row in &document.operation_edges {
             let ends = [&row.caller, &row.callee].map(|name| index.get(name).copied());
@@ -174,18 +189,28 @@ impl Drawing {
         drawing
     }
 
-    /// Keeps the `limit` edges with the most calls and notes how many went.
+    /// Keeps the `limit` edges with the most calls and the nodes that they touch, and notes how many went.
     fn keep_busiest(&mut self, limit: usize) {
-        let Some(n_more @ 1..) = self.edges.len().checked_sub(limit) else { return };
+        let n_more = self.edges.len().saturating_sub(limit);
+        if n_more == 0 && self.nodes.len() <= 2 * limit {
+            return;
+        }
         self.edges.sort_by_key(|edge| std::cmp::Reverse(edge.n_calls));
         self.edges.truncate(limit);
         self.edges.sort_by_key(|edge| edge.ends);
-        self.notes.push(format!("left out: {} with fewer calls", counted(n_more as u64, "edge")));
+        let touched: BTreeSet<usize> = self.edges.iter().flat_map(|edge| edge.ends).collect();
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            node.is_left_out = !touched.contains(&index);
+        }
+        let n_nodes = self.nodes.len() - touched.len();
+        let [edges, nodes] = [(n_more, "edge"), (n_nodes, "node")].map(|(number, noun)| counted(number as u64, noun));
+        self.notes.push(format!("left out: {edges} with fewer calls, and {nodes} that none of the others touches"));
     }
 
     /// Calls `write` for each run of nodes in one group, with the group's index and name and the nodes with theirs.
     fn nodes_by_group<'a>(&'a self, mut write: impl FnMut(Option<(usize, &'a str)>, Vec<(usize, &'a Node)>)) {
-        let numbered: Vec<(usize, &Node)> = self.nodes.iter().enumerate().collect();
+        let numbered: Vec<(usize, &Node)> =
+            self.nodes.iter().enumerate().filter(|(_, node)| !node.is_left_out).collect();
         for nodes in numbered.chunk_by(|left, right| left.1.group == right.1.group) {
             let group = nodes.first().and_then(|(_, node)| node.group);
             write(group.map(|index| (index, self.groups[index].as_str())), nodes.to_vec());
@@ -207,7 +232,7 @@ impl Edge {
             lines.push(format!("errors {}", figure(|figures| percent(figures.error_ratio))));
         }
         lines.push(format!("p95 {}", figure(|figures| format_ns(from_ms(figures.p95_ms)))));
-        let n_calls = change.figures().map(|figures| figures.n_calls).sum();
+        let n_calls = total(change.figures().map(|figures| figures.n_calls));
         Some(Self { ends: [above?, below?], lines, status: change.status(), n_calls })
     }
 }

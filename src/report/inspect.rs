@@ -2,7 +2,7 @@
 
 use super::WIDTH;
 use super::text::{
-    BOLD, CAUTION, CODE, DIM, count, counted, escape, fit, left, paint, percent, right, sparkline, wrap,
+    BOLD, CAUTION, CODE, DIM, count, counted, escape, fit, left, paint, percent, right, sparkline, total, wrap,
 };
 use crate::inspect::{Inspection, ServiceDetail, Timeline};
 use crate::time::{format_ns, format_rfc3339};
@@ -27,7 +27,7 @@ pub fn render(inspection: &Inspection) -> String {
 
 fn facts(inspection: &Inspection) -> String {
     let mut text = String::new();
-    let n_bytes: u64 = inspection.sources.iter().map(|source| source.n_bytes).sum();
+    let n_bytes = total(inspection.sources.iter().map(|source| source.n_bytes));
     let n_files = counted(inspection.sources.len() as u64, "file");
     row(&mut text, "input", &format!("{n_files}, {}", bytes(n_bytes)));
     let formats =

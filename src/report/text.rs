@@ -162,6 +162,11 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
+/// The sum of counts; the largest number there is where they are more, which only a damaged document says.
+pub fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// A number of things: `1 span`, `1,234 spans`. Only for nouns that take an s.
 #[must_use]
 pub fn counted(number: u64, noun: &str) -> String {

@@ -22,6 +22,7 @@ impl Program {
         let output = self.command(arguments).output().expect("the program starts");
         let status = output.status.code().map_or("killed".to_owned(), |code| code.to_string());
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        crate::schema::assert_outputs_fit(self.folder.path(), arguments, &stdout);
         // clap indents the empty lines of its help; blanks that nobody sees are not worth a snapshot's trouble.
         let stdout: Vec<&str> = stdout.split('\n').map(str::trim_end).collect();
         format!("status {status}\n--- stdout ---\n{}--- stderr ---\n{stderr}", stdout.join("\n"))

@@ -3,6 +3,7 @@
 use crate::builder::Given;
 use crate::evidence::{analyze, page};
 use crate::program::run_in;
+use crate::schema::assert_fits;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use std::fs;
@@ -22,16 +23,6 @@ const INCIDENTS: [&str; 8] = [
     "slow-release",
     "traffic-mix",
 ];
-
-/// Fails where a JSON document does not fit its schema.
-#[track_caller]
-pub(crate) fn assert_fits(document: &serde_json::Value, schema: Document) {
-    let schema = serde_json::to_value(schema.schema()).expect("a schema");
-    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
-    let faults: Vec<String> =
-        validator.iter_errors(document).take(3).map(|fault| format!("{fault} at {}", fault.instance_path())).collect();
-    assert!(faults.is_empty(), "{faults:#?}");
-}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -62,7 +53,7 @@ fn every_incident_fits_the_schema_comes_back_whole_and_renders_again_to_the_same
         let url = "https://traces.example/t/{trace_id}";
         let first = run(&["analyze", &incident(name), "--quiet", "--trace-url", url], &outputs("first"));
         let json = fs::read_to_string(path("first-a.json")).expect("JSON");
-        assert_fits(&serde_json::from_str(&json).expect("JSON"), Document::Analysis);
+        assert_fits(&serde_json::from_str(&json).expect("JSON"));
         assert!(!json.contains("NaN"));
         let document: Analysis = serde_json::from_str(&json).expect("an analysis");
         assert_eq!(report::json(&document), json, "{name}");
@@ -83,42 +74,82 @@ fn every_incident_fits_the_schema_comes_back_whole_and_renders_again_to_the_same
 }
 
 #[test]
-fn the_other_documents_fit_their_schemas() {
+fn every_other_document_is_given_and_fits_its_schema() {
     let path = incident("slow-release");
-    let json = |arguments: &[&str]| run_in(root(), arguments).json();
-    let explained = json(&["analyze", &path, "--explain", "cart", "--format", "json", "--quiet"]);
-    assert_fits(&explained, Document::Explanation);
-    assert_fits(&json(&["inspect", &path, "--format", "json", "--quiet"]), Document::Inspection);
-    assert_fits(&json(&["graph", &path, "--format", "json", "--quiet"]), Document::Graph);
-    let id = explained["paths"][0]["exemplars"][0]["trace_id"].as_str().map(str::to_owned);
-    let id = id.unwrap_or_else(|| "d1245ac3c964bc306fe94eeff40454a5".to_owned());
-    assert_fits(&json(&["trace", &id, &path, "--format", "json", "--quiet"]), Document::Trace);
-    let gate = run_in(root(), &["gate", &path, "--format", "json", "--quiet", "--today", "2026-11-25"]);
-    assert_fits(&serde_json::from_str(&gate.stdout).expect("JSON"), Document::Gate);
-    let eval = json(&["eval", "datasets/renditions", "--format", "json", "--quiet"]);
-    assert_fits(&eval, Document::Evaluation);
-    // A schema refuses what does not fit.
-    let schema = serde_json::to_value(Document::Gate.schema()).expect("a schema");
-    assert!(!jsonschema::is_valid(&schema, &eval));
-    for (name, id) in [("analysis", "urn:suspect:schema:analysis:1"), ("gate", "urn:suspect:schema:gate:1")] {
-        assert_eq!(json(&["schema", name])["$id"], id);
-    }
+    let json = |arguments: &[&str]| {
+        let run = run_in(root(), &[arguments, &["--format", "json", "--quiet"]].concat());
+        let value: serde_json::Value = serde_json::from_str(&run.stdout).expect("a JSON document");
+        assert_fits(&value);
+        value
+    };
+    let explained = json(&["analyze", &path, "--explain", "cart"]);
+    assert_eq!(Document::of(&explained), Some(Document::Explanation));
+    assert_eq!(Document::of(&json(&["inspect", &path])), Some(Document::Inspection));
+    assert_eq!(Document::of(&json(&["graph", &path])), Some(Document::Graph));
+    let id = "d1245ac3c964bc306fe94eeff40454a5";
+    assert_eq!(Document::of(&json(&["trace", id, &path])), Some(Document::Trace));
+    assert_eq!(Document::of(&json(&["gate", &path, "--today", "2026-11-25"])), Some(Document::Gate));
+    assert_eq!(Document::of(&json(&["eval", "datasets/renditions"])), Some(Document::Evaluation));
+    assert_fits(&serde_json::from_str(&run_in(root(), &["schema", "trace"]).complete()).expect("JSON"));
 }
 
 #[test]
-fn what_is_no_analysis_is_refused_with_what_would_be_right() {
+fn what_is_no_analysis_is_refused_with_what_it_is_and_what_would_be_right() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (text, expected) in [
-        ("", "not the JSON of an analysis: EOF"),
-        ("{\"verdict\": \"regression\"", "EOF while parsing an object at line 1"),
-        ("[1, 2]", "it has no `schema_version`; expected what `suspect analyze --json FILE` writes"),
-        ("{\"schema_version\": 99}", "it has `schema_version` 99; this version of suspect reads 1"),
-        ("{\"schema_version\": 1, \"n_spans\": 3}", "maybe of another command: missing field `verdict`"),
-    ] {
-        fs::write(folder.path().join("a.json"), text).expect("written");
-        let run = run_in(folder.path(), &["report", "a.json"]);
+    let whole = report::json(&slower());
+    let line = whole.lines().count() / 2;
+    let half: String = whole.split_inclusive('\n').take(line).collect();
+    let half = half.trim_end();
+    let lines = format!("it breaks off at line {line}, column {}", half.lines().last().expect("a line").len());
+    let wrong_type = whole.replacen("\"verdict\": \"", "\"verdict\": \"no ", 1);
+    let wrong_line = 1 + whole.lines().position(|line| line.contains("\"verdict\"")).expect("a line");
+    let no_comma = whole.replacen(',', "", 1);
+    let gate =
+        run_in(root(), &["gate", &incident("fault-free"), "--format", "json", "--quiet", "--today", "2026-11-25"]);
+    let newer = whole.replacen("\"schema_version\": 1", "\"schema_version\": 2", 1);
+    let unmarked = whole.replacen("  \"schema_version\": 1,\n", "", 1);
+    let zipkin = "[{\"traceId\": \"1\", \"id\": \"2\", \"name\": \"a\"}]";
+    let cases: [(&[u8], &str, &str); 15] = [
+        (b"", "it is empty", "expected what `suspect analyze PATH --json FILE` writes"),
+        (b" \n", "it is empty", "expected what"),
+        (half.as_bytes(), &lines, "make it again with `suspect analyze PATH --json FILE`, or copy it again"),
+        (b"{\"verdict\": \"regression\"", "it breaks off at line 1, column 24", "make it again"),
+        (no_comma.as_bytes(), "it is no JSON: expected `,` or `}` at line 3 column 3", "make it again"),
+        (wrong_type.as_bytes(), "unknown variant `no regression`, expected one of `regression`, ", "`suspect schema`"),
+        (wrong_type.as_bytes(), &format!("at line {wrong_line} column"), "`suspect schema`"),
+        (
+            newer.as_bytes(),
+            "it has `schema_version` 2, so a newer suspect wrote it; this suspect reads version 1",
+            "make it again from the spans",
+        ),
+        (
+            b"{\"schema_version\": 99}",
+            "it has `schema_version` 99, so a newer suspect wrote it",
+            "show it with the suspect that wrote it",
+        ),
+        (unmarked.as_bytes(), "it has no `schema_version`", "expected what"),
+        (gate.stdout.as_bytes(), "it is what `suspect gate` gives, no analysis", "expected what"),
+        (
+            b"{\"schema_version\": 1, \"n\": 3}",
+            "it is no whole analysis: missing field `verdict` at line 1 column 29",
+            "make it again",
+        ),
+        (zipkin.as_bytes(), "it holds spans (Zipkin", "`suspect analyze` takes spans"),
+        (b"<!DOCTYPE html><p>a report", "it is no analysis", "expected what"),
+        (b"{\"verdict\": \"\xff\"}", "it is no UTF-8 text from byte 13 on", "copy it again"),
+    ];
+    for (bytes, expected, hint) in cases {
+        fs::write(folder.path().join("a.json"), bytes).expect("written");
+        let run = run_in(folder.path(), &["report", "a.json", "--html", "a.html"]);
         assert_eq!(run.status, Some(2));
-        assert!(run.stderr.contains("cannot read `a.json`") && run.stderr.contains(expected), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("error: cannot use `a.json`: ") && run.stderr.contains(expected),
+            "{expected}: {}",
+            run.stderr
+        );
+        let told = run.stderr.split_once("hint: ").unwrap_or_else(|| panic!("{expected}: {}", run.stderr)).1;
+        assert!(told.contains(hint), "{expected}: {told}");
+        assert!(!folder.path().join("a.html").exists());
     }
     let missing = run_in(folder.path(), &["report", "none.json"]);
     assert!(missing.stderr.contains("cannot read `none.json`"), "{}", missing.stderr);

@@ -33,6 +33,8 @@ mod outputs;
 mod owners;
 mod profile;
 mod program;
+mod roundtrip;
+mod schema;
 mod simulate;
 mod structure;
 mod text;

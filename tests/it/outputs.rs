@@ -125,11 +125,7 @@ fn limited(folder: &Path, arguments: &[&str]) -> Run {
         .stdin(Stdio::null())
         .output()
         .expect("it runs");
-    Run {
-        status: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-    }
+    Run::of(output)
 }
 
 #[test]
@@ -345,11 +341,7 @@ fn changed_while_reading(change: impl Fn(&Path)) -> Run {
     change(path);
     drop(writer);
     let output = child.wait_with_output().expect("it ends");
-    Run {
-        status: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-    }
+    Run::of(output)
 }
 
 #[test]

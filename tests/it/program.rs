@@ -1,5 +1,6 @@
 //! The program as a user runs it.
 
+use crate::schema::assert_outputs_fit;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use suspect::report::text::width;
@@ -14,11 +15,13 @@ pub(crate) struct Run {
 }
 
 /// Runs `suspect` in `folder` with no environment and an empty standard input.
+#[track_caller]
 pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Run {
     run_with(folder, arguments, &[])
 }
 
-/// The same with this environment.
+/// The same with this environment. Every JSON document that it gives has to fit its schema.
+#[track_caller]
 pub(crate) fn run_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
     let output = Command::new(env!("CARGO_BIN_EXE_suspect"))
         .args(arguments)
@@ -28,14 +31,23 @@ pub(crate) fn run_with(folder: &Path, arguments: &[&str], environment: &[(&str, 
         .stdin(Stdio::null())
         .output()
         .expect("the program starts");
-    Run {
-        status: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    let run = Run::of(output);
+    if run.status.is_some_and(|status| status != 2) {
+        assert_outputs_fit(folder, arguments, &run.stdout);
     }
+    run
 }
 
 impl Run {
+    /// A run that has ended.
+    pub(crate) fn of(output: std::process::Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
     /// The result of a run without complaints.
     #[track_caller]
     pub(crate) fn complete(self) -> String {

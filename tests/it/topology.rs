@@ -233,6 +233,11 @@ fn services_that_call_each_other_are_a_cycle_of_one_depth() {
     let bank = topology.service("bank").expect("a node");
     assert_eq!(names(&topology, &callers(&topology.services, bank)), ["bank", "risk", "shop"]);
     assert!(dot(&topology.document(), Level::Service).contains("in a circle: bank, risk"));
+    assert!(mermaid(&topology.document(), Level::Service).contains("in a circle: bank, risk"));
+    // Mermaid obeys settings even in a comment.
+    let mut hostile = topology.document();
+    hostile.cycles = vec![vec!["%%{init: {\"theme\": \"dark\"}}%%".to_owned()]];
+    assert_eq!(mermaid(&hostile, Level::Service).matches("%%").count(), 1);
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub fn junit(gate: &Gate) -> String {
     report.add_test_suite(others);
     // Writing to memory does not fail, and names are cleaned of what XML has no place for.
     let mut xml = report.to_string().unwrap_or_default();
+    // But for these two, which no XML may hold.
+    xml = xml.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}");
     // The schema that most readers follow (Jenkins' `junit-10.xsd`) knows no such attribute of the whole.
     if let Some(start) = xml.find(" skipped=\"")
         && let Some(end) = xml[start..].find("\" ")

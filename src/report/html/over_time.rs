@@ -254,7 +254,7 @@ fn label_times(axis: moments::Axis) -> Vec<i64> {
     let Some(step) = step.filter(|step| span / step >= 2) else {
         return (0..=4).map(|part| axis.start_unix_ns.saturating_add(span / 4 * part)).collect();
     };
-    let before = axis.start_unix_ns - axis.start_unix_ns.rem_euclid(step);
+    let before = axis.start_unix_ns.saturating_sub(axis.start_unix_ns.rem_euclid(step));
     let times = (0..=MAX_LABELS + 1).map(|index| before.saturating_add(step * index));
     times.filter(|time| (axis.start_unix_ns..=axis.end_unix_ns).contains(time)).collect()
 }

@@ -6,7 +6,7 @@ use super::{Page, scrolled};
 use crate::analysis::Diagnostics;
 use crate::diagnostics::SourceReport;
 use crate::normalize::Repairs;
-use crate::report::text::{count, counted};
+use crate::report::text::{count, counted, total};
 use crate::time::format_ns;
 use maud::{Markup, html};
 
@@ -84,8 +84,8 @@ fn counts(page: &Page<'_>, diagnostics: &Diagnostics) -> Markup {
 
 fn clocks(repairs: &Repairs) -> Markup {
     let worst = repairs.skew.iter().map(|pair| pair.offset_ns.saturating_abs()).max();
-    let n_calls: u64 = repairs.skew.iter().map(|pair| pair.n_calls).sum();
-    let n_corrected: u64 = repairs.skew.iter().map(|pair| pair.n_corrected).sum();
+    let n_calls = total(repairs.skew.iter().map(|pair| pair.n_calls));
+    let n_corrected = total(repairs.skew.iter().map(|pair| pair.n_corrected));
     html! {
         @if let Some(worst) = worst {
             "clocks (or their rounding) differ between " (counted(repairs.skew.len() as u64, "pair")) " of hosts by up to " (format_ns(worst))
