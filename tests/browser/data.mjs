@@ -74,7 +74,35 @@ export function twoHundred() {
   return `${lines.join('\n')}\n`;
 }
 
+/** Two services that call each other; one has a name that Mermaid would take for its settings. */
+export const DIRECTIVE = '%%{init: {"theme": "dark"}}%%';
+export function circle() {
+  const lines = [];
+  for (let trace = 0; trace < 40; trace += 1) {
+    lines.push(line('bank', [span(trace, 1, 0, 'pay', 2, 0, 20), span(trace, 2, 1, 'ask', 3, 1, 19)]));
+    lines.push(line(DIRECTIVE, [span(trace, 3, 2, 'rate', 2, 2, 18), span(trace, 4, 3, 'ask back', 3, 3, 17)]));
+    lines.push(line('bank', [span(trace, 5, 4, 'look up', 2, 4, 16)]));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** More services with longer names than Mermaid draws: a front that calls 700, some more often than others. */
+export function wide() {
+  const lines = [];
+  for (let trace = 0; trace < 8; trace += 1) {
+    lines.push(line('front', [span(trace, 1, 0, 'GET /', 2, 0, 900)]));
+    for (let leaf = 0; leaf < 700; leaf += 1) {
+      if (leaf % 8 < trace) continue;
+      lines.push(line('front', [span(trace, 10 + leaf, 1, 'ask', 3, leaf, leaf + 3)]));
+      lines.push(line(`leaf-${leaf}-${'with-a-long-name-'.repeat(3)}`, [span(trace, 1000 + leaf, 10 + leaf, 'work', 2, leaf + 1, leaf + 2)]));
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
 export const WINDOWS = {
   hostile: ['--baseline', '..+80s', '--regression', '+80s..'],
+  circle: [],
+  wide: [],
   twoHundred: ['--baseline', '..+200s', '--regression', '+200s..'],
 };

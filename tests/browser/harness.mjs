@@ -7,12 +7,13 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
-import { WINDOWS, hostile, twoHundred } from './data.mjs';
+import { WINDOWS, circle, hostile, twoHundred, wide } from './data.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const target = process.env.CARGO_TARGET_DIR ?? join(homedir(), '.cache/suspect-target');
 const program = process.env.SUSPECT ?? join(target, 'debug/suspect');
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const { resolve: resolvePackage } = createRequire(import.meta.url);
+const axe = readFileSync(resolvePackage('axe-core/axe.min.js'), 'utf8');
 
 export const INCIDENTS = ['cpu-contention', 'error', 'fault-free', 'n-plus-one', 'network-delay', 'slow-dependency', 'slow-release', 'traffic-mix'];
 export const TRACE_URL = 'https://traces.example/trace/{trace_id}';
@@ -21,23 +22,40 @@ export const PHONE = { width: 360, height: 740 };
 
 const folder = mkdtempSync(join(tmpdir(), 'suspect-browser-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-const reports = new Map();
+const made = new Map();
 
-/** The report's file, made on first use: an incident, `hostile` or `twoHundred`. */
-export function report(name) {
-  if (reports.has(name)) return reports.get(name);
-  const file = join(folder, `${name}.html`);
-  let input = [join(root, 'datasets/incidents', name)];
-  if (name in WINDOWS) {
-    const data = join(folder, name);
-    mkdirSync(data);
-    writeFileSync(join(data, 'spans.jsonl'), { hostile, twoHundred }[name]());
-    input = [data, ...WINDOWS[name]];
-  }
-  execFileSync(program, ['analyze', ...input, '--quiet', '--html', file, '--trace-url', TRACE_URL], { stdio: ['ignore', 'ignore', 'inherit'] });
-  reports.set(name, file);
-  return file;
+/** What `make` gives, made on first use. */
+function once(key, make) {
+  if (!made.has(key)) made.set(key, make());
+  return made.get(key);
 }
+
+/** Spans and windows, as arguments: of an incident, of `hostile` or of `twoHundred`. */
+const input = (name) => once(`input ${name}`, () => {
+  if (!(name in WINDOWS)) return [join(root, 'datasets/incidents', name)];
+  const data = join(folder, name);
+  mkdirSync(data);
+  writeFileSync(join(data, 'spans.jsonl'), { circle, hostile, twoHundred, wide }[name]());
+  return [data, ...WINDOWS[name]];
+});
+
+const run = (...args) => execFileSync(program, args, { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 28 }).toString();
+
+/** The analysis as a file of a kind: `html` or `markdown`. */
+const document = (name, kind) => once(`${kind} ${name}`, () => {
+  const file = join(folder, `${name}.${kind}`);
+  run('analyze', ...input(name), '--quiet', `--${kind}`, file, '--trace-url', TRACE_URL);
+  return file;
+});
+
+/** The report's file. */
+export const report = (name) => document(name, 'html');
+
+/** The section of a postmortem. */
+export const postmortem = (name) => readFileSync(document(name, 'markdown'), 'utf8');
+
+/** The dependency graph for Mermaid; a level is `service` or `operation`. */
+export const graph = (name, level) => once(`graph ${name} ${level}`, () => run('graph', ...input(name), '--quiet', '--format', 'mermaid', '--level', level));
 
 let browser;
 export async function launch() {
@@ -65,6 +83,26 @@ export async function open(name, options, use) {
     await page.goto(file);
     await use(page);
     if (faults.length) throw new Error(`${name}: ${faults.join('\n')}`);
+  } finally {
+    await context.close();
+  }
+}
+
+/** Lets `use` work with an empty page that has Mermaid, and fails on any request, message or dialogue of it. */
+export async function openMermaid(use) {
+  const context = await browser.newContext({ viewport: DESKTOP });
+  const faults = [];
+  context.on('request', (request) => { if (!request.url().startsWith('data:')) faults.push(`fetched ${request.url()}`); });
+  context.on('page', (page) => {
+    page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
+    page.on('dialog', (dialog) => { faults.push(`dialogue: ${dialog.message()}`); dialog.dismiss(); });
+  });
+  try {
+    const page = await context.newPage();
+    await page.setContent('<!doctype html><title>graph</title><div id="place"></div>');
+    await page.addScriptTag({ content: readFileSync(join(dirname(resolvePackage('mermaid')), 'mermaid.min.js'), 'utf8') });
+    await use(page);
+    if (faults.length) throw new Error(faults.join('\n'));
   } finally {
     await context.close();
   }
