@@ -146,7 +146,7 @@ fn windows(out: &mut Out, analysis: &Analysis) {
         paint(DIM, "Errors    "),
         percent(degradation.error_ratio.baseline),
         percent(degradation.error_ratio.regression),
-        degradation.of
+        fit(&degradation.of, 40)
     ));
 }
 
@@ -237,7 +237,7 @@ fn suspects(out: &mut Out, analysis: &Analysis) {
         let (label, facts) = facts(service);
         let rank = format!("{:>2}. ", service.rank);
         let inferred = if service.is_inferred { " (no spans of its own)" } else { "" };
-        let kind = format!("{inferred}  {}", service.kind);
+        let kind = format!("{inferred}  {}", fit(&service.kind, 40));
         let name = fit(&service.service, WIDTH.saturating_sub(width(&kind) + rank.len()));
         out.line(&format!("{rank}{}{kind}", paint(BOLD, &name)));
         out.labelled(4, label, &facts);

@@ -196,3 +196,19 @@ proptest! {
         prop_assert!(first == second);
     }
 }
+
+#[test]
+fn no_text_of_a_document_drives_the_terminal() {
+    for document in &DOCUMENTS.all {
+        let mut hostile = document.clone();
+        leaves(&mut hostile, "", &mut |place, leaf| {
+            if DOCUMENTS.allowed.get(place).and_then(|allowed| allowed.first()) == Some(&Value::from(TEXTS[0])) {
+                *leaf = Value::from("a\u{7}\u{202e}b");
+            }
+        });
+        let analysis: Analysis = serde_json::from_value(hostile).expect("an analysis");
+        let text = report::analysis::text(&analysis);
+        let faults: Vec<&str> = text.lines().filter(|line| line.contains(['\u{7}', '\u{202e}'])).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+}
