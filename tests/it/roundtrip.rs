@@ -3,6 +3,7 @@
 
 use crate::program::run_in;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -180,7 +181,7 @@ fn names_and_numbers_of_every_kind_are_among_what_is_changed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, max_shrink_iters: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, rng_seed: RngSeed::Fixed(20_261_125), failure_persistence: None, max_shrink_iters: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn a_changed_analysis_comes_back_whole_and_is_shown_to_the_same_bytes((incident, changes) in changes()) {

@@ -110,6 +110,10 @@ fn chart(page: &Page<'_>, own: &Distribution) -> Markup {
 /// Powers of ten, or where that is one or none the ends.
 fn axis(bounds_ms: &[f64], total: f64) -> Markup {
     let (Some(&low), Some(&high)) = (bounds_ms.first(), bounds_ms.last()) else { return html! {} };
+    // Else there is no scale, and no power of ten within it.
+    if low <= 0.0 || high <= low {
+        return html! {};
+    }
     let span = (high / low).ln();
     let place = |value: f64| if span > 0.0 { (value / low).ln() / span } else { 0.0 };
     #[expect(clippy::cast_possible_truncation, reason = "a power of ten of a duration")]
