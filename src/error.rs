@@ -36,6 +36,16 @@ pub enum Error {
         /// Columns that are there.
         columns: Vec<String>,
     },
+    /// An object or folder on a server cannot be had.
+    #[error("cannot read `{address}`: {reason}")]
+    Remote {
+        /// Its address, without secrets.
+        address: String,
+        /// What happened.
+        reason: String,
+        /// What would be right.
+        hint: String,
+    },
     /// The input holds no span to work on.
     #[error("no spans found in {0}")]
     NoSpans(String),
@@ -118,6 +128,7 @@ impl Error {
             | Self::NotFound { hint, .. }
             | Self::Usage { hint, .. }
             | Self::Document { hint, .. }
+            | Self::Remote { hint, .. }
             | Self::Profile { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             _ => None,
         }

@@ -22,6 +22,7 @@ pub mod scratch;
 pub mod simulate;
 pub mod span;
 pub mod stats;
+pub mod store;
 pub mod time;
 pub mod topology;
 pub mod trace;

@@ -1,13 +1,14 @@
 //! `suspect analyze`: what got slower or began to fail, and which operation is to blame.
 
 use super::comparison::{Compared, ComparisonArgs};
+use super::context::read_text;
 use super::output::Outputs;
 use super::places::Places;
 use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, ReportsArgs, epilogue, messages};
 use crate::analysis::{Attributes, ChangeList};
 use crate::error::Error;
-use crate::{analysis, report};
-use std::path::PathBuf;
+use crate::{analysis, report, store};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,8 +90,7 @@ impl Args {
     fn changes(&self, context: &Context) -> Result<ChangeList, Error> {
         let mut list = ChangeList::default();
         for path in &self.changes {
-            let failed = |source| Error::Io { action: "read", path: path.clone(), source };
-            list.add(path, &std::fs::read_to_string(path).map_err(failed)?);
+            list.add(Path::new(&store::shown(path)), &read_text(path)?);
         }
         let more = list.n_skipped.saturating_sub(list.faults.len() as u64);
         let mut lines: String = list.faults.iter().map(|fault| messages::warning(fault)).collect();

@@ -8,9 +8,10 @@ use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::ingest::{self, Ingested};
 use crate::profile::{self, Profile};
+use crate::store;
 use crate::window::WindowWarning;
 use anstream::{AutoStream, ColorChoice};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,8 @@ impl Context {
     /// [`Exit::Partial`] says that there were such things. Without any span the caller has nothing to work on:
     /// see [`Context::read_some`].
     pub fn read(&self, paths: &[PathBuf], options: &ingest::Options) -> Result<(Ingested, Exit), Error> {
-        if let Some(path) = paths.iter().find(|path| is_profile(path)) {
+        // Of an address the reader says so: to ask for its first bytes alone takes a request.
+        if let Some(path) = paths.iter().find(|path| !store::is_remote(path) && is_profile(path).unwrap_or(false)) {
             return Err(Error::Usage {
                 message: format!("`{}` is a profile, which holds no spans", path.display()),
                 hint: "give it as `--baseline-data`; `suspect profile --show` says what it holds".to_owned(),
@@ -79,7 +81,7 @@ impl Context {
         paths: &[PathBuf],
         options: &ingest::Options,
     ) -> Result<(Option<BaselineData>, Exit), Error> {
-        let is_profile: Vec<bool> = paths.iter().map(|path| is_profile(path)).collect();
+        let is_profile = paths.iter().map(|path| is_profile(path)).collect::<Result<Vec<bool>, Error>>()?;
         if !is_profile.contains(&true) {
             if paths.is_empty() {
                 return Ok((None, Exit::Complete));
@@ -89,7 +91,7 @@ impl Context {
         }
         if let Some(at) = is_profile.iter().position(|is_profile| !is_profile) {
             return Err(Error::Usage {
-                message: format!("the baseline is a profile and `{}`, which is none", paths[at].display()),
+                message: format!("the baseline is a profile and `{}`, which is none", store::shown(&paths[at])),
                 hint: "make a profile of these spans, too: `suspect profile PATH -o FILE`".to_owned(),
             });
         }
@@ -175,23 +177,26 @@ pub(super) fn print(text: &str, color: ColorChoice) -> Result<(), Error> {
     }
 }
 
-/// Whether a file is a profile by its first bytes.
-fn is_profile(path: &Path) -> bool {
-    let mut head = Vec::new();
-    // Only of files: a pipe could not be read again.
-    let file = path.metadata().ok().filter(std::fs::Metadata::is_file).and_then(|_| std::fs::File::open(path).ok());
-    file.is_some_and(|file| file.take(8).read_to_end(&mut head).is_ok() && profile::is_profile(&head))
+/// Whether a file or object is a profile by its first bytes.
+fn is_profile(path: &Path) -> Result<bool, Error> {
+    store::head(path, 8).map(|head| profile::is_profile(&head))
 }
 
 /// Reads one profile.
 pub(super) fn read_profile(path: &Path) -> Result<Profile, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
-    profile::read(&bytes, path)
+    profile::read(&store::read(path)?, Path::new(&store::shown(path)))
+}
+
+/// Reads a text that the command cannot do without.
+pub(super) fn read_text(path: &Path) -> Result<String, Error> {
+    let bytes = store::read(path)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Error::Format { path: store::shown(path).into(), reason: "it is not UTF-8 text".to_owned() })
 }
 
 /// The error of an input without spans.
 pub(super) fn no_spans(paths: &[PathBuf]) -> Error {
-    let names: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    let names: Vec<String> = paths.iter().map(|path| format!("`{}`", store::shown(path))).collect();
     Error::NoSpans(names.join(", "))
 }
 

@@ -1,6 +1,7 @@
 //! `suspect gate`: whether a candidate is worse than its baseline by more than a policy allows.
 
 use super::comparison::{Compared, ComparisonArgs};
+use super::context::read_text;
 use super::output::{self, Outputs};
 use super::places::Places;
 use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs};
@@ -8,7 +9,7 @@ use crate::analysis::Attributes;
 use crate::error::Error;
 use crate::gate::policy::{EXAMPLE, Forbidden, Inconclusive, Level, Measure, Policy, Rule};
 use crate::gate::{Verdict, judge};
-use crate::{analysis, report, scratch};
+use crate::{analysis, report, scratch, store};
 use clap::ValueEnum;
 use jiff::civil::Date;
 use std::io::Write;
@@ -99,14 +100,7 @@ pub enum WhenInconclusive {
 impl Args {
     fn policy(&self) -> Result<Policy, Error> {
         let mut policy = match &self.policy {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-                    action: "read",
-                    path: path.clone(),
-                    source,
-                })?;
-                Policy::parse(&text, path)?
-            }
+            Some(path) => Policy::parse(&read_text(path)?, Path::new(&store::shown(path)))?,
             None => Policy::default(),
         };
         // A limit that no rule takes up would be none.

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 pub struct InputArgs {
     /// Files, folders (read to the bottom), quoted globs, or `-` for standard input
     ///
-    /// The format of each file is recognised by its content, gzip and zstd are seen through. Use `--` before a path
-    /// that begins with a dash.
+    /// The format of each file is recognised by its content, gzip and zstd are seen through. Addresses `s3://`, `gs://`,
+    /// `az://` and `http(s)://` work like paths. Use `--` before a path that begins with a dash.
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]

@@ -4,11 +4,23 @@ use super::Context;
 use super::messages;
 use crate::analysis::OwnerOptions;
 use crate::error::Error;
+use crate::store;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// No list of owners is larger.
 const MAX_BYTES: u64 = 16 << 20;
+
+/// A file's bytes, up to one more than is allowed.
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    if store::is_remote(path) {
+        return store::read(path);
+    }
+    let failed = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
 
 /// Files and attributes that tell owners.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -36,16 +48,14 @@ impl OwnerArgs {
     pub fn read(&self, context: &Context) -> Result<OwnerOptions, Error> {
         let mut options = OwnerOptions { attributes: self.owner_attribute.clone(), ..OwnerOptions::default() };
         for path in &self.owners {
-            let failed = |source| Error::Io { action: "read", path: path.clone(), source };
-            let mut bytes = Vec::new();
-            let mut file = std::fs::File::open(path).map_err(failed)?.take(MAX_BYTES + 1);
-            file.read_to_end(&mut bytes).map_err(failed)?;
-            let fault = |reason: &str| Error::Format { path: path.clone(), reason: reason.to_owned() };
+            let shown = PathBuf::from(store::shown(path));
+            let bytes = read(path)?;
+            let fault = |reason: &str| Error::Format { path: shown.clone(), reason: reason.to_owned() };
             if bytes.len() as u64 > MAX_BYTES {
                 return Err(fault("a list of owners has at most 16 MiB"));
             }
             let text = String::from_utf8(bytes).map_err(|_| fault("it is not UTF-8 text"))?;
-            options.files.add(path, &text)?;
+            options.files.add(&shown, &text)?;
         }
         let notes: String = options.files.notes.iter().map(|text| messages::note(text)).collect();
         context.warn(&notes);

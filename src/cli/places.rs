@@ -4,6 +4,7 @@ use super::OutputArgs;
 use crate::error::Error;
 use crate::ingest;
 use crate::scratch::real_path;
+use crate::store;
 use std::path::{Path, PathBuf};
 
 /// What a run reads and what it writes, by the names that the user gave.
@@ -57,6 +58,10 @@ impl<'a> Places<'a> {
         let folders = self.folders.iter().map(|(what, path)| (what, real_path(path))).collect::<Vec<_>>();
         let mut taken: Vec<(&String, PathBuf)> = Vec::new();
         for (what, path) in &self.outputs {
+            if store::is_remote(path) {
+                let message = format!("`{what}` is an address: results are written to files");
+                return Err(usage(&message, "name a file, and upload it"));
+            }
             let real = real_path(path);
             if let Ok(metadata) = real.metadata() {
                 if metadata.is_dir() {

@@ -4,7 +4,7 @@ use super::places::Places;
 use super::{ColumnArgs, Context, Exit, context, epilogue, messages, output};
 use crate::analysis::{self, Attributes, Question};
 use crate::error::Error;
-use crate::{ingest, profile, report};
+use crate::{ingest, profile, report, store};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     if args.show {
         let mut text = String::new();
         for path in &args.paths {
-            text += &report::profile::text(&path.display().to_string(), &context::read_profile(path)?);
+            text += &report::profile::text(&store::shown(path), &context::read_profile(path)?);
         }
         context.show(&text)?;
         return Ok(Exit::Complete);

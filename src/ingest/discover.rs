@@ -1,5 +1,6 @@
 use super::stamp::Stamp;
 use crate::error::Error;
+use crate::store;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Found {
     /// How the user names it.
     pub(super) name: String,
-    /// Where it is; `None` for standard input.
-    pub(super) path: Option<PathBuf>,
+    /// Where it is.
+    pub(super) origin: Origin,
     /// Whether it was met in a folder, not named.
     pub(super) walked: bool,
     /// Size on disk, 0 if not known.
@@ -21,51 +22,114 @@ pub(super) struct Found {
     pub(super) problem: Option<String>,
 }
 
+/// Where an input's bytes come from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    Stdin,
+    File(PathBuf),
+    /// On a server.
+    Object(Box<store::Object>),
+    /// Nowhere: an address that leads to nothing.
+    Nowhere(PathBuf),
+}
+
 /// Expands files, folders, globs and `-` to the inputs they stand for.
 ///
-/// Order is that of the arguments; a folder or glob is sorted by path, hidden entries are passed over. An input that is
+/// A path may be an address on a server, see [`store::list`]. Order is that of the arguments; a folder or glob is sorted by path, hidden entries are passed over. An input that is
 /// reached twice counts where it is reached first.
 ///
 /// # Errors
-/// [`Error::Io`] with the first path if none of them exists.
+/// [`Error::Io`] or [`Error::Remote`] with the first path if none of them exists.
 pub(super) fn discover(paths: &[PathBuf]) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     let mut first_missing = None;
     for path in paths {
         if path.as_os_str() == "-" {
-            found.push(Found { name: "-".into(), path: None, walked: false, n_bytes: 0, stamp: None, problem: None });
+            found.push(Found {
+                name: "-".into(),
+                origin: Origin::Stdin,
+                walked: false,
+                n_bytes: 0,
+                stamp: None,
+                problem: None,
+            });
+        } else if store::is_remote(path) {
+            match store::list(path) {
+                Ok(objects) => found.extend(objects.into_iter().map(Found::object)),
+                Err(failure) => {
+                    found.push(Found::nowhere(path, format!("cannot read: {}", failure.line())));
+                    first_missing.get_or_insert_with(|| failure.into_error(path));
+                }
+            }
         } else if path.exists() {
             walk(path, &mut found);
         } else if !glob(path, &mut found) {
             let source = std::fs::metadata(path).err().unwrap_or_else(|| io::ErrorKind::NotFound.into());
             found.push(Found::problem(path, format!("cannot read: {source}")));
-            first_missing.get_or_insert((path, source));
+            first_missing.get_or_insert_with(|| Error::Io { action: "read", path: path.clone(), source });
         }
     }
-    if let Some((path, source)) = first_missing
+    if let Some(missing) = first_missing
         && found.iter().all(|found| found.problem.is_some())
     {
-        return Err(Error::Io { action: "read", path: path.clone(), source });
+        return Err(missing);
     }
     let mut seen = BTreeSet::new();
     found.retain(|found| {
-        let real = found.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
+        let real = match &found.origin {
+            Origin::Stdin => None,
+            Origin::File(path) => Some(path.canonicalize().unwrap_or_else(|_| path.clone())),
+            Origin::Object(object) => Some(object.identity()),
+            Origin::Nowhere(path) => Some(path.clone()),
+        };
         seen.insert(real)
     });
     Ok(found)
 }
 
 impl Found {
+    /// The object to be fetched for it, if it is on a server.
+    pub(super) fn as_object(&self) -> Option<store::Object> {
+        match &self.origin {
+            Origin::Object(object) => Some((**object).clone()),
+            _ => None,
+        }
+    }
+
+    /// Where it is, if it is a file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
     fn file(path: &Path, walked: bool) -> Self {
         let n_bytes = path.metadata().map_or(0, |metadata| metadata.len());
-        let stamp = Stamp::of(path);
-        Self { name: path.display().to_string(), path: Some(path.into()), walked, n_bytes, stamp, problem: None }
+        let (name, origin) = (path.display().to_string(), Origin::File(path.into()));
+        Self { name, origin, walked, n_bytes, stamp: Stamp::of(path), problem: None }
+    }
+
+    fn object(object: store::Object) -> Self {
+        let (name, walked, n_bytes) = (object.name.clone(), object.is_walked, object.n_bytes);
+        Self { name, origin: Origin::Object(Box::new(object)), walked, n_bytes, stamp: None, problem: None }
+    }
+
+    fn nowhere(path: &Path, problem: String) -> Self {
+        Self {
+            name: store::shown(path),
+            origin: Origin::Nowhere(path.into()),
+            walked: false,
+            n_bytes: 0,
+            stamp: None,
+            problem: Some(problem),
+        }
     }
 
     fn problem(path: &Path, problem: String) -> Self {
         Self {
             name: path.display().to_string(),
-            path: Some(path.into()),
+            origin: Origin::File(path.into()),
             walked: false,
             n_bytes: 0,
             stamp: None,

@@ -27,21 +27,24 @@ pub use sink::{RawSpan, Sink};
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::span::{AttributeSelection, SpanFrame};
-use discover::Found;
+use crate::store::{self, Ahead, Failure, Object};
+use discover::{Found, Origin};
 use rayon::prelude::*;
 use sniff::Format;
-use source::{Part, Source};
+use source::{Closed, Part, Source};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Reads every span under `paths`: files, folders (recursively), globs and `-` for standard input, formats mixed.
+/// Reads every span under `paths`: files, folders (recursively), globs and `-` for standard input, formats mixed; each of
+/// these may be an address on a server ([`crate::store`]).
 ///
-/// `progress` is told bytes done and bytes in total, on disk, from any thread; the total grows when standard input has
+/// `progress` is told bytes done and bytes in total, on disk or on the way from a server, from any thread; the total grows when standard input has
 /// been read. Files are read in parallel, and large ones in parallel parts; the order of spans is that of paths and of
 /// records in them, whatever the number of threads. Memory holds the decompressed content of a file a thread.
 ///
 /// # Errors
-/// [`Error::Io`] if none of the paths exists. A file that cannot be read is no error of the run: its report says why.
+/// [`Error::Io`] or [`Error::Remote`] if none of the paths exists. A file that cannot be read is no error of the run: its report says why.
 pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Ingested, Error> {
     let found = discover::discover(paths)?;
     let meter = Meter {
@@ -49,10 +52,15 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
         total: AtomicU64::new(found.iter().map(|found| found.n_bytes).sum()),
         progress,
     };
-    let read: Vec<_> = found.par_iter().map(|found| read_one(found, options, &meter)).collect();
+    let ahead = Ahead::new(found.iter().filter_map(Found::as_object).collect());
+    let read: Vec<_> = found.par_iter().map(|found| read_one(found, options, &meter, &ahead)).collect();
     let mut sources = Vec::with_capacity(read.len());
     let mut batches = Vec::new();
-    for (mut report, parts) in read {
+    let mut first_failure = None;
+    for (mut report, parts, failure) in read {
+        if let Some(failure) = failure {
+            first_failure.get_or_insert_with(|| failure.into_error(Path::new(&report.path)));
+        }
         for (batch, part) in parts {
             // A table reader knows more of the format than its first bytes tell.
             if !part.format.is_empty() {
@@ -63,7 +71,11 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
         }
         sources.push(report);
     }
-    Ok(Ingested { frame: SpanFrame::from_batches(batches), sources })
+    // As for files: a path that leads to nothing is an error if there is nothing else.
+    match first_failure {
+        Some(error) if sources.iter().all(|source| source.error.is_some()) => Err(error),
+        _ => Ok(Ingested { frame: SpanFrame::from_batches(batches), sources }),
+    }
 }
 
 /// Whether reading `paths` reads `file`: it is named by them, or lies in one of their folders and holds spans.
@@ -71,10 +83,9 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
 /// A file that an earlier run wrote into a folder of spans holds none. What is not on this machine is not looked at.
 #[must_use]
 pub fn reads(paths: &[PathBuf], file: &Path) -> bool {
-    let paths: Vec<PathBuf> = paths.iter().filter(|path| !path.to_string_lossy().contains("://")).cloned().collect();
+    let paths: Vec<PathBuf> = paths.iter().filter(|path| !store::is_remote(path)).cloned().collect();
     let (Ok(real), Ok(found)) = (file.canonicalize(), discover::discover(&paths)) else { return false };
-    let is_same =
-        |found: &&Found| found.path.as_ref().is_some_and(|path| path.canonicalize().is_ok_and(|path| path == real));
+    let is_same = |found: &&Found| found.path().is_some_and(|path| path.canonicalize().is_ok_and(|path| path == real));
     found.iter().find(is_same).is_some_and(|found| !found.walked || holds_spans(found))
 }
 
@@ -87,7 +98,10 @@ pub fn recognise_spans(content: &[u8]) -> Option<&'static str> {
 fn holds_spans(found: &Found) -> bool {
     let options = Options { attributes: AttributeSelection::Keys(Vec::new()), columns: Vec::new() };
     let meter = Meter { done: AtomicU64::new(0), total: AtomicU64::new(0), progress: &|_, _| () };
-    read_one(found, &options, &meter).1.iter().any(|(batch, _)| !batch.spans.start_unix_ns.is_empty())
+    read_one(found, &options, &meter, &Ahead::new(Vec::new()))
+        .1
+        .iter()
+        .any(|(batch, _)| !batch.spans.start_unix_ns.is_empty())
 }
 
 struct Meter<'a> {
@@ -103,19 +117,31 @@ impl Meter<'_> {
     }
 }
 
-/// Reads one input; the report holds what concerns the input as a whole, the parts the rest.
-fn read_one(found: &Found, options: &Options, meter: &Meter) -> (SourceReport, Vec<Part>) {
+/// Reads one input; the report holds what concerns the input as a whole, the parts the rest. A failure is that of a server
+/// to give it, which the report tells, too.
+fn read_one(
+    found: &Found,
+    options: &Options,
+    meter: &Meter,
+    ahead: &Arc<Ahead>,
+) -> (SourceReport, Vec<Part>, Option<Failure>) {
     let mut report = SourceReport { path: found.name.clone(), n_bytes: found.n_bytes, ..SourceReport::default() };
     if let Some(problem) = &found.problem {
         report.error = Some(problem.clone());
-        return (report, Vec::new());
+        return (report, Vec::new(), None);
     }
-    let source = match source::open(&found.name, found.path.as_ref(), &mut report) {
+    // What comes from a server is counted as it arrives, which takes longer than parsing it.
+    let is_counted = matches!(found.origin, Origin::Object(_));
+    let fetch = |object: &Object| ahead.take(object, &|n_bytes| meter.add(n_bytes));
+    let source = match source::open(found, &mut report, fetch) {
         Ok(source) => source,
-        Err(error) => {
-            report.error = Some(format!("cannot read: {error}"));
-            meter.add(found.n_bytes);
-            return (report, Vec::new());
+        Err(closed) => {
+            report.error = Some(format!("cannot read: {closed}"));
+            if !is_counted {
+                meter.add(found.n_bytes);
+            }
+            let failure = if let Closed::Remote(failure) = closed { Some(failure) } else { None };
+            return (report, Vec::new(), failure);
         }
     };
     meter.total.fetch_add(report.n_bytes.saturating_sub(found.n_bytes), Ordering::Relaxed);
@@ -124,14 +150,16 @@ fn read_one(found: &Found, options: &Options, meter: &Meter) -> (SourceReport, V
     // Parsers count decompressed bytes; the meter shows bytes on disk.
     let done = |n_bytes: usize| {
         let share = u128::from(report.n_bytes) * n_bytes as u128 / u128::from(n_content);
-        let share = u64::try_from(share).unwrap_or(0);
+        let share = if is_counted { 0 } else { u64::try_from(share).unwrap_or(0) };
         told.fetch_add(share, Ordering::Relaxed);
         meter.add(share);
     };
     let (format, parts) = parse(&source, found, options, &done);
-    meter.add(report.n_bytes.saturating_sub(told.load(Ordering::Relaxed)));
+    if !is_counted {
+        meter.add(report.n_bytes.saturating_sub(told.load(Ordering::Relaxed)));
+    }
     let in_pieces = source.path.is_some() && source.bytes.is_empty();
-    let parts = stamp::check(found.stamp, found.path.as_deref(), in_pieces, &mut report, parts);
+    let parts = stamp::check(found.stamp, found.path(), in_pieces, &mut report, parts);
     let parts = match parts {
         Ok(parts) => parts,
         Err(Refusal::NotSpans(note)) => {
@@ -144,7 +172,7 @@ fn read_one(found: &Found, options: &Options, meter: &Meter) -> (SourceReport, V
         }
     };
     format.map_or("", Format::describe).clone_into(&mut report.format);
-    (report, parts)
+    (report, parts, None)
 }
 
 /// Why a file gives no spans.

@@ -1,8 +1,10 @@
+use super::discover::{Found, Origin};
 use super::sniff;
 use crate::diagnostics::SourceReport;
 use crate::span::SpanBatch;
+use crate::store::{Body, Failure, Object, Spill};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One input after decompression.
 #[derive(Debug)]
@@ -13,6 +15,24 @@ pub(crate) struct Source {
     pub(crate) path: Option<PathBuf>,
     /// The content, decompressed; empty for a Parquet or Arrow file that has a `path`.
     pub(crate) bytes: Vec<u8>,
+    /// Keeps what is at `path`, if it is no file of the user's.
+    pub(crate) spill: Option<Spill>,
+}
+
+/// Why an input cannot be read.
+#[derive(Debug)]
+pub(super) enum Closed {
+    Io(io::Error),
+    Remote(Failure),
+}
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Remote(failure) => f.write_str(&failure.line()),
+        }
+    }
 }
 
 /// Spans of one source or of a part of it, in record order, and how reading them went.
@@ -21,25 +41,48 @@ pub(crate) type Part = (SpanBatch, SourceReport);
 /// Largest window that a zstd frame may ask for, as `zstd --long=31` writes it: 2 GiB.
 const MAX_ZSTD_WINDOW_LOG: u32 = 31;
 
-/// Reads `path`, or standard input without one, and sees through gzip and zstd.
+/// Reads an input and sees through gzip and zstd; `fetch` waits for an object on a server.
 ///
 /// Size and compression go into the report, as does a compressed stream that ends early or breaks; what came before is
 /// in the source.
-pub(super) fn open(name: &str, path: Option<&PathBuf>, report: &mut SourceReport) -> io::Result<Source> {
-    let mut source = Source { name: name.to_owned(), path: path.cloned(), bytes: Vec::new() };
-    let Some(path) = path else {
-        let mut raw = Vec::new();
-        report.n_bytes = io::stdin().lock().read_to_end(&mut raw)? as u64;
-        decompress(raw, &mut source, report);
-        return Ok(source);
-    };
+pub(super) fn open(
+    found: &Found,
+    report: &mut SourceReport,
+    fetch: impl Fn(&Object) -> Result<Body, Failure>,
+) -> Result<Source, Closed> {
+    let failed = Closed::Io;
+    let mut source = Source { name: found.name.clone(), path: None, bytes: Vec::new(), spill: None };
+    match &found.origin {
+        Origin::Nowhere(_) => return Err(Closed::Io(io::ErrorKind::NotFound.into())),
+        Origin::File(path) => read_file(path, &mut source, report).map_err(failed)?,
+        Origin::Stdin => {
+            let mut raw = Vec::new();
+            report.n_bytes = io::stdin().lock().read_to_end(&mut raw).map_err(failed)? as u64;
+            decompress(raw, &mut source, report);
+        }
+        Origin::Object(object) => match fetch(object).map_err(Closed::Remote)? {
+            Body::Memory(raw) => {
+                report.n_bytes = raw.len() as u64;
+                decompress(raw, &mut source, report);
+            }
+            Body::File(spill) => {
+                read_file(spill.path(), &mut source, report).map_err(failed)?;
+                source.spill = source.path.is_some().then_some(spill);
+            }
+        },
+    }
+    Ok(source)
+}
+
+fn read_file(path: &Path, source: &mut Source, report: &mut SourceReport) -> io::Result<()> {
+    source.path = Some(path.to_owned());
     let mut file = std::fs::File::open(path)?;
     let metadata = file.metadata()?;
     let mut raw = Vec::with_capacity(8);
     file.by_ref().take(8).read_to_end(&mut raw)?;
     if metadata.is_file() && is_table(&raw) {
         report.n_bytes = metadata.len();
-        return Ok(source);
+        return Ok(());
     }
     raw.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0).saturating_sub(raw.len()));
     file.read_to_end(&mut raw)?;
@@ -47,8 +90,8 @@ pub(super) fn open(name: &str, path: Option<&PathBuf>, report: &mut SourceReport
     if !metadata.is_file() {
         source.path = None;
     }
-    decompress(raw, &mut source, report);
-    Ok(source)
+    decompress(raw, source, report);
+    Ok(())
 }
 
 /// Whether a file that begins so is read from disk by column.

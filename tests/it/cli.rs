@@ -176,8 +176,9 @@ fn help_of_analyze_explains_windows() {
       <PATH>...
               Files, folders (read to the bottom), quoted globs, or `-` for standard input
 
-              The format of each file is recognised by its content, gzip and zstd are seen through. Use
-              `--` before a path that begins with a dash.
+              The format of each file is recognised by its content, gzip and zstd are seen through.
+              Addresses `s3://`, `gs://`, `az://` and `http(s)://` work like paths. Use `--` before a
+              path that begins with a dash.
 
     Options:
           --columns <FIELD=COLUMN[:UNIT],...>
@@ -355,8 +356,9 @@ fn help_of_inspect_is_complete() {
       <PATH>...
               Files, folders (read to the bottom), quoted globs, or `-` for standard input
 
-              The format of each file is recognised by its content, gzip and zstd are seen through. Use
-              `--` before a path that begins with a dash.
+              The format of each file is recognised by its content, gzip and zstd are seen through.
+              Addresses `s3://`, `gs://`, `az://` and `http(s)://` work like paths. Use `--` before a
+              path that begins with a dash.
 
     Options:
           --columns <FIELD=COLUMN[:UNIT],...>
@@ -427,8 +429,9 @@ fn help_of_convert_is_complete() {
       <PATH>...
               Files, folders (read to the bottom), quoted globs, or `-` for standard input
 
-              The format of each file is recognised by its content, gzip and zstd are seen through. Use
-              `--` before a path that begins with a dash.
+              The format of each file is recognised by its content, gzip and zstd are seen through.
+              Addresses `s3://`, `gs://`, `az://` and `http(s)://` work like paths. Use `--` before a
+              path that begins with a dash.
 
     Options:
           --columns <FIELD=COLUMN[:UNIT],...>
@@ -495,8 +498,9 @@ fn help_of_trace_is_complete() {
       <PATH>...
               Files, folders (read to the bottom), quoted globs, or `-` for standard input
 
-              The format of each file is recognised by its content, gzip and zstd are seen through. Use
-              `--` before a path that begins with a dash.
+              The format of each file is recognised by its content, gzip and zstd are seen through.
+              Addresses `s3://`, `gs://`, `az://` and `http(s)://` work like paths. Use `--` before a
+              path that begins with a dash.
 
     Options:
           --columns <FIELD=COLUMN[:UNIT],...>
@@ -567,8 +571,9 @@ fn help_of_graph_is_complete() {
       <PATH>...
               Files, folders (read to the bottom), quoted globs, or `-` for standard input
 
-              The format of each file is recognised by its content, gzip and zstd are seen through. Use
-              `--` before a path that begins with a dash.
+              The format of each file is recognised by its content, gzip and zstd are seen through.
+              Addresses `s3://`, `gs://`, `az://` and `http(s)://` work like paths. Use `--` before a
+              path that begins with a dash.
 
     Options:
           --columns <FIELD=COLUMN[:UNIT],...>

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 23] = [
     &["error", "scratch"],
     &["diagnostics"],
-    &["time", "owners"],
+    &["time", "owners", "store"],
     &["span"],
     &["stats"],
     &["ingest", "canonical"],

@@ -27,6 +27,7 @@ mod invariance;
 mod layering;
 mod markdown;
 mod narrow;
+mod object_store;
 mod onset;
 #[cfg(unix)]
 mod outputs;
