@@ -479,3 +479,14 @@ fn addresses_are_told_from_paths_and_shown_without_secrets() {
         "cannot read `/nowhere`: No such file or directory (os error 2)"
     );
 }
+
+#[test]
+fn results_are_not_written_to_addresses() {
+    let refused = run(&["graph", "x.json", "-o", "s3://b/graph.dot"], &[]);
+    assert_eq!(refused.status, Some(2));
+    assert!(
+        refused.stderr.contains("`--output s3://b/graph.dot` is an address: results are written to files"),
+        "{}",
+        refused.stderr
+    );
+}
