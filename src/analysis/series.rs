@@ -82,8 +82,10 @@ fn of_requests(of: SeriesOf, requests: &[Request], start_ns: impl Fn(u32) -> i64
     let (first, last) = (placed.iter().map(|&(at, _)| at).min()?, placed.iter().map(|&(at, _)| at).max()?);
     let n_wanted = i64::try_from(requests.len() / REQUESTS_PER_BUCKET).unwrap_or(MAX_BUCKETS);
     let width_ns = width_ns(last.saturating_sub(first), n_wanted.clamp(MIN_BUCKETS, MAX_BUCKETS));
-    let start_unix_ns = first - first.rem_euclid(width_ns);
-    let bucket = |at: i64| usize::try_from((at - start_unix_ns) / width_ns).unwrap_or(0);
+    let start_unix_ns = first.saturating_sub(first.rem_euclid(width_ns));
+    // Moments may be farther apart than 64 bits hold.
+    let after_ns = |at: i64| i128::from(at) - i128::from(start_unix_ns);
+    let bucket = |at: i64| usize::try_from(after_ns(at) / i128::from(width_ns)).unwrap_or(0);
     placed.sort_unstable_by_key(|&(at, request)| (bucket(at), request.duration_ns));
     let n_buckets = bucket(last) + 1;
     let mut series = TimeSeries {

@@ -27,6 +27,8 @@ pub(super) struct Found {
 pub(super) enum Origin {
     Stdin,
     File(PathBuf),
+    /// Here already.
+    Memory(Vec<u8>),
     /// On a server.
     Object(Box<store::Object>),
     /// Nowhere: an address that leads to nothing.
@@ -77,7 +79,7 @@ pub(super) fn discover(paths: &[PathBuf]) -> Result<Vec<Found>, Error> {
     let mut seen = BTreeSet::new();
     found.retain(|found| {
         let real = match &found.origin {
-            Origin::Stdin => None,
+            Origin::Stdin | Origin::Memory(_) => None,
             Origin::File(path) => Some(path.canonicalize().unwrap_or_else(|_| path.clone())),
             Origin::Object(object) => Some(object.identity()),
             Origin::Nowhere(path) => Some(path.clone()),

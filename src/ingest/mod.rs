@@ -54,6 +54,23 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
     };
     let ahead = Ahead::new(found.iter().filter_map(Found::as_object).collect());
     let read: Vec<_> = found.par_iter().map(|found| read_one(found, options, &meter, &ahead)).collect();
+    gather(read)
+}
+
+/// Reads the spans of one file's content, which is in memory; `name` is for messages.
+///
+/// # Errors
+/// None that [`read`] would not have; what is wrong with the content is in its report.
+pub fn read_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Ingested, Error> {
+    let (n_bytes, origin) = (bytes.len() as u64, Origin::Memory(bytes));
+    let found = Found { name: name.to_owned(), origin, walked: false, n_bytes, stamp: None, problem: None };
+    gather(vec![read_one(&found, options, &Meter::unwatched(), &Ahead::new(Vec::new()))])
+}
+
+/// What one input gave: its report, its parts, and the failure of a server to give it, which the report tells, too.
+type Read = (SourceReport, Vec<Part>, Option<Failure>);
+
+fn gather(read: Vec<Read>) -> Result<Ingested, Error> {
     let mut sources = Vec::with_capacity(read.len());
     let mut batches = Vec::new();
     let mut first_failure = None;
@@ -97,8 +114,7 @@ pub fn recognise_spans(content: &[u8]) -> Option<&'static str> {
 
 fn holds_spans(found: &Found) -> bool {
     let options = Options { attributes: AttributeSelection::Keys(Vec::new()), columns: Vec::new() };
-    let meter = Meter { done: AtomicU64::new(0), total: AtomicU64::new(0), progress: &|_, _| () };
-    read_one(found, &options, &meter, &Ahead::new(Vec::new()))
+    read_one(found, &options, &Meter::unwatched(), &Ahead::new(Vec::new()))
         .1
         .iter()
         .any(|(batch, _)| !batch.spans.start_unix_ns.is_empty())
@@ -111,20 +127,19 @@ struct Meter<'a> {
 }
 
 impl Meter<'_> {
+    /// A meter that nobody looks at.
+    fn unwatched() -> Self {
+        Self { done: AtomicU64::new(0), total: AtomicU64::new(0), progress: &|_, _| () }
+    }
+
     fn add(&self, n_bytes: u64) {
         let done = self.done.fetch_add(n_bytes, Ordering::Relaxed) + n_bytes;
         (self.progress)(done, self.total.load(Ordering::Relaxed).max(done));
     }
 }
 
-/// Reads one input; the report holds what concerns the input as a whole, the parts the rest. A failure is that of a server
-/// to give it, which the report tells, too.
-fn read_one(
-    found: &Found,
-    options: &Options,
-    meter: &Meter,
-    ahead: &Arc<Ahead>,
-) -> (SourceReport, Vec<Part>, Option<Failure>) {
+/// Reads one input; the report holds what concerns the input as a whole, the parts the rest.
+fn read_one(found: &Found, options: &Options, meter: &Meter, ahead: &Arc<Ahead>) -> Read {
     let mut report = SourceReport { path: found.name.clone(), n_bytes: found.n_bytes, ..SourceReport::default() };
     if let Some(problem) = &found.problem {
         report.error = Some(problem.clone());

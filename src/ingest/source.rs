@@ -60,6 +60,10 @@ pub(super) fn open(
             report.n_bytes = io::stdin().lock().read_to_end(&mut raw).map_err(failed)? as u64;
             decompress(raw, &mut source, report);
         }
+        Origin::Memory(bytes) => {
+            report.n_bytes = bytes.len() as u64;
+            decompress(bytes.clone(), &mut source, report);
+        }
         Origin::Object(object) => match fetch(object).map_err(Closed::Remote)? {
             Body::Memory(raw) => {
                 report.n_bytes = raw.len() as u64;

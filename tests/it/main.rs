@@ -14,6 +14,7 @@ mod errors;
 mod eval;
 mod evidence;
 mod explain;
+mod fuzz;
 mod gate;
 mod gate_program;
 mod hostile;
