@@ -1,14 +1,13 @@
 //! A small shop that never was: eight services whose requests obey known laws.
 //!
-//! - A request comes every 0.1 s on average (exponential gaps): half to `GET /products`, 0.3 to `GET /cart`, the rest to `POST /checkout`.
+//! - A request comes every 0.1 s on average (exponential gaps), to an entry that [`Traffic`] draws.
 //! - A call's own time is log-normal with the median and deviation in [`WORK`], the same whatever else the request does; it is spent half before
 //!   the calls it makes and half after. Between caller and callee lie 0.2 ms a way, log-normal, deviation 0.5.
 //! - All calls of a request are longer by one log-normal factor of deviation 0.2 (a large basket is large everywhere).
-//! - All requests are longer by the machine's load, a log-normal factor of deviation 0.08 with a correlation of 0.98 from one request to
-//!   the next: over 2,000 requests the mean of a run wanders by 1.8 % for this alone.
+//! - All requests are longer by the machine's load, a log-normal factor that is correlated from one request to the next: see [`Machine`].
 //! - One call in 200 waits 30 ms more, exponential (a collector's pause); one payment in 200 fails and fails the request.
 //! - A list of products asks the price of one to five of them in turn; four of five carts come from the cache, the others from the
-//!   database; a checkout reserves stock and asks for the price at once, then pays.
+//!   database; a checkout loads the cart, reserves stock and asks for the price at once, then pays.
 
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "nanoseconds of minutes and small counts")]
 
@@ -35,6 +34,33 @@ const WORK: [(&str, &str, f64, f64); 11] = [
     ("payment", "charge", 40.0, 0.6),
 ];
 
+/// Which entries requests are to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Traffic {
+    /// All to `POST /checkout`, as a load test of one endpoint.
+    Checkout,
+    /// Half to `GET /products`, 0.3 to `GET /cart`, the rest to `POST /checkout`.
+    Mixed,
+}
+
+/// How evenly a machine works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// Of the load from one request to the next: an autoregressive series of first order.
+    correlation: f64,
+    /// Of the load's logarithm.
+    deviation: f64,
+    /// By which share one run's machine is faster or slower than another's: deviation of the logarithm.
+    between_runs: f64,
+}
+
+/// The mean of 2,000 requests wanders by 0.5 % from run to run.
+pub(crate) const QUIET: Machine = Machine { correlation: 0.9, deviation: 0.05, between_runs: 0.0 };
+/// It wanders by 1.8 %.
+pub(crate) const RESTLESS: Machine = Machine { correlation: 0.98, deviation: 0.08, between_runs: 0.0 };
+/// One machine is 3 % faster or slower than the next: two runs differ by 4 %, which nothing in either tells.
+pub(crate) const UNEQUAL: Machine = Machine { between_runs: 0.03, ..QUIET };
+
 /// An operation whose slowdown is to be found, as `SERVICE: OPERATION`, with its place in the shop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slowdown {
@@ -52,7 +78,13 @@ impl Slowdown {
 }
 
 /// A run of the shop: `n_requests` requests, all different for every `seed`.
-pub(crate) fn run(seed: u64, n_requests: u64, slowdown: Option<Slowdown>) -> Ingested {
+pub(crate) fn run(
+    seed: u64,
+    n_requests: u64,
+    (traffic, machine): (Traffic, Machine),
+    slowdown: Option<Slowdown>,
+) -> Ingested {
+    let Machine { correlation, deviation, between_runs } = machine;
     let mut shop = Shop {
         dice: Dice { seed, step: 0 },
         batch: SpanBatch::default(),
@@ -62,12 +94,12 @@ pub(crate) fn run(seed: u64, n_requests: u64, slowdown: Option<Slowdown>) -> Ing
         factor: 1.0,
         has_failed: false,
     };
-    let (mut at_ns, mut load) = (EPOCH_NS, shop.dice.normal());
+    let (mut at_ns, mut load, speed) = (EPOCH_NS, shop.dice.normal(), between_runs * shop.dice.normal());
     for request in 0..n_requests {
         at_ns -= 100.0 * MS * shop.dice.uniform().ln();
-        load = 0.98 * load + (1.0_f64 - 0.98 * 0.98).sqrt() * shop.dice.normal();
-        shop.factor = (0.08 * load + 0.2 * shop.dice.normal()).exp();
-        shop.request(&format!("{:x}", u128::from(seed) << 64 | u128::from(request + 1)), at_ns);
+        load = correlation * load + (1.0 - correlation * correlation).sqrt() * shop.dice.normal();
+        shop.factor = (speed + deviation * load + 0.2 * shop.dice.normal()).exp();
+        shop.request(&format!("{:x}", u128::from(seed) << 64 | u128::from(request + 1)), traffic, at_ns);
     }
     Ingested { frame: SpanFrame::from_batches([shop.batch]), sources: Vec::new() }
 }
@@ -103,11 +135,14 @@ struct Shop {
 }
 
 impl Shop {
-    fn request(&mut self, id: &str, at_ns: f64) {
+    fn request(&mut self, id: &str, traffic: Traffic, at_ns: f64) {
         self.trace = self.batch.traces.intern(id).expect("a trace id");
         self.has_failed = false;
-        let entry = self.dice.uniform();
-        let entry = if entry < 0.5 { 0 } else { usize::from(entry >= 0.8) + 1 };
+        let entry = match (traffic, self.dice.uniform()) {
+            (Traffic::Mixed, ..0.5) => 0,
+            (Traffic::Mixed, ..0.8) => 1,
+            _ => 2,
+        };
         self.serve(entry, None, at_ns);
     }
 
@@ -130,8 +165,9 @@ impl Shop {
                 self.call(operation, id, 7, missed)
             }
             8 => {
-                let reserved = self.call(operation, id, 9, before_calls);
-                let priced = self.call(operation, id, 4, before_calls);
+                let loaded = self.call(operation, id, 5, before_calls);
+                let reserved = self.call(operation, id, 9, loaded);
+                let priced = self.call(operation, id, 4, loaded);
                 self.call(operation, id, 10, reserved.max(priced))
             }
             _ => before_calls,

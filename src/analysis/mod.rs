@@ -49,7 +49,7 @@ pub use explanation::{
 };
 
 pub use narrow::{Narrowed, Question};
-pub use operations::{Chances, OperationAccount};
+pub use operations::{Chances, OperationAccount, UsualCall};
 pub use owners::{OWNER_ATTRIBUTES, Owner, OwnerOptions, Part, TeamShare};
 pub use profiled::BaselineData;
 pub(crate) use resolve::nearest;

@@ -7,6 +7,7 @@ use super::{Edge, Pair};
 use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::paths::{NO_PATH, Path};
+use crate::compare::shift::Shift;
 use crate::compare::sums::Sums;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,8 @@ pub struct OperationAccount {
     pub typical_ms: f64,
     /// Interval of `typical_ms`.
     pub typical_interval_ms: [f64; 2],
+    /// By how much its usual call takes longer; absent of those with little time or few calls.
+    pub usual_call: Option<UsualCall>,
     /// What it adds to the slowest 5 % of each entry's requests, milliseconds.
     pub tail_ms: f64,
     /// Interval of `tail_ms`.
@@ -45,11 +48,44 @@ pub struct OperationAccount {
     pub p: Chances,
 }
 
+/// By how much a call takes longer in the operation itself, whatever a few wild calls do: the shift of all its calls' times.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UsualCall {
+    /// Change in percent of what it took.
+    pub change_percent: f64,
+    /// Interval of `change_percent`.
+    pub interval_percent: [f64; 2],
+    /// Chance, two-sided, of a change as large where there is none.
+    pub p: f64,
+    /// Chance of as much beyond what all operations, or services, have in common, as on a busier machine; 1 where there is no more, absent
+    /// where that cannot be told.
+    pub p_apart: Option<f64>,
+}
+
+impl UsualCall {
+    fn new(shift: Shift) -> Self {
+        let percent = |share: f64| 100.0 * share;
+        Self {
+            change_percent: percent(shift.share.value),
+            interval_percent: shift.share.interval().map(percent),
+            p: shift.share.p(),
+            p_apart: shift.apart.map(p_of_more),
+        }
+    }
+}
+
+fn p_of_more(apart: Estimate) -> f64 {
+    if apart.value > 0.0 { apart.p() } else { 1.0 }
+}
+
 /// Chances of changes as large as those found where there is none, two-sided and each by itself: not corrected for their number.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chances {
     /// Of what is added to the mean.
     pub mean: f64,
+    /// Of what is added to the mean beyond what all operations, or services, have in common, as on a busier machine; 1 where there is no
+    /// more, absent where that cannot be told.
+    pub mean_apart: Option<f64>,
     /// Of what is added to typical requests.
     pub typical: f64,
     /// Of what is added to the slowest requests.
@@ -78,6 +114,10 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
             None => subjects[unit],
             Some(service) => services[service],
         };
+        let (apart, shift) = match unit.checked_sub(n_subjects) {
+            None => (comparison.apart.subjects[unit], comparison.shifts.subjects[unit]),
+            Some(service) => (comparison.apart.services[service], comparison.shifts.services[service]),
+        };
         let mean = of(&comparison.subjects, &comparison.services);
         let failures = of(&comparison.failures, &comparison.service_failures);
         let typical = of(&comparison.typical.subjects, &comparison.typical.services);
@@ -96,9 +136,17 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
             contribution: contribution(evidence, mean, failures),
             typical_ms: typical.value / NS_PER_MS,
             typical_interval_ms: interval_ms(typical),
+            usual_call: shift.map(UsualCall::new),
             tail_ms: tail.value / NS_PER_MS,
             tail_interval_ms: interval_ms(tail),
-            p: Chances { mean: mean.p(), typical: typical.p(), tail: tail.p(), errors: failures.p(), calls: calls.p() },
+            p: Chances {
+                mean: mean.p(),
+                mean_apart: apart.map(p_of_more),
+                typical: typical.p(),
+                tail: tail.p(),
+                errors: failures.p(),
+                calls: calls.p(),
+            },
         }
     };
     let mut accounts: Vec<OperationAccount> = (0..n_subjects + n_services).map(account).collect();

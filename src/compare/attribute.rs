@@ -253,6 +253,31 @@ impl Attribution {
         rows
     }
 
+    /// Whether a subject is the way between two services.
+    #[must_use]
+    pub fn is_edge(&self, subject: usize) -> bool {
+        matches!(self.subjects[subject], Subject::Edge(..))
+    }
+
+    /// Nanoseconds per request blamed on every subject, and on every service, where there are `n_requests`.
+    #[must_use]
+    pub fn own_ns(&self, sums: &Sums, n_requests: f64) -> [Vec<f64>; 2] {
+        let mut subjects = vec![0.0; self.subjects.len()];
+        for (path, targets) in self.targets.iter().enumerate() {
+            for (part, value) in [sums.self_ns[path], sums.before_ns[path], sums.wait_ns[path]].into_iter().enumerate()
+            {
+                subjects[self.rows[targets[part] as usize].subject as usize] += value;
+            }
+        }
+        let n_services = self.blamed.iter().max().map_or(0, |&last| last as usize + 1);
+        let mut services = vec![0.0; n_services];
+        for (own, &service) in subjects.iter_mut().zip(&self.blamed) {
+            *own = if n_requests > 0.0 { *own / n_requests } else { 0.0 };
+            services[service as usize] += *own;
+        }
+        [subjects, services]
+    }
+
     /// Effects of which a share goes to other rows than their target: path, effect in the order of `targets`, rows and shares.
     pub fn spread(&self) -> impl Iterator<Item = (u32, usize, &[(u32, f64)])> {
         let of_unanswered =

@@ -3,9 +3,11 @@
 //! [`paths`] sums what every trace spends on every call path. [`sums`] adds that up a window, and a block of traces for
 //! resampling. [`mod@decompose`] splits the change of the mean, [`attribute`] says whose each part is, and [`compare()`] repeats both on
 //! bootstrap replicates to learn how certain the parts are. All that is done in three [`views`] of the latency: of the mean, of typical
-//! requests and of the slowest; the noise between stretches of the baseline sets the bar. [`edges`] says whose network it was, [`structure`] tells which calls are new, gone, more, fewer or no longer
+//! requests and of the slowest; the noise between stretches of the baseline sets the bar, and `apart` tells what one operation did from what
+//! all did. [`edges`] says whose network it was, [`structure`] tells which calls are new, gone, more, fewer or no longer
 //! answered.
 
+mod apart;
 pub mod attribute;
 pub mod decompose;
 pub mod edges;
@@ -15,6 +17,7 @@ pub mod limits;
 mod noise;
 pub mod paths;
 pub mod ratio;
+pub mod shift;
 pub mod structure;
 pub mod sums;
 mod unanswered;
@@ -22,11 +25,13 @@ pub mod views;
 
 use crate::normalize::Forest;
 use crate::stats;
+use apart::Parts;
 use attribute::{Attribution, tops};
 use decompose::{Effects, Weights, at_weights, decompose};
 use noise::Noise;
 use paths::{CostTable, Scope};
 use rayon::prelude::*;
+use shift::Shifts;
 use sums::{Blocks, MAX_BLOCKS, Sums};
 use views::{Caps, View};
 
@@ -141,10 +146,23 @@ pub struct Comparison {
     pub failure_change: Estimate,
     /// Its part from the traffic mix.
     pub failure_mix: Estimate,
+    /// What subjects and services add to the mean beyond what all have in common.
+    pub apart: Apart,
+    /// By how much their usual calls became longer.
+    pub shifts: Shifts,
     /// The change of typical requests, wild calls cut to the usual.
     pub typical: ViewChange,
     /// The change of the slowest requests of each entry.
     pub tail: ViewChange,
+}
+
+/// What parts add to the latency beyond what all have in common, nanoseconds per request; `None` of parts too small to be compared.
+#[derive(Debug, Default)]
+pub struct Apart {
+    /// By subject.
+    pub subjects: Vec<Option<Estimate>>,
+    /// By service.
+    pub services: Vec<Option<Estimate>>,
 }
 
 /// The change of the latency in one of the other [`views`].
@@ -258,6 +276,7 @@ struct Evaluated {
     totals: Vec<Estimate>,
     service_replicates: Vec<Vec<f64>>,
     service_failure_replicates: Vec<Vec<f64>>,
+    apart: Apart,
 }
 
 /// Compares the windows; cost is a few passes over the cost table and, for each view, 400 sums of blocks, each decomposed twice: as it is
@@ -350,6 +369,8 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         failure_mix: mean.totals[4],
         service_replicates: mean.service_replicates,
         service_failure_replicates: mean.service_failure_replicates,
+        apart: mean.apart,
+        shifts: shift::shifts(forest, table, &attribution, &baseline, selection),
         baseline,
         regression,
         background_rate,
@@ -371,6 +392,14 @@ impl Evaluation<'_> {
         let new = |point| [Moments::new(point), Moments::new(point)];
         let (mut moments, mut null_moments) = (new(&point), new(&null_point));
         let (mut service_replicates, mut service_failure_replicates) = (Vec::new(), Vec::new());
+        let mut parts = (view == View::Mean).then(|| {
+            let requests = tops(&self.table.paths, &baseline, self.scope);
+            let [subjects, services] = self.attribution.own_ns(&baseline, requests);
+            [
+                Parts::new(|replicate| &replicate.subjects, &subjects, |subject| self.attribution.is_edge(subject)),
+                Parts::new(|replicate| &replicate.services, &services, |_| false),
+            ]
+        });
         let numbers: Vec<u64> = (0..n_replicates(n_paths)).collect();
         // A few at a time, so that memory holds few; their order, and so every sum, is that of their numbers.
         for some in numbers.chunks(2 * rayon::current_num_threads()) {
@@ -397,6 +426,9 @@ impl Evaluation<'_> {
                 }
                 for (moments, replicate) in null_moments.iter_mut().zip(&null_replicates) {
                     moments.add(replicate, &null_point);
+                }
+                for parts in parts.iter_mut().flatten() {
+                    parts.add(&null_replicates, &null_point);
                 }
                 let both = |field: fn(&Replicate) -> &[f64]| {
                     let pairs = field(&replicates[0]).iter().zip(field(&replicates[1])).zip(field(&point));
@@ -428,7 +460,12 @@ impl Evaluation<'_> {
                 })
                 .collect()
         };
+        let apart = parts.map_or_else(Apart::default, |[subjects, services]| Apart {
+            subjects: subjects.apart(&point, &noise, &support.subjects),
+            services: services.apart(&point, &noise, &support.services),
+        });
         Evaluated {
+            apart,
             rows: estimates(|replicate| &replicate.rows, &support.rows),
             subjects: estimates(|replicate| &replicate.subjects, &support.subjects),
             failures: estimates(|replicate| &replicate.failures, &support.failures),

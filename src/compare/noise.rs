@@ -12,7 +12,7 @@ use super::{Evaluation, Replicate};
 use rayon::prelude::*;
 
 /// Stretches that a window is cut into: enough to see drift, few enough that each holds many traces.
-const N_STRETCHES: usize = 16;
+pub(super) const N_STRETCHES: usize = 16;
 
 /// A tail's error as resampling a fixed set of slow requests knows it lacks how many there are. With excesses over the boundary that are
 /// about exponential, as tails are, their mean equals their deviation and the variance is 1.95 times as large:
@@ -52,29 +52,43 @@ impl Noise {
     ///
     /// Sixteen stretches tell little of one estimate, so each factor is drawn towards what is usual among all.
     pub(super) fn inflation(&self, field: fn(&Replicate) -> &[f64], independent: &[f64]) -> Vec<f64> {
-        let n = self.rests.len() as f64;
-        let n_cosines = n_cosines(self.rests.len());
-        if n_cosines < 2 {
-            return vec![1.0; independent.len()];
-        }
-        let ratios: Vec<Option<f64>> = independent
-            .iter()
-            .enumerate()
-            .map(|(index, &independent)| {
-                // Pseudo-values up to a constant: (n - 1) times what leaving the stretch out changes.
-                let series: Vec<f64> = self.rests.iter().map(|rest| -(n - 1.0) * field(rest)[index]).collect();
-                (independent > 0.0).then(|| long_run_variance(&series) / n / independent)
-            })
-            .collect();
-        let mut known: Vec<f64> = ratios.iter().flatten().copied().collect();
-        known.sort_unstable_by(f64::total_cmp);
-        let usual = crate::stats::quantile(&known, 0.5).unwrap_or(1.0);
-        let own_weight = n_cosines as f64 / (n_cosines as f64 + USUAL_FREEDOM);
-        ratios
-            .into_iter()
-            .map(|ratio| ratio.map_or(1.0, |own| own_weight * own + (1.0 - own_weight) * usual).max(1.0))
-            .collect()
+        inflation(independent, self.rests.len(), |rest, index| self.pseudo(field(&self.rests[rest])[index]))
     }
+
+    /// What a stretch says of a value that is `without` if the stretch is left out, up to a constant: n - 1 times what that changes.
+    fn pseudo(&self, without: f64) -> f64 {
+        -(self.rests.len() as f64 - 1.0) * without
+    }
+
+    /// What each stretch says of some values, up to a constant.
+    pub(super) fn stretches(&self, values: impl Fn(&Replicate) -> Vec<f64>) -> Vec<Vec<f64>> {
+        self.rests.iter().map(|rest| values(rest).into_iter().map(|without| self.pseudo(without)).collect()).collect()
+    }
+}
+
+/// [`Noise::inflation`] of values of which each of `n_stretches` says `of(stretch, index)`, up to a constant.
+pub(super) fn inflation(independent: &[f64], n_stretches: usize, of: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+    let n = n_stretches as f64;
+    let n_cosines = n_cosines(n_stretches);
+    if n_cosines < 2 {
+        return vec![1.0; independent.len()];
+    }
+    let ratios: Vec<Option<f64>> = independent
+        .iter()
+        .enumerate()
+        .map(|(index, &independent)| {
+            let series: Vec<f64> = (0..n_stretches).map(|stretch| of(stretch, index)).collect();
+            (independent > 0.0).then(|| long_run_variance(&series) / n / independent)
+        })
+        .collect();
+    let mut known: Vec<f64> = ratios.iter().flatten().copied().collect();
+    known.sort_unstable_by(f64::total_cmp);
+    let usual = crate::stats::quantile(&known, 0.5).unwrap_or(1.0);
+    let own_weight = n_cosines as f64 / (n_cosines as f64 + USUAL_FREEDOM);
+    ratios
+        .into_iter()
+        .map(|ratio| ratio.map_or(1.0, |own| own_weight * own + (1.0 - own_weight) * usual).max(1.0))
+        .collect()
 }
 
 /// What is usual counts as much as so many degrees of freedom of one's own, of which there are eight.

@@ -1,8 +1,10 @@
 //! An analysis and a policy in, pass or fail out: what a build is told.
 //!
 //! Each rule of the [`policy`] is tested on each thing that it is about. Many are tested at once, and each by itself would be wrong once
-//! in twenty; so a finding must also hold after Holm's correction ("A simple sequentially rejective multiple test procedure",
-//! Scandinavian J. of Statistics 6 (1979) 65) for all tests of its level. A gate that found nothing has passed only if the data would have
+//! in twenty; so a finding must also hold after Holm's weighted correction ("A simple sequentially rejective multiple test procedure",
+//! Scandinavian J. of Statistics 6 (1979) 65) for all tests of its level: half of the error that is allowed goes to all tests alike, half by how
+//! much of a request's time each is about. A machine that was busier makes all operations longer, so an operation must change by more than the
+//! others have in common, unless requests as a whole changed beyond chance. A gate that found nothing has passed only if the data would have
 //! shown a slowdown that matters; else it is inconclusive.
 
 pub mod policy;
@@ -141,6 +143,8 @@ struct Test<'a> {
     change: Change,
     /// Chance, one-sided, of a change as much for the worse.
     p: f64,
+    /// Share of the requests' time, or of their failures, that it could change.
+    stake: f64,
     p_corrected: f64,
 }
 
@@ -157,7 +161,7 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
         for unit in units.iter().filter(|unit| rule.of == Of::All || glob.is_match(&unit.name)) {
             let Some(change) = unit.change(rule.measure).filter(|change| could_matter(rule, change)) else { continue };
             let p = if change.by > 0.0 { change.p / 2.0 } else { 1.0 - change.p / 2.0 };
-            tests.push(Test { rule: place, unit, change, p, p_corrected: 1.0 });
+            tests.push(Test { rule: place, unit, change, p, stake: stake(analysis, rule, &change), p_corrected: 1.0 });
         }
     }
     for level in [Level::Fail, Level::Warn] {
@@ -220,22 +224,47 @@ fn number(place: usize) -> u32 {
     u32::try_from(place + 1).unwrap_or(u32::MAX)
 }
 
-/// What has less time than the rule's limit, before and after, cannot break it: testing it would only make the others need to be surer.
-fn could_matter(rule: &Rule, change: &Change) -> bool {
-    match rule.measure {
-        Measure::Mean | Measure::Typical => change.baseline.max(change.baseline + change.by) >= rule.more_than,
-        Measure::Tail | Measure::Errors | Measure::Calls | Measure::NewDependency => true,
+/// How much a unit's measure is of all that requests are: what the correction for the number of tests goes by. It is of the baseline, so that
+/// no change has a say in how sure its own finding must be.
+fn stake(analysis: &Analysis, rule: &Rule, change: &Change) -> f64 {
+    let whole = &analysis.degradation;
+    let share = |part: f64, all: f64| if all > 0.0 { (part / all).clamp(0.0, 1.0) } else { 0.0 };
+    match (rule.of, rule.measure) {
+        (Of::All, _) => 1.0,
+        (_, Measure::Mean | Measure::Typical) => share(change.baseline, whole.mean_ms.baseline),
+        (_, Measure::Errors) => share(change.baseline, 100.0 * whole.error_ratio.baseline),
+        (_, Measure::Tail | Measure::Calls | Measure::NewDependency) => 0.0,
     }
 }
 
-/// Holm's corrected chances over the tests of the rules chosen.
+/// What has less time than the rule's limit, before and after, or no failure at all, cannot break it: testing it would only make the others
+/// need to be surer.
+fn could_matter(rule: &Rule, change: &Change) -> bool {
+    match rule.measure {
+        Measure::Mean | Measure::Typical => change.baseline.max(change.baseline + change.by) >= rule.more_than,
+        Measure::Errors => change.baseline > 0.0 || change.by != 0.0,
+        Measure::Tail | Measure::Calls | Measure::NewDependency => true,
+    }
+}
+
+/// Holm's corrected chances over the tests of the rules chosen, each with its weight.
 fn correct(tests: &mut [Test<'_>], is_chosen: impl Fn(usize) -> bool) {
     let mut order: Vec<usize> = (0..tests.len()).filter(|&test| is_chosen(tests[test].rule)).collect();
-    order.sort_by(|&left, &right| tests[left].p.total_cmp(&tests[right].p).then(left.cmp(&right)));
+    let stakes: f64 = order.iter().map(|&test| tests[test].stake).sum();
+    let n_tests = order.len() as f64;
+    // Half of what may go wrong is shared out evenly, half by what is at stake.
+    let weight =
+        |test: &Test<'_>| f64::midpoint(1.0 / n_tests, if stakes > 0.0 { test.stake / stakes } else { 1.0 / n_tests });
+    let size = |test: &Test<'_>| test.p / weight(test);
+    order.sort_by(|&left, &right| size(&tests[left]).total_cmp(&size(&tests[right])).then(left.cmp(&right)));
+    let mut left: f64 = 1.0;
     let mut largest = 0.0_f64;
-    for (n_before, &test) in order.iter().enumerate() {
-        largest = largest.max(tests[test].p * (order.len() - n_before) as f64).min(1.0);
-        tests[test].p_corrected = largest;
+    for test in order {
+        let test = &mut tests[test];
+        let weight = weight(test);
+        largest = largest.max(test.p / weight * left.max(weight)).min(1.0);
+        test.p_corrected = largest;
+        left -= weight;
     }
 }
 

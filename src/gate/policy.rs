@@ -94,7 +94,9 @@ pub enum Of {
 pub enum Measure {
     /// Milliseconds that it adds to a request on average.
     Mean,
-    /// The same with wild calls cut to the usual: sees small changes sooner.
+    /// The same by how much longer its usual call takes, wild calls or not: sees small changes sooner.
+    ///
+    /// Of all requests the view with wild calls cut to the usual.
     Typical,
     /// Milliseconds that it adds to the slowest 5 % of requests.
     Tail,

@@ -183,16 +183,28 @@ fn accounts(analysis: &Analysis, is_of_kind: fn(Option<&str>, Option<&Edge>) -> 
         let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
         let (own_ms, calls) = (account.own_ms.baseline, account.calls_per_request);
         let latency = |by, interval, base, p| Change { baseline: base, by, interval, base, p };
-        let contribution = &account.contribution;
+        let (contribution, p, whole) = (&account.contribution, &account.p, &analysis.degradation.p);
+        let usual = account.usual_call.map(|call| {
+            let ms = |percent: f64| percent / 100.0 * own_ms;
+            let p = beyond(call.p, call.p_apart, whole.typical);
+            (Measure::Typical, latency(ms(call.change_percent), call.interval_percent.map(ms), own_ms, p))
+        });
         units.push(Unit {
             service: Some(service),
             operation,
             edge,
             owner: ranked.and_then(|ranked| ranked.owner.as_ref()),
             traces: suspect.map_or(Vec::new(), |suspect| ids(&suspect.exemplars)),
-            changes: vec![
-                (Measure::Mean, latency(contribution.ms, contribution.interval_ms, own_ms, account.p.mean)),
-                (Measure::Typical, latency(account.typical_ms, account.typical_interval_ms, own_ms, account.p.typical)),
+            changes: [
+                (
+                    Measure::Mean,
+                    latency(
+                        contribution.ms,
+                        contribution.interval_ms,
+                        own_ms,
+                        beyond(p.mean, p.mean_apart, whole.mean),
+                    ),
+                ),
                 (Measure::Tail, latency(account.tail_ms, account.tail_interval_ms, tail_ms, account.p.tail)),
                 (
                     Measure::Errors,
@@ -213,7 +225,10 @@ fn accounts(analysis: &Analysis, is_of_kind: fn(Option<&str>, Option<&Edge>) -> 
                         p: account.p.calls,
                     },
                 ),
-            ],
+            ]
+            .into_iter()
+            .chain(usual)
+            .collect(),
             ..bare(match (operation, edge) {
                 (Some(operation), _) => format!("{service}: {operation}"),
                 (None, Some(edge)) => format!("{} -> {}", edge.caller, edge.callee),
@@ -222,6 +237,14 @@ fn accounts(analysis: &Analysis, is_of_kind: fn(Option<&str>, Option<&Edge>) -> 
         });
     }
     units
+}
+
+/// The chance that nothing became worse here, where `own` is that of the change by itself, `apart` that of what it is beyond all
+/// others, and `whole` that of all requests.
+///
+/// A change by itself counts only if all requests changed beyond chance: the machine may have made every operation as much longer.
+fn beyond(own: f64, apart: Option<f64>, whole: f64) -> f64 {
+    apart.map_or(own, |apart| apart.min(own.max(whole)))
 }
 
 /// Share of the baseline's requests that began to fail there.

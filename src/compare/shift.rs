@@ -1,0 +1,345 @@
+//! By which factor the usual call became longer.
+//!
+//! A mean is ruled by its longest calls, and ten of them hide that all others take a tenth longer. The shift is the `r` for which a call of
+//! the regression, divided by `exp r`, is as often longer as shorter than one of the baseline (Hodges & Lehmann, "Estimates of location
+//! based on rank tests", Annals of Mathematical Statistics 34 (1963) 598, on logarithms). A few wild calls do not move it. It is taken a call
+//! path at a time, so that other traffic is no change, and averaged by the time that paths had in the baseline.
+//!
+//! Its error comes from what each call says of it: the share of calls of the other window that it exceeds. These are summed a block of
+//! traces, since calls of one request have much in common; noise between stretches of time is counted as everywhere.
+
+use super::apart::{Draws, Shares, largest};
+use super::attribute::Attribution;
+use super::noise::N_STRETCHES;
+use super::paths::CostTable;
+use super::sums::Sums;
+use super::{Estimate, Selection};
+use crate::normalize::Forest;
+use rayon::prelude::*;
+
+/// Blocks of traces that errors are learnt from, a window: their variance is then known to 9 %.
+const N_BLOCKS: usize = 256;
+/// Calls that a path must have in either window.
+const MIN_CALLS: usize = 10;
+/// Smaller shares of an operation's time are not looked at.
+const MIN_SHARE: f64 = 0.02;
+/// Shifts further than this are told as this: a factor of 22,000.
+const FAR: f64 = 10.0;
+/// Half the width over which the chance to be longer is seen to fall with the shift.
+const WIDTH: f64 = 0.05;
+
+/// By which share the usual call became longer; 0.1 is a tenth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// The share.
+    pub share: Estimate,
+    /// The same beyond what all have in common; `None` where that cannot be told.
+    pub apart: Option<Estimate>,
+}
+
+/// The shifts; `None` of parts with little time or few calls.
+#[derive(Debug, Default)]
+pub struct Shifts {
+    /// By subject.
+    pub subjects: Vec<Option<Shift>>,
+    /// By service, of the subjects blamed on it.
+    pub services: Vec<Option<Shift>>,
+}
+
+/// Calls of one path whose time is a subject's.
+struct Stratum {
+    subject: usize,
+    path: u32,
+    part: usize,
+    own_ns: f64,
+}
+
+/// One row of the cost table.
+#[derive(Clone, Copy)]
+struct Row {
+    /// Nanoseconds a call.
+    ns: f64,
+    weight: f64,
+    block: u32,
+}
+
+/// What a stratum says.
+struct Said {
+    shift: f64,
+    /// What each block adds to it, in each window.
+    blocks: [Vec<f64>; 2],
+    freedom: f64,
+}
+
+/// The shifts of the calls from the baseline, which spent `baseline`, to the regression.
+pub(super) fn shifts(
+    forest: &Forest,
+    table: &CostTable,
+    attribution: &Attribution,
+    baseline: &Sums,
+    selection: &Selection,
+) -> Shifts {
+    let [own_ns, _] = attribution.own_ns(baseline, 1.0);
+    let mut strata = strata(attribution, baseline, &own_ns);
+    let windows = [selection.baseline.as_slice(), &selection.regression];
+    let rows = windows.map(|traces| rows(forest, table, traces, &strata));
+    let said: Vec<Option<Said>> =
+        (0..strata.len()).into_par_iter().map(|stratum| say(rows.each_ref().map(|rows| rows.of(stratum)))).collect();
+    let mut said: Vec<Said> = {
+        let mut kept = said.iter().map(Option::is_some);
+        strata.retain(|_| kept.next() == Some(true));
+        said.into_iter().flatten().collect()
+    };
+    for said in &mut said {
+        // From the logarithm to the share.
+        let factor = said.shift.exp();
+        said.blocks.iter_mut().flatten().for_each(|part| *part *= factor);
+        said.shift = factor - 1.0;
+    }
+    let subjects = combine(&strata, &said, own_ns.len(), |subject| subject, |subject| attribution.is_edge(subject));
+    let n_services = forest.services.len();
+    let services = combine(&strata, &said, n_services, |subject| attribution.blamed[subject] as usize, |_| false);
+    Shifts { subjects, services }
+}
+
+/// Paths with the time of the subjects that have the most.
+fn strata(attribution: &Attribution, baseline: &Sums, own_ns: &[f64]) -> Vec<Stratum> {
+    let chosen = largest(own_ns);
+    let mut strata = Vec::new();
+    for (path, targets) in (0..).zip(&attribution.targets) {
+        let parts = [&baseline.self_ns, &baseline.before_ns, &baseline.wait_ns].map(|sums| sums[path as usize]);
+        for (part, own) in parts.into_iter().enumerate() {
+            let subject = attribution.rows[targets[part] as usize].subject as usize;
+            if own > MIN_SHARE * own_ns[subject] && chosen.binary_search(&subject).is_ok() {
+                strata.push(Stratum { subject, path, part, own_ns: own });
+            }
+        }
+    }
+    strata
+}
+
+/// Rows of one window by stratum.
+struct Rows {
+    ends: Vec<usize>,
+    rows: Vec<Row>,
+}
+
+impl Rows {
+    fn of(&self, stratum: usize) -> &[Row] {
+        &self.rows[self.ends[stratum]..self.ends[stratum + 1]]
+    }
+}
+
+fn rows(forest: &Forest, table: &CostTable, traces: &[u32], strata: &[Stratum]) -> Rows {
+    // Strata of each path lie side by side.
+    let first_of = |path: u32| strata.partition_point(|stratum| stratum.path < path);
+    let firsts: Vec<usize> =
+        (0..=table.paths.len()).map(|path| first_of(u32::try_from(path).unwrap_or(u32::MAX))).collect();
+    let each = |visit: &mut dyn FnMut(usize, Row)| {
+        for (place, &trace) in traces.iter().enumerate() {
+            let block = u32::try_from(place * N_BLOCKS.min(traces.len()) / traces.len()).unwrap_or(u32::MAX);
+            for cost in table.costs_of(trace as usize).iter().filter(|cost| cost.n_visits > 0) {
+                let own = firsts[cost.path as usize]..firsts[cost.path as usize + 1];
+                for stratum in own {
+                    let ns = [cost.self_ns, cost.before_ns, cost.wait_ns][strata[stratum].part] as f64;
+                    let n_visits = f64::from(cost.n_visits);
+                    let weight = forest.weight[trace as usize] * n_visits;
+                    visit(stratum, Row { ns: ns / n_visits, weight, block });
+                }
+            }
+        }
+    };
+    let mut ends = vec![0; strata.len() + 1];
+    each(&mut |stratum, _| ends[stratum + 1] += 1);
+    for stratum in 0..strata.len() {
+        ends[stratum + 1] += ends[stratum];
+    }
+    let mut next = ends.clone();
+    let mut rows = vec![Row { ns: 0.0, weight: 0.0, block: 0 }; ends[strata.len()]];
+    each(&mut |stratum, row| {
+        rows[next[stratum]] = row;
+        next[stratum] += 1;
+    });
+    let mut by_stratum: Vec<&mut [Row]> = Vec::with_capacity(strata.len());
+    let mut rest = rows.as_mut_slice();
+    for stratum in 0..strata.len() {
+        let (own, others) = rest.split_at_mut(ends[stratum + 1] - ends[stratum]);
+        by_stratum.push(own);
+        rest = others;
+    }
+    by_stratum.into_par_iter().for_each(|rows| {
+        rows.sort_unstable_by(|left, right| left.ns.total_cmp(&right.ns).then(left.block.cmp(&right.block)));
+    });
+    Rows { ends, rows }
+}
+
+/// The shift between two windows of sorted rows; `None` with few rows, or where times say nothing of it.
+fn say([before, after]: [&[Row]; 2]) -> Option<Said> {
+    if before.len().min(after.len()) < MIN_CALLS {
+        return None;
+    }
+    let (mut low, mut high) = (-FAR, FAR);
+    // A surplus of longer calls falls with the shift. Halving to a hundredth of a percent, which is far below any error.
+    while high - low > 1e-4 {
+        let half = f64::midpoint(low, high);
+        if surplus(before, after, half) > 0.0 { low = half } else { high = half }
+    }
+    let shift = f64::midpoint(low, high);
+    let slope = (surplus(before, after, shift - WIDTH) - surplus(before, after, shift + WIDTH)) / (2.0 * WIDTH);
+    if slope <= 0.0 {
+        return None;
+    }
+    let blocks =
+        [summands(before, after, shift.exp(), -1.0 / slope), summands(after, before, (-shift).exp(), 1.0 / slope)];
+    let n_blocks = |rows: &[Row]| {
+        let mut blocks: Vec<u32> = rows.iter().map(|row| row.block).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks.len()
+    };
+    let freedom = n_blocks(before).min(n_blocks(after)).saturating_sub(1).max(1) as f64;
+    Some(Said { shift, blocks, freedom })
+}
+
+/// How much more often a call of the regression, made shorter by `shift`, is longer than one of the baseline than half the time.
+fn surplus(before: &[Row], after: &[Row], shift: f64) -> f64 {
+    let (mut sum, mut all) = (0.0, 0.0);
+    exceeded(after, before, (-shift).exp(), |row, share| {
+        sum += row.weight * (share - 0.5);
+        all += row.weight;
+    });
+    sum / all
+}
+
+/// Sums a block of what rows say of the shift by the share of `others` that they exceed if `factor` times as long.
+fn summands(rows: &[Row], others: &[Row], factor: f64, scale: f64) -> Vec<f64> {
+    let mut blocks = vec![0.0; N_BLOCKS];
+    let all: f64 = rows.iter().map(|row| row.weight).sum();
+    exceeded(rows, others, factor, |row, share| blocks[row.block as usize] += scale * row.weight / all * (share - 0.5));
+    blocks
+}
+
+/// Calls `visit` for each row with the share of `others` that it exceeds if `factor` times as long; equal ones count half.
+fn exceeded(rows: &[Row], others: &[Row], factor: f64, mut visit: impl FnMut(&Row, f64)) {
+    let all: f64 = others.iter().map(|other| other.weight).sum();
+    // Weights of the others below the row, and of those not above it.
+    let (mut below, mut n_below, mut to, mut n_to) = (0.0, 0, 0.0, 0);
+    for row in rows {
+        let ns = row.ns * factor;
+        while n_below < others.len() && others[n_below].ns < ns {
+            below += others[n_below].weight;
+            n_below += 1;
+        }
+        while n_to < others.len() && others[n_to].ns <= ns {
+            to += others[n_to].weight;
+            n_to += 1;
+        }
+        visit(row, f64::midpoint(below, to) / all);
+    }
+}
+
+/// Shifts of the parts that the strata's subjects belong to, each stratum counted by its time in the baseline.
+fn combine(
+    strata: &[Stratum],
+    said: &[Said],
+    n_parts: usize,
+    part_of: impl Fn(usize) -> usize,
+    is_edge: impl Fn(usize) -> bool,
+) -> Vec<Option<Shift>> {
+    let mut own_ns = vec![0.0; n_parts];
+    for stratum in strata {
+        own_ns[part_of(stratum.subject)] += stratum.own_ns;
+    }
+    let parts = largest(&own_ns);
+    let zeros = || vec![0.0; parts.len()];
+    let mut shares = Shares {
+        shares: zeros(),
+        are_edges: parts.iter().map(|&part| is_edge(part)).collect(),
+        freedom: zeros(),
+        draws: [0, 1].map(|_| vec![zeros(); N_BLOCKS]),
+        are: Draws::Summands,
+        stretches: vec![zeros(); N_STRETCHES],
+    };
+    for (stratum, said) in strata.iter().zip(said) {
+        let part = part_of(stratum.subject);
+        let Ok(place) = parts.binary_search(&part) else { continue };
+        let weight = stratum.own_ns / own_ns[part];
+        shares.shares[place] += weight * said.shift;
+        shares.freedom[place] = shares.freedom[place].max(said.freedom);
+        for (draws, blocks) in shares.draws.iter_mut().zip(&said.blocks) {
+            for (draw, block) in draws.iter_mut().zip(blocks) {
+                draw[place] += weight * block;
+            }
+        }
+        for (block, value) in said.blocks[0].iter().enumerate() {
+            shares.stretches[block * N_STRETCHES / N_BLOCKS][place] += weight * value * N_STRETCHES as f64;
+        }
+    }
+    let mut result = vec![None; n_parts];
+    for ((&part, share), apart) in parts.iter().zip(shares.plain()).zip(shares.apart()) {
+        result[part] = Some(Shift { share, apart });
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{N_BLOCKS, Row, say};
+
+    /// Rows of calls that took so long, each its own block.
+    fn rows(times: &[f64]) -> Vec<Row> {
+        let mut rows: Vec<Row> =
+            times.iter().zip(0..).map(|(&ns, block)| Row { ns, weight: 1.0, block: block % 256 }).collect();
+        rows.sort_by(|left, right| left.ns.total_cmp(&right.ns));
+        rows
+    }
+
+    /// Log-normal times with deviation 0.5, by the quantiles of a made-up grid.
+    fn times(n: u32, factor: f64) -> Vec<f64> {
+        use statrs::distribution::{ContinuousCDF, Normal};
+        let at = |place: u32| (0.5 * Normal::standard().inverse_cdf((f64::from(place) + 0.5) / f64::from(n))).exp();
+        (0..n).map(|place| factor * 1e6 * at(place)).collect()
+    }
+
+    #[test]
+    fn the_shift_is_the_median_of_all_ratios() {
+        let (before, after): ([f64; 11], [f64; 10]) = (
+            [3.0, 5.0, 8.0, 9.0, 14.0, 15.0, 21.0, 22.0, 30.0, 41.0, 50.0],
+            [4.0, 7.0, 9.0, 11.0, 16.0, 17.0, 25.0, 29.0, 33.0, 52.0],
+        );
+        let mut ratios: Vec<f64> = after.iter().flat_map(|after| before.map(|before| (after / before).ln())).collect();
+        ratios.sort_by(f64::total_cmp);
+        let said = say([&rows(&before), &rows(&after)]).expect("a shift");
+        // Of 110 ratios, any value between the 55th and the 56th; halving stops within 1e-4.
+        assert!(
+            ratios[54] - 1e-4 < said.shift && said.shift < ratios[55] + 1e-4,
+            "{} {:?}",
+            said.shift,
+            &ratios[53..57]
+        );
+    }
+
+    #[test]
+    fn its_error_is_that_of_ranks_of_a_normal_shift() {
+        let said = say([&rows(&times(N_BLOCKS as u32, 1.0)), &rows(&times(N_BLOCKS as u32, 1.1))]).expect("a shift");
+        assert!((said.shift - 1.1_f64.ln()).abs() < 1e-3, "{}", said.shift);
+        // Lehmann, Elements of Large-Sample Theory (1999): variance s^2 (1/m + 1/n) pi / 3, of deviation s = 0.5.
+        let variance: f64 = said.blocks.iter().flatten().map(|part| part * part).sum();
+        let expected = 0.25 * (2.0 / N_BLOCKS as f64) * std::f64::consts::PI / 3.0;
+        assert!((variance / expected - 1.0).abs() < 0.03, "{variance} {expected}");
+    }
+
+    #[test]
+    fn wild_calls_do_not_move_it_and_constant_ones_are_told() {
+        let mut wild = times(200, 1.1);
+        wild[199] *= 1e6;
+        let [plain, with] =
+            [times(200, 1.1), wild].map(|after| say([&rows(&times(200, 1.0)), &rows(&after)]).expect("a shift").shift);
+        assert!((plain - with).abs() < 0.01, "{plain} {with}");
+        let constant = say([&rows(&[1e6; 20]), &rows(&[2e6; 20])]).expect("a shift");
+        assert!((constant.shift - 2.0_f64.ln()).abs() < 2e-4, "{}", constant.shift);
+        // Nothing is longer than nothing.
+        assert!(say([&rows(&[0.0; 20]), &rows(&[0.0; 20])]).is_none());
+        assert!(say([&rows(&[1.0; 9]), &rows(&[1.0; 20])]).is_none());
+    }
+}
