@@ -24,6 +24,7 @@ const SURE: f64 = 0.9;
 /// A share that is so many errors away from the common one is its part's own.
 const OUTLIER: f64 = 3.0;
 
+#[allow(clippy::struct_field_names, reason = "its shares are what it is about")]
 /// Shares by which parts changed, with what is known of their errors; all vectors are by part.
 pub(super) struct Shares {
     pub(super) shares: Vec<f64>,
@@ -124,6 +125,7 @@ pub(super) fn largest(own_ns: &[f64]) -> Vec<usize> {
     parts
 }
 
+#[allow(clippy::struct_field_names, reason = "its parts are what it is about")]
 /// Parts of one kind, subjects or services, in the replicates of the mean.
 pub(super) struct Parts {
     field: fn(&Replicate) -> &[f64],
@@ -204,7 +206,9 @@ impl Common {
             }
         }
         let all: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|weight| *weight /= all);
+        for weight in &mut weights {
+            *weight /= all;
+        }
         Some(Self { weights, between, n_others: others.len() })
     }
 
@@ -319,7 +323,7 @@ mod tests {
     #[test]
     fn the_bound_of_a_median_is_that_of_scipy() {
         // chi2(1).ppf(beta((n + 1) / 2, (n + 1) / 2).ppf(0.9)) by scipy 1.16.
-        for (n, expected) in [(3, 1.6734272880456933), (7, 1.173896549908363), (101, 0.605057935126335)] {
+        for (n, expected) in [(3, 1.673_427_288_045_693_3), (7, 1.173_896_549_908_363), (101, 0.605_057_935_126_335)] {
             assert!((most_of_median(n) - expected).abs() < 1e-9, "{n}: {}", most_of_median(n));
         }
     }
