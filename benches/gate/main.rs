@@ -5,8 +5,7 @@
 //!
 //! Pairs of runs of a made shop ([`shop`], whose laws are stated there), 2,000 requests a side, and of the bundled incident without a fault,
 //! whose requests in stretches of five consecutive seconds are dealt at random to two sides; both as they are, and with one
-//! operation 10 % slower on the second side. An operation that few of the requests come to is told apart: what 400 calls cannot know, no
-//! test can.
+//! operation 10 % slower on the second side. In mixed traffic few requests come to most operations: what 400 calls cannot know, no test can.
 
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -43,7 +42,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let is_measured = arguments.iter().any(|argument| argument == "--bench");
     let given = arguments.iter().position(|argument| argument == "--pairs").and_then(|at| arguments.get(at + 1));
-    let n_pairs = given.and_then(|text| text.parse().ok()).unwrap_or(if is_measured { 1_000 } else { 2 });
+    let n_pairs = given.and_then(|text| text.parse().ok()).unwrap_or(if is_measured { 100 } else { 2 });
     println!("{n_pairs} pairs a row, {N_REQUESTS} requests a side in the made shop, the built-in policy\n");
     println!("one build twice                                gate failed   of        rate  95 % interval");
     for (name, shop) in SHOPS {

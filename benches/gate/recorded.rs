@@ -125,7 +125,7 @@ fn slow_down(prepared: &mut Prepared, name: &str, factor: f64) {
 /// Time of a span that none of its children covers.
 fn by_itself_ns(forest: &Forest, trace: usize, span: usize) -> f64 {
     let spans = forest.spans_of(trace);
-    let place = (span - spans.start) as u32;
+    let place = u32::try_from(span - spans.start).expect("a place within a trace");
     let (start_ns, end_ns) = (forest.start_ns[span], forest.end_ns[span]);
     let mut children: Vec<(i64, i64)> = spans
         .filter(|&child| forest.parent[child] == place)

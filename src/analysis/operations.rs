@@ -8,7 +8,6 @@ use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::paths::{NO_PATH, Path};
 use crate::compare::shift::Shift;
-use crate::compare::sums::Sums;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +101,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
     let attribution = &comparison.attribution;
     let (n_subjects, n_services) = (attribution.subjects.len(), evidence.forest.services.len());
     let sums = [&comparison.baseline, &comparison.regression];
-    let times = sums.map(|sums| blamed(evidence, sums));
+    let times = sums.map(|sums| attribution.own_times(sums, n_services).concat());
     let n_requests = sums.map(|sums| tops(&evidence.table.paths, sums, comparison.scope));
     let calls = Calls::new(evidence, n_requests);
     let account = |unit: usize| {
@@ -159,27 +158,6 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
     let n_left_out = accounts.len().saturating_sub(MAX_OPERATIONS) as u64;
     accounts.truncate(MAX_OPERATIONS);
     (accounts, n_left_out)
-}
-
-/// Nanoseconds blamed on every subject, then on every service, and the visits that they are of.
-fn blamed(evidence: Evidence<'_>, sums: &Sums) -> Vec<(f64, f64)> {
-    let attribution = &evidence.comparison.attribution;
-    let n_subjects = attribution.subjects.len();
-    let mut units = vec![(0.0, 0.0); n_subjects + evidence.forest.services.len()];
-    for (path, targets) in attribution.targets.iter().enumerate() {
-        let parts = [sums.self_ns[path], sums.before_ns[path], sums.wait_ns[path]];
-        let subjects = [0, 1, 2].map(|part: usize| attribution.rows[targets[part] as usize].subject as usize);
-        let services = subjects.map(|subject| n_subjects + attribution.blamed[subject] as usize);
-        for own in [subjects, services] {
-            for (part, &unit) in own.iter().enumerate() {
-                units[unit].0 += parts[part];
-                if !own[..part].contains(&unit) {
-                    units[unit].1 += sums.n_visits[path];
-                }
-            }
-        }
-    }
-    units
 }
 
 /// Calls per request of every subject, then of every service, in both windows, with the variance between traces.

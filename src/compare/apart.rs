@@ -24,10 +24,9 @@ const SURE: f64 = 0.9;
 /// A share that is so many errors away from the common one is its part's own.
 const OUTLIER: f64 = 3.0;
 
-#[allow(clippy::struct_field_names, reason = "its shares are what it is about")]
 /// Shares by which parts changed, with what is known of their errors; all vectors are by part.
 pub(super) struct Shares {
-    pub(super) shares: Vec<f64>,
+    pub(super) values: Vec<f64>,
     /// Whether it is the way between services: what makes a machine slow need not make the network slow, so they are compared apart.
     pub(super) are_edges: Vec<bool>,
     /// Degrees of freedom behind each.
@@ -54,19 +53,19 @@ impl Shares {
         let sampling = self.sampling(&|place, shares| shares[place]);
         let of = |place: usize| Estimate {
             freedom: self.freedom[place],
-            ..Estimate::new(self.shares[place], sampling[place].sqrt())
+            ..Estimate::new(self.values[place], sampling[place].sqrt())
         };
-        (0..self.shares.len()).map(of).collect()
+        (0..self.values.len()).map(of).collect()
     }
 
     /// By how much each part stands apart, as a share; `None` where there are too few others.
     pub(super) fn apart(&self) -> Vec<Option<Estimate>> {
-        let n_parts = self.shares.len();
+        let n_parts = self.values.len();
         let windows = self.draws.each_ref().map(|draws| self.variances(draws, &|place, shares| shares[place]));
         let variances: Vec<f64> = windows[0].iter().zip(&windows[1]).map(|(left, right)| left + right).collect();
         let others = |own: usize| {
             let is_other = |&place: &usize| place != own && self.are_edges[place] == self.are_edges[own];
-            (0..n_parts).filter(is_other).map(|place| (place, self.shares[place], variances[place])).collect::<Vec<_>>()
+            (0..n_parts).filter(is_other).map(|place| (place, self.values[place], variances[place])).collect::<Vec<_>>()
         };
         let commons: Vec<Option<Common>> =
             (0..n_parts).into_par_iter().map(|place| Common::new(&others(place), n_parts)).collect();
@@ -74,12 +73,12 @@ impl Shares {
         let sampling = self.sampling(&|place, shares| shares[place] - mean(place, shares));
         let apart = |place: usize| {
             let Common { between, n_others, .. } = *commons[place].as_ref()?;
-            let (common, sampled) = (mean(place, &self.shares), sampling[place]);
+            let (common, sampled) = (mean(place, &self.values), sampling[place]);
             // Welch's and Satterthwaite's degrees of freedom of a sum of two variances.
             let all = sampled + between;
             let spread = sampled.powi(2) / self.freedom[place] + between.powi(2) / (n_others as f64 - 1.0);
             let freedom = if spread > 0.0 { all.powi(2) / spread } else { self.freedom[place] };
-            Some(Estimate { freedom, ..Estimate::new(self.shares[place] - common.max(0.0), all.sqrt()) })
+            Some(Estimate { freedom, ..Estimate::new(self.values[place] - common.max(0.0), all.sqrt()) })
         };
         (0..n_parts).map(apart).collect()
     }
@@ -112,25 +111,25 @@ impl Shares {
             }
             if n > 1.0 { scale * ((squares - sum * sum / n) / (n - 1.0)).max(0.0) } else { 0.0 }
         };
-        (0..self.shares.len()).into_par_iter().map(variance).collect()
+        (0..self.values.len()).into_par_iter().map(variance).collect()
     }
 }
 
 /// The parts with the most time of their own, in order of their indices.
 pub(super) fn largest(own_ns: &[f64]) -> Vec<usize> {
-    let mut parts: Vec<usize> = (0..own_ns.len()).filter(|&part| own_ns[part] > 0.0).collect();
+    let mut parts: Vec<usize> =
+        (0..own_ns.len()).filter(|&part| own_ns[part] > 0.0 && own_ns[part].is_finite()).collect();
     parts.sort_by(|&left, &right| own_ns[right].total_cmp(&own_ns[left]).then(left.cmp(&right)));
     parts.truncate(MAX_PARTS);
     parts.sort_unstable();
     parts
 }
 
-#[allow(clippy::struct_field_names, reason = "its parts are what it is about")]
 /// Parts of one kind, subjects or services, in the replicates of the mean.
 pub(super) struct Parts {
     field: fn(&Replicate) -> &[f64],
     /// Index of each part and its own time in the baseline.
-    parts: Vec<(usize, f64)>,
+    members: Vec<(usize, f64)>,
     are_edges: Vec<bool>,
     replicates: [Vec<Vec<f64>>; 2],
 }
@@ -138,14 +137,14 @@ pub(super) struct Parts {
 impl Parts {
     /// Those with the most of `own_ns`, their own time in the baseline.
     pub(super) fn new(field: fn(&Replicate) -> &[f64], own_ns: &[f64], is_edge: impl Fn(usize) -> bool) -> Self {
-        let parts: Vec<(usize, f64)> = largest(own_ns).into_iter().map(|part| (part, own_ns[part])).collect();
-        let are_edges = parts.iter().map(|&(part, _)| is_edge(part)).collect();
-        Self { field, parts, are_edges, replicates: [Vec::new(), Vec::new()] }
+        let members: Vec<(usize, f64)> = largest(own_ns).into_iter().map(|part| (part, own_ns[part])).collect();
+        let are_edges = members.iter().map(|&(part, _)| is_edge(part)).collect();
+        Self { field, members, are_edges, replicates: [Vec::new(), Vec::new()] }
     }
 
     fn shares(&self, replicate: &Replicate) -> Vec<f64> {
         let values = (self.field)(replicate);
-        self.parts.iter().map(|&(part, own)| values[part] / own).collect()
+        self.members.iter().map(|&(part, own)| values[part] / own).collect()
     }
 
     /// Adds replicates of the two windows; `point` is on all the data.
@@ -161,14 +160,14 @@ impl Parts {
     pub(super) fn apart(self, point: &Replicate, noise: &Noise, freedom: &[f64]) -> Vec<Option<Estimate>> {
         let mut result = vec![None; (self.field)(point).len()];
         let shares = Shares {
-            shares: self.shares(point),
+            values: self.shares(point),
             are_edges: self.are_edges.clone(),
-            freedom: self.parts.iter().map(|&(part, _)| freedom[part]).collect(),
+            freedom: self.members.iter().map(|&(part, _)| freedom[part]).collect(),
             stretches: noise.stretches(|rest| self.shares(rest)),
             draws: self.replicates,
             are: Draws::Replicates,
         };
-        for (&(part, own), apart) in self.parts.iter().zip(shares.apart()) {
+        for (&(part, own), apart) in self.members.iter().zip(shares.apart()) {
             result[part] = apart.map(|apart| Estimate {
                 freedom: apart.freedom,
                 ..Estimate::new(own * apart.value, own * apart.error)
@@ -277,7 +276,7 @@ mod tests {
             (0..64).map(|draw| (0..values.len()).map(|part| summand(64 * window + draw, part)).collect()).collect()
         };
         Shares {
-            shares: values.to_vec(),
+            values: values.to_vec(),
             are_edges: vec![false; values.len()],
             freedom: vec![1e6; values.len()],
             draws: [draws(0), draws(1)],

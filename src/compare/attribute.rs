@@ -259,23 +259,24 @@ impl Attribution {
         matches!(self.subjects[subject], Subject::Edge(..))
     }
 
-    /// Nanoseconds per request blamed on every subject, and on every service, where there are `n_requests`.
+    /// Nanoseconds blamed on every subject, and on each of `n_services`, with the visits that they are of.
     #[must_use]
-    pub fn own_ns(&self, sums: &Sums, n_requests: f64) -> [Vec<f64>; 2] {
-        let mut subjects = vec![0.0; self.subjects.len()];
+    pub fn own_times(&self, sums: &Sums, n_services: usize) -> [Vec<(f64, f64)>; 2] {
+        let mut times = [vec![(0.0, 0.0); self.subjects.len()], vec![(0.0, 0.0); n_services]];
         for (path, targets) in self.targets.iter().enumerate() {
-            for (part, value) in [sums.self_ns[path], sums.before_ns[path], sums.wait_ns[path]].into_iter().enumerate()
-            {
-                subjects[self.rows[targets[part] as usize].subject as usize] += value;
+            let parts = [sums.self_ns[path], sums.before_ns[path], sums.wait_ns[path]];
+            let subjects = [0, 1, 2].map(|part: usize| self.rows[targets[part] as usize].subject as usize);
+            let services = subjects.map(|subject| self.blamed[subject] as usize);
+            for (times, own) in times.iter_mut().zip([subjects, services]) {
+                for (part, &unit) in own.iter().enumerate() {
+                    times[unit].0 += parts[part];
+                    if !own[..part].contains(&unit) {
+                        times[unit].1 += sums.n_visits[path];
+                    }
+                }
             }
         }
-        let n_services = self.blamed.iter().max().map_or(0, |&last| last as usize + 1);
-        let mut services = vec![0.0; n_services];
-        for (own, &service) in subjects.iter_mut().zip(&self.blamed) {
-            *own = if n_requests > 0.0 { *own / n_requests } else { 0.0 };
-            services[service as usize] += *own;
-        }
-        [subjects, services]
+        times
     }
 
     /// Effects of which a share goes to other rows than their target: path, effect in the order of `targets`, rows and shares.

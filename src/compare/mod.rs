@@ -394,7 +394,8 @@ impl Evaluation<'_> {
         let (mut service_replicates, mut service_failure_replicates) = (Vec::new(), Vec::new());
         let mut parts = (view == View::Mean).then(|| {
             let requests = tops(&self.table.paths, &baseline, self.scope);
-            let [subjects, services] = self.attribution.own_ns(&baseline, requests);
+            let own = self.attribution.own_times(&baseline, self.forest.services.len());
+            let [subjects, services] = own.map(|times| times.iter().map(|(ns, _)| ns / requests).collect::<Vec<f64>>());
             [
                 Parts::new(|replicate| &replicate.subjects, &subjects, |subject| self.attribution.is_edge(subject)),
                 Parts::new(|replicate| &replicate.services, &services, |_| false),

@@ -79,7 +79,9 @@ pub(super) fn shifts(
     baseline: &Sums,
     selection: &Selection,
 ) -> Shifts {
-    let [own_ns, _] = attribution.own_ns(baseline, 1.0);
+    let n_services = forest.services.len();
+    let [own, _] = attribution.own_times(baseline, n_services);
+    let own_ns: Vec<f64> = own.into_iter().map(|(ns, _)| ns).collect();
     let mut strata = strata(attribution, baseline, &own_ns);
     let windows = [selection.baseline.as_slice(), &selection.regression];
     let rows = windows.map(|traces| rows(forest, table, traces, &strata));
@@ -97,7 +99,6 @@ pub(super) fn shifts(
         said.shift = factor - 1.0;
     }
     let subjects = combine(&strata, &said, own_ns.len(), |subject| subject, |subject| attribution.is_edge(subject));
-    let n_services = forest.services.len();
     let services = combine(&strata, &said, n_services, |subject| attribution.blamed[subject] as usize, |_| false);
     Shifts { subjects, services }
 }
@@ -253,7 +254,7 @@ fn combine(
     let parts = largest(&own_ns);
     let zeros = || vec![0.0; parts.len()];
     let mut shares = Shares {
-        shares: zeros(),
+        values: zeros(),
         are_edges: parts.iter().map(|&part| is_edge(part)).collect(),
         freedom: zeros(),
         draws: [0, 1].map(|_| vec![zeros(); N_BLOCKS]),
@@ -264,7 +265,7 @@ fn combine(
         let part = part_of(stratum.subject);
         let Ok(place) = parts.binary_search(&part) else { continue };
         let weight = stratum.own_ns / own_ns[part];
-        shares.shares[place] += weight * said.shift;
+        shares.values[place] += weight * said.shift;
         shares.freedom[place] = shares.freedom[place].max(said.freedom);
         for (draws, blocks) in shares.draws.iter_mut().zip(&said.blocks) {
             for (draw, block) in draws.iter_mut().zip(blocks) {

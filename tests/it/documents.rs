@@ -2,7 +2,7 @@
 
 use crate::builder::Given;
 use crate::evidence::{analyze, page};
-use crate::program::run_in;
+use crate::program::{INCIDENTS, run_in};
 use crate::schema::assert_fits;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
@@ -12,17 +12,6 @@ use suspect::analysis::{Analysis, ChangeAccount, Credit, Owner};
 use suspect::report::markdown::{Options, markdown};
 use suspect::report::schema::Document;
 use suspect::report::{self};
-
-const INCIDENTS: [&str; 8] = [
-    "cpu-contention",
-    "error",
-    "fault-free",
-    "n-plus-one",
-    "network-delay",
-    "slow-dependency",
-    "slow-release",
-    "traffic-mix",
-];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

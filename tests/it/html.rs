@@ -3,7 +3,7 @@
 mod parse;
 
 use crate::builder::{EPOCH_NS, MS, analysed, client, server};
-use crate::program::run_in;
+use crate::program::{INCIDENTS, run_in};
 use base64::Engine as _;
 use parse::{Piece, parse};
 use sha2::{Digest, Sha256};
@@ -12,16 +12,6 @@ use std::path::Path;
 use suspect::analysis::{Analysis, ChangeAccount, Credit, Owner};
 use suspect::report::html::{Options, check_trace_url, page};
 
-const INCIDENTS: [&str; 8] = [
-    "cpu-contention",
-    "error",
-    "fault-free",
-    "n-plus-one",
-    "network-delay",
-    "slow-dependency",
-    "slow-release",
-    "traffic-mix",
-];
 const TRACE_URL: &str = "https://traces.example/ui?id={trace_id}&x=1";
 
 fn root() -> &'static Path {

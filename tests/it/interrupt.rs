@@ -1,6 +1,6 @@
 //! An interrupted run ends at once, says so by its status, and leaves no half-written file.
 
-use crate::outputs::{OLD, n_scratch, names_in, output_flags, pipe, suspect, write_old, write_spans};
+use crate::outputs::{OLD, folder_of_spans, n_scratch, names_in, output_flags, pipe, suspect, write_spans};
 use std::fs;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -64,11 +64,7 @@ fn a_run_that_was_started_to_ignore_the_loss_of_its_terminal_goes_on() {
 #[test]
 fn a_run_that_has_prepared_all_its_files_leaves_none_of_them_and_no_folder() {
     for is_old in [true, false] {
-        let folder = tempfile::tempdir().expect("a folder");
-        write_spans(folder.path());
-        if is_old {
-            write_old(folder.path());
-        }
+        let folder = folder_of_spans(is_old);
         pipe(&folder.path().join("pipe"));
         let before = names_in(folder.path());
         // Nobody reads the pipe, so the run stands still when all else is prepared.

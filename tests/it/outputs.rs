@@ -60,9 +60,16 @@ pub(crate) fn pipe(path: &Path) {
 }
 
 fn prepared() -> tempfile::TempDir {
+    folder_of_spans(true)
+}
+
+/// A new folder with spans and, if `is_old`, the files of an earlier run.
+pub(crate) fn folder_of_spans(is_old: bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     write_spans(folder.path());
-    write_old(folder.path());
+    if is_old {
+        write_old(folder.path());
+    }
     folder
 }
 
@@ -156,11 +163,7 @@ fn a_file_that_there_is_no_room_for_is_an_error_that_names_it_and_the_old_files_
 #[test]
 fn a_name_that_cannot_be_given_takes_those_given_before_back() {
     for is_old in [true, false] {
-        let folder = tempfile::tempdir().expect("a folder");
-        write_spans(folder.path());
-        if is_old {
-            write_old(folder.path());
-        }
+        let folder = folder_of_spans(is_old);
         pipe(&folder.path().join("pipe"));
         let mut child = suspect(folder.path())
             .args([

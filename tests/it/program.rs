@@ -5,6 +5,18 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use suspect::report::text::width;
 
+/// The bundled incidents, folders of `datasets/incidents`.
+pub(crate) const INCIDENTS: [&str; 8] = [
+    "cpu-contention",
+    "error",
+    "fault-free",
+    "n-plus-one",
+    "network-delay",
+    "slow-dependency",
+    "slow-release",
+    "traffic-mix",
+];
+
 /// How a run ended and what it wrote.
 #[derive(Debug)]
 pub(crate) struct Run {

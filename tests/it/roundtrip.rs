@@ -1,7 +1,7 @@
 //! Analyses with other names and numbers than any data would give: each comes back whole from its JSON and is shown again to the same
 //! bytes, in every form, and none ends the program.
 
-use crate::program::run_in;
+use crate::program::{INCIDENTS, run_in};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
@@ -10,17 +10,6 @@ use std::path::Path;
 use std::sync::LazyLock;
 use suspect::analysis::Analysis;
 use suspect::report::{self, html, markdown, tables};
-
-const INCIDENTS: [&str; 8] = [
-    "cpu-contention",
-    "error",
-    "fault-free",
-    "n-plus-one",
-    "network-delay",
-    "slow-dependency",
-    "slow-release",
-    "traffic-mix",
-];
 
 const TEXTS: [&str; 10] = [
     "",
