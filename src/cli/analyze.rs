@@ -118,14 +118,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let text = if let Some(suspect) = &args.explain {
         let explanation = analysis::explain(&prepared, &windows, &selection, &options, suspect)?;
         match args.output.format {
-            Format::Terminal => report::explain::text(&explanation),
+            Format::Terminal => report::explain::text(&explanation, context.columns(&args.output)),
             Format::Json => report::json(&explanation),
         }
     } else {
         let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options)?;
         args.reports.prepare(&analysis, &mut outputs)?;
         match args.output.format {
-            Format::Terminal => report::analysis::text(&analysis),
+            Format::Terminal => report::analysis::text(&analysis, context.columns(&args.output)),
             Format::Json => report::json(&analysis),
         }
     };

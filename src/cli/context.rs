@@ -2,15 +2,18 @@ use super::{
     Color, Exit, Format, OutputArgs, messages,
     output::{self, Outputs},
     progress::{Progress, Unit},
+    terminal,
 };
 use crate::analysis::BaselineData;
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::ingest::{self, Ingested};
 use crate::profile::{self, Profile};
+use crate::report::{self, WIDTH};
 use crate::store;
 use crate::window::WindowWarning;
 use anstream::{AutoStream, ColorChoice};
+use std::borrow::Cow;
 use std::io::{ErrorKind, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -20,17 +23,19 @@ use std::path::{Path, PathBuf};
 pub struct Context {
     color: ColorChoice,
     quiet: bool,
+    /// As given.
+    width: Option<usize>,
 }
 
 impl Context {
-    /// A context for colour and silence as asked.
-    pub(super) fn new(color: Color, quiet: bool) -> Self {
+    /// A context for colour, silence and width as asked.
+    pub(super) fn new(color: Color, quiet: bool, width: Option<usize>) -> Self {
         let color = match color {
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        Self { color, quiet }
+        Self { color, quiet, width }
     }
 
     /// Reads the input, with a progress bar if it takes long, and shows what could not be read as warnings.
@@ -107,6 +112,19 @@ impl Context {
         print(text, self.color_of(&std::io::stdout()))
     }
 
+    /// Columns for the text of a result: in a file, whoever reads it has another terminal.
+    pub(super) fn columns(&self, args: &OutputArgs) -> usize {
+        match named_file(args.output.as_deref()) {
+            Some(_) => self.width.unwrap_or(WIDTH),
+            None => self.columns_of_output(),
+        }
+    }
+
+    /// Columns for text on standard output.
+    pub(super) fn columns_of_output(&self) -> usize {
+        terminal::of_output(self.width)
+    }
+
     /// Shows doubts about the windows on standard error.
     pub fn warn_windows(&self, warnings: &[WindowWarning]) {
         let lines: String = warnings.iter().map(|warning| messages::warning(&warning.describe())).collect();
@@ -142,6 +160,10 @@ impl Context {
     /// Writes to standard error; there is nobody to tell if that fails.
     pub(super) fn talk(&self, text: &str) {
         let mut stderr = AutoStream::new(std::io::stderr().lock(), self.color_of(&std::io::stderr()));
+        let text = match terminal::of_talk(self.width) {
+            Some(columns) => Cow::Owned(report::text::lines_within(text, columns)),
+            None => Cow::Borrowed(text),
+        };
         let _ = stderr.write_all(text.as_bytes());
     }
 

@@ -75,7 +75,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     progress.finish();
     let report = eval::report(results.into_inner().unwrap_or_default());
     let text = match args.output.format {
-        Format::Terminal => report::eval::text(&report),
+        Format::Terminal => report::eval::text(&report, context.columns(&args.output)),
         Format::Json => report::json(&report),
     };
     context.write(&text, &args.output)?;

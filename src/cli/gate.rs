@@ -190,7 +190,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     }
     on_github(&gate, &markdown, args.output.format)?;
     let text = match args.output.format {
-        Format::Terminal => report::gate::text(&gate),
+        Format::Terminal => report::gate::text(&gate, context.columns(&args.output)),
         Format::Json => report::json(&gate),
     };
     context.write_with(outputs, &text, &args.output)?;

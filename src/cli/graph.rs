@@ -1,7 +1,7 @@
 //! `suspect graph`: which service calls which.
 
 use super::places::Places;
-use super::{Context, Exit, InputArgs, context, epilogue};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, context, epilogue};
 use crate::error::Error;
 use crate::normalize::{self, Forest};
 use crate::report::graph::Level;
@@ -14,6 +14,7 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   suspect graph traces/ | dot -Tsvg -o graph.svg
+  suspect graph traces/ --format terminal
   suspect graph traces/ --format mermaid
   suspect graph traces/ --regression 14:05..14:20          marks what is new and what is gone
   suspect graph traces/ --format json | jq '.service_edges[]'";
@@ -37,7 +38,7 @@ pub struct Args {
     /// What a node stands for; the JSON has both
     #[arg(long, value_name = "LEVEL", default_value = "service")]
     pub level: GraphLevel,
-    /// Drawing or data
+    /// Drawing, table or data
     #[arg(long, value_name = "FORMAT", default_value = "dot")]
     pub format: GraphFormat,
     /// Write to FILE, whole or not at all, instead of to standard output
@@ -59,6 +60,8 @@ pub enum GraphLevel {
 pub enum GraphFormat {
     /// The DOT language of Graphviz.
     Dot,
+    /// A table for people, as wide as the terminal or `--width`.
+    Terminal,
     /// A flowchart for Markdown.
     Mermaid,
     /// One JSON document with a `schema_version`.
@@ -88,6 +91,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     };
     let text = match args.format {
         GraphFormat::Dot => report::graph::dot(&document, level),
+        GraphFormat::Terminal => {
+            let args = OutputArgs { format: Format::Terminal, output: args.output.clone() };
+            let text = report::graph_text::text(&document, level, context.columns(&args));
+            context.write(&text, &args)?;
+            return Ok(exit);
+        }
         GraphFormat::Mermaid => report::graph::mermaid(&document, level),
         GraphFormat::Json => report::json(&document),
     };

@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let (ingested, exit) = context.read(&args.input.paths, &options)?;
     let inspection = inspect::summarize(&ingested)?;
     let text = match args.output.format {
-        Format::Terminal => report::inspect::render(&inspection),
+        Format::Terminal => report::inspect::render(&inspection, context.columns(&args.output)),
         Format::Json => report::json(&inspection),
     };
     context.write(&text, &args.output)?;

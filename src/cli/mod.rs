@@ -27,6 +27,7 @@ mod reports;
 mod saved;
 mod schema;
 pub mod simulate;
+mod terminal;
 pub mod trace;
 
 pub use comparison::ComparisonArgs;
@@ -110,6 +111,9 @@ struct GlobalArgs {
     /// Say nothing but errors: no progress, no warnings
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's own, else 100]
+    #[arg(long, global = true, value_name = "COLUMNS", value_parser = terminal::parse_width)]
+    width: Option<usize>,
 }
 
 /// When to use colour.
@@ -151,7 +155,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if message.use_stderr() { FAILED } else { 0 });
         }
     };
-    let context = Context::new(cli.global.color, cli.global.quiet);
+    let context = Context::new(cli.global.color, cli.global.quiet, cli.global.width);
     if let Some(threads) = cli.global.threads {
         context::limit_threads(threads);
     }

@@ -18,7 +18,7 @@ pub struct OutputArgs {
 /// Form of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Text of at most 100 columns.
+    /// Text for people, as wide as the terminal or `--width`.
     Terminal,
     /// One JSON document with a `schema_version`.
     Json,

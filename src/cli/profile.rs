@@ -57,9 +57,10 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     if args.show {
+        let columns = context.columns_of_output();
         let mut text = String::new();
         for path in &args.paths {
-            text += &report::profile::text(&store::shown(path), &context::read_profile(path)?);
+            text += &report::profile::text(&store::shown(path), &context::read_profile(path)?, columns);
         }
         context.show(&text)?;
         return Ok(Exit::Complete);

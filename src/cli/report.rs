@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let mut outputs = Outputs::default();
     args.reports.prepare(&analysis, &mut outputs)?;
     let text = match args.output.format {
-        Format::Terminal => report::analysis::text(&analysis),
+        Format::Terminal => report::analysis::text(&analysis, context.columns(&args.output)),
         Format::Json => report::json(&analysis),
     };
     context.write_with(outputs, &text, &args.output)?;

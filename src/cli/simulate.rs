@@ -6,7 +6,7 @@ use super::{Context, Exit, epilogue};
 use crate::error::Error;
 use crate::eval::Label;
 use crate::export::{Compression, Format, Output, Writer};
-use crate::report;
+use crate::report::{self, text::lines_within};
 use crate::scratch::ScratchFile;
 use crate::simulate::{self, FaultKind, Model, Outcome, Scenario, generate, scenario};
 use clap::ValueEnum;
@@ -165,7 +165,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     let place = Place::new(args, output)?;
     let (outcome, label) = one(&mut scenario, args, context, &place, "simulated")?;
-    super::context::print(&summary(&place, &outcome, &label), anstream::ColorChoice::Never)?;
+    context.show(&lines_within(&summary(&place, &outcome, &label), context.columns_of_output()))?;
     Ok(Exit::Complete)
 }
 
@@ -201,7 +201,7 @@ fn cases(args: &Args, context: &Context, output: &Path, n_cases: u32) -> Result<
         report::text::counted(n_spans, "span"),
         report::text::escape(&output.display().to_string())
     );
-    super::context::print(&text, anstream::ColorChoice::Never)?;
+    context.show(&lines_within(&text, context.columns_of_output()))?;
     Ok(Exit::Complete)
 }
 

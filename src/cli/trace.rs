@@ -47,7 +47,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     };
     let document = trace::document(&ingested.frame, &forest, trace);
     let text = match args.output.format {
-        Format::Terminal => report::trace::render(&document),
+        Format::Terminal => report::trace::render(&document, context.columns(&args.output)),
         Format::Json => report::json(&document),
     };
     context.write(&text, &args.output)?;

@@ -1,9 +1,9 @@
 //! An analysis as text: the verdict, where the change went, the suspects with their evidence, and how far to trust it.
 
-use super::text::{
-    ALERT, BOLD, CAUTION, CODE, DIM, bar, call, count, counted, escape, fit, left, paint, percent, right, width, wrap,
-};
-use super::{WIDTH, attributes, network, structure};
+use super::grid::{Cell, Grid, Kind};
+use super::page::{Label, Page};
+use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, counted, escape, fit, paint, percent};
+use super::{attributes, network, structure};
 use crate::analysis::{
     Analysis, Decomposition, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause,
     Suspect, Window,
@@ -26,68 +26,42 @@ const MIN_NET: f64 = 0.1;
 /// Entry operations shown.
 const N_ENTRIES: usize = 5;
 
-/// The analysis for a terminal, at most [`WIDTH`] columns wide, styled with ANSI sequences.
+/// Columns of the labels at the left of the head, and of those of a suspect.
+pub(super) const CAPTION: usize = 12;
+const LABEL: usize = 9;
+
+/// The analysis for a terminal of so many columns, styled with ANSI sequences.
 #[must_use]
-pub fn text(analysis: &Analysis) -> String {
-    let mut out = Out::default();
-    verdict(&mut out, analysis);
-    windows(&mut out, analysis);
-    decomposition(&mut out, analysis);
-    suspects(&mut out, analysis);
-    for line in super::owners::teams(analysis).into_iter().chain(super::changes::lines(analysis)) {
-        out.line(&line);
-    }
-    entries(&mut out, analysis);
-    let sections = [network::ways(analysis), structure::errors(analysis), structure::changes(analysis)];
-    for line in sections.iter().flatten() {
-        out.line(line);
-    }
-    value_changes(&mut out, analysis);
-    quality(&mut out, analysis);
-    out.0
-}
-
-#[derive(Default)]
-pub(super) struct Out(pub(super) String);
-
-impl Out {
-    pub(super) fn line(&mut self, line: &str) {
-        self.0.push_str(line.trim_end());
-        self.0.push('\n');
-    }
-
-    pub(super) fn heading(&mut self, heading: &str) {
-        self.line("");
-        self.line(&paint(BOLD, heading));
-    }
-
-    /// Wrapped text, its first line after `label`, the others below it.
-    pub(super) fn labelled(&mut self, indent: usize, label: &str, text: &str) {
-        const LABEL: usize = 9;
-        let room = WIDTH - indent - LABEL;
-        for (index, line) in wrap(text, room).iter().enumerate() {
-            let label = if index == 0 { left(label, LABEL) } else { " ".repeat(LABEL) };
-            // A word without blanks may be longer than the room.
-            self.line(&format!("{}{}{}", " ".repeat(indent), paint(DIM, &label), fit(line, room)));
-        }
-    }
+pub fn text(analysis: &Analysis, columns: usize) -> String {
+    let mut page = Page::new(columns);
+    verdict(&mut page, analysis);
+    windows(&mut page, analysis);
+    decomposition(&mut page, analysis);
+    suspects(&mut page, analysis);
+    super::owners::teams(&mut page, analysis);
+    super::changes::write(&mut page, analysis);
+    entries(&mut page, analysis);
+    network::ways(&mut page, analysis);
+    structure::errors(&mut page, analysis);
+    structure::changes(&mut page, analysis);
+    attributes::write_changes(&mut page, &analysis.new_values);
+    quality(&mut page, analysis);
+    page.into_text()
 }
 
 pub(super) fn signed(value: f64) -> String {
     format!("{}{}", if value > 0.0 { "+" } else { "" }, ms(value))
 }
 
-fn verdict(out: &mut Out, analysis: &Analysis) {
+fn verdict(page: &mut Page, analysis: &Analysis) {
     let (style, word) = match analysis.verdict {
         Verdict::Regression => (ALERT, "REGRESSION"),
         Verdict::TrafficMix => (CAUTION, "TRAFFIC MIX"),
         Verdict::NoSignificantChange => (BOLD, "NO SIGNIFICANT CHANGE"),
         Verdict::Inconclusive => (CAUTION, "INCONCLUSIVE"),
     };
-    out.line(&paint(style.bold(), word));
-    for line in wrap(&escape(&analysis.summary), WIDTH) {
-        out.line(&fit(&line, WIDTH));
-    }
+    page.painted(style.bold(), 0, word);
+    page.prose(0, &analysis.summary);
 }
 
 /// An RFC 3339 moment cut to milliseconds.
@@ -97,57 +71,49 @@ fn moment(rfc3339: &str) -> String {
     fit(&escape(short.as_deref().unwrap_or(rfc3339)), 30).into_owned()
 }
 
-fn windows(out: &mut Out, analysis: &Analysis) {
-    out.line("");
-    let line = |name: &str, window: &Window| {
-        format!(
-            "{}  {} .. {}  {}, {}",
-            paint(DIM, &left(name, 10)),
-            moment(&window.start),
-            moment(&window.end),
-            counted(window.n_traces, "trace"),
-            counted(window.n_spans, "span")
-        )
-    };
-    out.line(&line("Baseline", &analysis.windows.baseline));
-    out.line(&line("Regression", &analysis.windows.regression));
-    for line in wrap(&escape(&analysis.windows.description), WIDTH - 12) {
-        out.line(&format!("{:12}{}", "", fit(&line, WIDTH - 12)));
-    }
-    for line in super::windows::lines(&analysis.windows) {
-        out.line(&line);
-    }
+/// Start, end and size of a window.
+pub(super) fn window(page: &mut Page, name: &str, window: &Window, moment: fn(&str) -> String) {
+    let pieces = [
+        format!("{} .. {} ", moment(&window.start), moment(&window.end)),
+        format!("{}, {}", counted(window.n_traces, "trace"), counted(window.n_spans, "span")),
+    ];
+    page.pieces(0, &Label::dim(name, CAPTION), &pieces);
+}
+
+fn windows(page: &mut Page, analysis: &Analysis) {
+    page.blank();
+    window(page, "Baseline", &analysis.windows.baseline, moment);
+    window(page, "Regression", &analysis.windows.regression, moment);
+    page.labelled(0, &Label::dim("", CAPTION), &analysis.windows.description);
+    super::windows::write(page, &analysis.windows);
     let degradation = &analysis.degradation;
     let pair = |name: &str, pair: Pair| format!("{name} {} -> {}", ms(pair.baseline), ms(pair.regression));
-    out.line(&format!(
-        "{}  {} ms (95 % interval of the change {} to {})",
-        paint(DIM, "Latency   "),
-        pair("mean", degradation.mean_ms),
-        signed(degradation.interval_ms[0]),
-        signed(degradation.interval_ms[1]),
-    ));
-    out.line(&format!(
-        "{:12}{}, {}, {} ms",
-        "",
-        pair("p50", degradation.p50_ms),
-        pair("p95", degradation.p95_ms),
-        pair("p99", degradation.p99_ms)
-    ));
+    let [low, high] = degradation.interval_ms.map(signed);
+    let mean =
+        [format!("{} ms", pair("mean", degradation.mean_ms)), format!("(95 % interval of the change {low} to {high})")];
+    page.pieces(0, &Label::dim("Latency", CAPTION), &mean);
+    let quantiles = [
+        format!("{},", pair("p50", degradation.p50_ms)),
+        format!("{},", pair("p95", degradation.p95_ms)),
+        format!("{} ms", pair("p99", degradation.p99_ms)),
+    ];
+    page.pieces(0, &Label::dim("", CAPTION), &quantiles);
     let means = |view: &Decomposition| Pair { baseline: view.baseline_mean_ms, regression: view.regression_mean_ms };
+    let typical = pair("typical", means(&analysis.typical));
     // Fragments have no end-to-end latency, and so no tail.
-    let tail = if analysis.tail.regression_mean_ms > 0.0 {
-        format!(", {}", pair("mean of the slowest 5 %", means(&analysis.tail)))
+    let views = if analysis.tail.regression_mean_ms > 0.0 {
+        vec![format!("{typical},"), format!("{} ms", pair("mean of the slowest 5 %", means(&analysis.tail)))]
     } else {
-        String::new()
+        vec![format!("{typical} ms")]
     };
-    out.line(&format!("{:12}{}{tail} ms", "", pair("typical", means(&analysis.typical))));
-    out.line(&format!(
-        "{}  {} -> {} of {} fail",
-        paint(DIM, "Errors    "),
+    page.pieces(0, &Label::dim("", CAPTION), &views);
+    let errors = format!(
+        "{} -> {} of {} fail",
         percent(degradation.error_ratio.baseline),
         percent(degradation.error_ratio.regression),
-        fit(&degradation.of, 40)
-    ));
+        degradation.of
+    );
+    page.labelled(0, &Label::dim("Errors", CAPTION), &errors);
 }
 
 /// How a row changed the latency, in a word or two.
@@ -170,54 +136,47 @@ pub(super) fn cause_of_row(row: &DecompositionRow) -> &'static str {
     }
 }
 
-/// What a row is about, in about so many columns.
-pub(super) fn name_of_row(row: &DecompositionRow, columns: usize) -> String {
+/// What a row is about.
+pub(super) fn name_of_row(row: &DecompositionRow) -> Cell {
     let service = row.service.as_deref().unwrap_or("other requests were made");
     match (&row.operation, &row.edge, &row.callee) {
         (Some(operation), _, Some(callee)) => {
-            call(&format!("{service}: {operation}"), &format!("{}: {}", callee.service, callee.operation), columns)
+            Cell::Call(format!("{service}: {operation}"), format!("{}: {}", callee.service, callee.operation))
         }
-        (Some(operation), _, None) => format!("{service}: {operation}"),
-        (None, Some(edge), _) => format!("{} -> {}", edge.caller, edge.callee),
-        (None, None, _) => service.to_owned(),
+        (Some(operation), _, None) => Cell::text(format!("{service}: {operation}")),
+        (None, Some(edge), _) => Cell::text(format!("{} -> {}", edge.caller, edge.callee)),
+        (None, None, _) => Cell::text(service),
     }
 }
 
-fn decomposition(out: &mut Out, analysis: &Analysis) {
-    const NAME: usize = 53;
-    const CAUSE: usize = 14;
-    const VALUE: usize = 9;
-    const BAR: usize = 12;
+fn decomposition(page: &mut Page, analysis: &Analysis) {
     let decomposition = &analysis.decomposition;
-    out.heading("Where the change of the mean latency went (ms a request)");
+    page.heading("Where the change of the mean latency went (ms a request)");
     let largest = decomposition.rows.first().map_or(0.0, |row| row.contribution_ms.abs());
-    let mut line = |name: &str, cause: &str, value: f64, with_bar: bool| {
+    let mut grid =
+        Grid::new(&[("", Kind::Name), ("", Kind::Text), ("", Kind::Number), ("", Kind::Number), ("", Kind::Bar)]);
+    let mut line = |name: Cell, cause: &str, value: f64, with_bar: bool| {
         let has_share = decomposition.change_ms != 0.0 && decomposition.change_ms.abs() >= MIN_NET * largest;
         // Rounded first: adding zero leaves no minus before it.
         let share = (100.0 * value / decomposition.change_ms).round() + 0.0;
         let share = if has_share { format!("{share:.0} %") } else { String::new() };
-        let bar = if with_bar && largest > 0.0 { bar(value.abs() / largest, BAR) } else { String::new() };
-        out.line(&format!(
-            "  {} {} {} {} {bar}",
-            left(name, NAME),
-            left(cause, CAUSE),
-            right(&signed(value), VALUE),
-            paint(DIM, &right(&share, 6)),
-        ));
+        let bar = if with_bar && largest > 0.0 { value.abs() / largest } else { 0.0 };
+        grid.row(vec![name, Cell::text(cause), Cell::text(signed(value)), Cell::dim(share), Cell::Bar(bar)]);
     };
     let shown = decomposition.rows.len().min(N_ROWS);
     for row in &decomposition.rows[..shown] {
-        line(&name_of_row(row, NAME), cause_of_row(row), row.contribution_ms, true);
+        line(name_of_row(row), cause_of_row(row), row.contribution_ms, true);
     }
     let rest = &decomposition.rows[shown..];
     if !rest.is_empty() {
         let sum: f64 = rest.iter().map(|row| row.contribution_ms).sum();
-        line(&format!("{} smaller rows", count(rest.len() as u64)), "", sum, true);
+        line(Cell::text(counted(rest.len() as u64, "smaller row")), "", sum, true);
     }
-    line("change of the mean", "", decomposition.change_ms, false);
+    line(Cell::text("change of the mean"), "", decomposition.change_ms, false);
+    grid.write(page, 2);
 }
 
-fn suspects(out: &mut Out, analysis: &Analysis) {
+fn suspects(page: &mut Page, analysis: &Analysis) {
     let shown: Vec<&RankedService> = match analysis.verdict {
         Verdict::Regression => {
             analysis.services.iter().filter(|service| service.is_significant).take(N_SERVICES).collect()
@@ -228,35 +187,39 @@ fn suspects(out: &mut Out, analysis: &Analysis) {
     if shown.is_empty() {
         return;
     }
-    out.heading(if analysis.verdict == Verdict::Regression {
+    page.heading(if analysis.verdict == Verdict::Regression {
         "Suspects"
     } else {
         "Candidates, none certain enough to accuse"
     });
     for (index, service) in shown.into_iter().enumerate() {
         let (label, facts) = facts(service);
-        let rank = format!("{:>2}. ", service.rank);
-        let inferred = if service.is_inferred { " (no spans of its own)" } else { "" };
-        let kind = format!("{inferred}  {}", fit(&service.kind, 40));
-        let name = fit(&service.service, WIDTH.saturating_sub(width(&kind) + rank.len()));
-        out.line(&format!("{rank}{}{kind}", paint(BOLD, &name)));
-        out.labelled(4, label, &facts);
+        // Room for three lines of it at most.
+        let name = fit(&service.service, 3 * (page.width() - 4) - 8).into_owned();
+        let mut pieces = vec![paint(BOLD, &name)];
+        if service.is_inferred {
+            pieces.push("(no spans of its own)".to_owned());
+        }
+        pieces.push(format!(" {}", fit(&service.kind, 40)));
+        page.hanging(&format!("{:>2}. ", service.rank), 4, &pieces);
+        page.labelled(4, &Label::dim(label, LABEL), &facts);
         if let Some(owner) = &service.owner {
-            out.labelled(4, "call", &escape(&super::owners::call(owner)));
+            page.labelled(4, &Label::dim("call", LABEL), &super::owners::call(owner));
         }
         let own = analysis.suspects.iter().filter(|suspect| suspect.service == service.service);
         let n_shown = if index == 0 { N_SUSPECTS } else { N_LATER_SUSPECTS };
         for suspect in own.clone().take(n_shown) {
-            evidence(out, suspect);
+            evidence(page, suspect);
         }
         let n_more = own.count().saturating_sub(n_shown);
         if n_more > 0 {
-            out.labelled(4, "more", &format!("{} in `--explain`", counted(n_more as u64, "smaller part")));
+            let more = format!("{} in `--explain`", counted(n_more as u64, "smaller part"));
+            page.labelled(4, &Label::dim("more", LABEL), &more);
         }
     }
     let rest = analysis.services.iter().filter(|service| service.is_significant).count().saturating_sub(N_SERVICES);
     if rest > 0 && analysis.verdict == Verdict::Regression {
-        out.line(&format!("    and {} more in `--format json`", counted(rest as u64, "service")));
+        page.prose(4, &format!("and {} more in `--format json`", counted(rest as u64, "service")));
     }
 }
 
@@ -294,25 +257,23 @@ fn facts(service: &RankedService) -> (&'static str, String) {
     (if adds { "adds" } else { "changes" }, text)
 }
 
-pub(super) fn evidence(out: &mut Out, suspect: &Suspect) {
-    out.labelled(4, "because", &escape(&suspect.reason));
+pub(super) fn evidence(page: &mut Page, suspect: &Suspect) {
+    let labelled = |page: &mut Page, label: &str, text: &str| page.labelled(4, &Label::dim(label, LABEL), text);
+    labelled(page, "because", &suspect.reason);
     if let Some(path) = suspect.paths.first() {
-        out.labelled(4, "path", &hops(path));
+        labelled(page, "path", &hops(path));
     }
     // Calls that are left out take nobody's time: their reason tells how often that is.
     let does_less = ["missing calls", "early return", "gone call", "fewer calls"].contains(&suspect.kind.as_str());
     if let Some(hurts) = hurts(&suspect.impact).filter(|_| !does_less) {
-        out.labelled(4, "hurts", &hurts);
+        labelled(page, "hurts", &hurts);
     }
     for (index, carrier) in attributes::carriers(suspect).iter().enumerate() {
-        out.labelled(4, if index == 0 { "where" } else { "" }, carrier);
+        labelled(page, if index == 0 { "where" } else { "" }, carrier);
     }
     for (index, exemplar) in suspect.exemplars.iter().enumerate() {
-        let label = if index == 0 { "traces" } else { "" };
-        let id = paint(CODE, &fit(&exemplar.trace_id, 40));
-        out.line(&format!(
-            "    {}{id}  {} ms, {}",
-            paint(DIM, &left(label, 9)),
+        let facts = format!(
+            "{} ms, {}",
             ms(exemplar.duration_ms),
             // What runs beside the request, behind it or in other fragments of the trace comes on top.
             if exemplar.suspect_ms > exemplar.duration_ms {
@@ -320,20 +281,26 @@ pub(super) fn evidence(out: &mut Out, suspect: &Suspect) {
             } else {
                 format!("{} of it here", ms(exemplar.suspect_ms))
             }
-        ));
+        );
+        trace(page, if index == 0 { "traces" } else { "" }, &exemplar.trace_id, &facts);
     }
     if let Some(beside) = suspect.exemplars.first().and_then(|exemplar| exemplar.beside.as_ref()) {
         let calls = match beside.n_calls_apart {
             0 => "the same calls".to_owned(),
             n_calls => format!("{} more or fewer", counted(n_calls, "call")),
         };
-        let id = paint(CODE, &fit(&beside.trace_id, 40));
-        let label = paint(DIM, &left("beside", 9));
-        out.line(&format!("    {label}{id}  {} ms before, {calls}", ms(beside.duration_ms)));
+        let facts = format!("{} ms before, {calls}", ms(beside.duration_ms));
+        trace(page, "beside", &beside.trace_id, &facts);
     }
     for (index, sentence) in suspect.overturned_by.iter().enumerate() {
-        out.labelled(4, if index == 0 { "but" } else { "and" }, &escape(sentence));
+        labelled(page, if index == 0 { "but" } else { "and" }, sentence);
     }
+}
+
+/// A trace's id, to be copied, and facts.
+fn trace(page: &mut Page, label: &str, id: &str, facts: &str) {
+    let pieces = [paint(CODE, &fit(id, 40)), format!(" {facts}")];
+    page.pieces(4, &Label::dim(label, LABEL), &pieces);
 }
 
 /// Whom a suspect hurt: requests and entries, those with most requests hurt first.
@@ -341,7 +308,7 @@ pub(super) fn hurts(impact: &Impact) -> Option<String> {
     const SHOWN: usize = 3;
     let part = |entry: &EntryImpact| {
         let background = if entry.is_background { " in the background" } else { "" };
-        let name = format!("{}: {}", escape(&entry.service), escape(&entry.operation));
+        let name = format!("{}: {}", entry.service, entry.operation);
         let counts = format!("{:.0} of {:.0}{background}", entry.n_requests_hurt, entry.n_requests_of_entry);
         let passing = if entry.n_requests < 0.995 * entry.n_requests_of_entry {
             format!(" ({:.0} pass it)", entry.n_requests)
@@ -385,50 +352,35 @@ fn hops(path: &PropagationPath) -> String {
         let skipped = names.len() - 6;
         names.splice(3..3 + skipped, [format!("({skipped} more)")]);
     }
-    escape(&names.join(" > ")).into_owned()
+    names.join(" > ")
 }
 
-fn entries(out: &mut Out, analysis: &Analysis) {
+fn entries(page: &mut Page, analysis: &Analysis) {
     if analysis.entries.is_empty() {
         return;
     }
-    out.heading("Entry operations");
-    out.line(&paint(
-        DIM,
-        &format!("  {} {} {} {}", left("", 44), right("requests", 17), right("mean ms", 17), right("p95 ms", 17)),
-    ));
+    page.heading("Entry operations");
     let arrow = |pair: Pair, show: fn(f64) -> String| format!("{} -> {}", show(pair.baseline), show(pair.regression));
+    let mut grid =
+        Grid::new(&[("", Kind::Name), ("requests", Kind::Number), ("mean ms", Kind::Number), ("p95 ms", Kind::Number)]);
     for entry in analysis.entries.iter().take(N_ENTRIES) {
-        out.line(&format!(
-            "  {} {} {} {}",
-            left(&format!("{}: {}", entry.service, entry.operation), 44),
-            right(&arrow(entry.n_requests, |n| format!("{n:.0}")), 17),
-            right(&arrow(entry.mean_ms, ms), 17),
-            right(&arrow(entry.p95_ms, ms), 17),
-        ));
+        let cells = [
+            format!("{}: {}", entry.service, entry.operation),
+            arrow(entry.n_requests, |n| format!("{n:.0}")),
+            arrow(entry.mean_ms, ms),
+            arrow(entry.p95_ms, ms),
+        ];
+        grid.row(cells.map(Cell::Text).into());
     }
+    grid.write(page, 2);
     if analysis.entries.len() > N_ENTRIES {
-        out.line(&format!("  and {} more", count((analysis.entries.len() - N_ENTRIES) as u64)));
+        page.prose(2, &format!("and {} more", count((analysis.entries.len() - N_ENTRIES) as u64)));
     }
 }
 
-fn value_changes(out: &mut Out, analysis: &Analysis) {
-    let (lines, n_more) = attributes::value_changes(&analysis.new_values);
-    if lines.is_empty() {
-        return;
-    }
-    out.heading("New and gone values of attributes");
-    for [word, what, when] in lines {
-        out.line(&format!("  {} {} {}", left(&word, 5), left(&what, 56), right(&when, 33)));
-    }
-    if n_more > 0 {
-        out.line(&format!("  and {n_more} more"));
-    }
-}
-
-fn quality(out: &mut Out, analysis: &Analysis) {
+fn quality(page: &mut Page, analysis: &Analysis) {
     let diagnostics = &analysis.diagnostics;
-    out.heading("Data");
+    page.heading("Data");
     let mut sum = format!(
         "{} read = {} analysed + {} set aside",
         counted(diagnostics.n_spans_read, "span"),
@@ -444,22 +396,13 @@ fn quality(out: &mut Out, analysis: &Analysis) {
     if !reasons.is_empty() {
         sum = format!("{sum} ({})", reasons.join(", "));
     }
-    let mut lines = vec![sum];
+    page.bullet(&sum);
     if diagnostics.n_skipped_records > 0 {
-        lines.push(format!("{} could not be read", counted(diagnostics.n_skipped_records, "record")));
+        page.bullet(&format!("{} could not be read", counted(diagnostics.n_skipped_records, "record")));
     }
-    lines.extend(analysis.windows.warnings.iter().cloned());
-    lines.extend(diagnostics.warnings.iter().cloned());
-    for line in lines {
-        for (index, line) in wrap(&escape(&line), WIDTH - 4).iter().enumerate() {
-            out.line(&format!("  {} {}", if index == 0 { "-" } else { " " }, fit(line, WIDTH - 4)));
-        }
+    for warning in analysis.windows.warnings.iter().chain(&diagnostics.warnings) {
+        page.bullet(warning);
     }
-    out.line(&paint(
-        DIM,
-        &format!(
-            "  The rows above leave {:.1e} ms of the change unexplained.",
-            analysis.decomposition.residual_ms.abs()
-        ),
-    ));
+    let residual = analysis.decomposition.residual_ms.abs();
+    page.painted(DIM, 2, &format!("The rows above leave {residual:.1e} ms of the change unexplained."));
 }

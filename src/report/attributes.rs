@@ -1,14 +1,15 @@
 //! Attributes as text: which calls carry a suspect's contribution, and what is new or gone.
 
-use super::text::{counted, escape, fit, percent};
+use super::page::{Label, Page};
+use super::text::{counted, fit, percent};
 use crate::analysis::{Attribute, Carrier, Suspect, ValueChange};
 use crate::drill::Of;
 use crate::drill::presence::Change;
 
 /// New and gone values shown, each.
 const SHOWN: usize = 5;
-/// Columns of a key and of a value: two pairs of them then fit in three lines.
-const MAX_NAME: usize = 48;
+/// Columns of a key and of a value, at the end of which a query or an address still tells what it is.
+const MAX_NAME: usize = 100;
 
 fn condition(key: &str, value: &str, of: Of) -> String {
     let of = match of {
@@ -50,7 +51,6 @@ fn carrier(carrier: &Carrier) -> String {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         text = format!("{text} (also {}{more})", named(also));
     }
-    let text = escape(&text).into_owned();
     if carrier.q.is_none() {
         return format!("all its calls have {text}, which none had before");
     }
@@ -63,9 +63,11 @@ fn carrier(carrier: &Carrier) -> String {
     )
 }
 
-/// New and gone values, as (word, what, share and time).
-pub(super) fn value_changes(changes: &[ValueChange]) -> (Vec<[String; 3]>, usize) {
-    let mut lines = Vec::new();
+/// New and gone values; nothing if there are none.
+pub(super) fn write_changes(page: &mut Page, changes: &[ValueChange]) {
+    if !changes.is_empty() {
+        page.heading("New and gone values of attributes");
+    }
     let mut n_more = 0;
     for (change, word) in [(Change::New, "new"), (Change::Gone, "gone")] {
         let replaced = |gone: &ValueChange| {
@@ -78,22 +80,22 @@ pub(super) fn value_changes(changes: &[ValueChange]) -> (Vec<[String; 3]>, usize
             changes.iter().filter(|own| own.change == change && !(change == Change::Gone && replaced(own))).collect();
         n_more += own.len().saturating_sub(SHOWN);
         for own in own.into_iter().take(SHOWN) {
-            let mut what = format!("{}  {}={}", own.service, own.key, own.value);
+            let mut what = format!("{}={}", fit(&own.key, MAX_NAME), fit(&own.value, MAX_NAME));
             if let Some(before) = &own.replaces {
-                what = format!("{what} instead of {before}");
+                what = format!("{what} instead of {}", fit(before, MAX_NAME));
             }
             if let Some(also) = own.also.first() {
-                what = format!("{what} (also {also})");
+                what = format!("{what} (also {})", fit(also, MAX_NAME));
             }
             let time = own.seen.split_once('T').map_or(own.seen.as_str(), |(_, time)| time);
             let time = time.split(['.', 'Z']).next().unwrap_or(time);
             let when = if change == Change::New { "from" } else { "until" };
-            lines.push([
-                word.to_owned(),
-                escape(&what).into_owned(),
-                format!("{} of spans, {when} {time}", percent(own.share_of_spans)),
-            ]);
+            let share = percent(own.share_of_spans);
+            let text = format!("{}: {what}, {share} of spans, {when} {time}", own.service);
+            page.labelled(2, &Label::dim(word, 6), &text);
         }
     }
-    (lines, n_more)
+    if n_more > 0 {
+        page.prose(2, &format!("and {n_more} more"));
+    }
 }

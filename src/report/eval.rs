@@ -1,47 +1,51 @@
 //! Accuracy over labelled cases as text.
 
-use super::WIDTH;
-use super::text::{BOLD, DIM, counted, fit, left, paint, percent, right, wrap};
+use super::grid::{Cell, Grid, Kind};
+use super::page::Page;
+use super::text::{counted, fit, percent};
 use crate::eval::{CaseResult, Group, Report, Scores};
 use crate::time::format_ms as ms;
 
-const NAME: usize = 30;
-const CELL: usize = 9;
-const METHOD: usize = 12;
+/// Columns of the name of a case, on a line or more.
+const MAX_NAME: usize = 200;
 
-/// The report for a terminal, at most [`WIDTH`] columns wide, styled with ANSI sequences.
+/// The report for a terminal of so many columns, styled with ANSI sequences.
 #[must_use]
-pub fn text(report: &Report) -> String {
-    let mut lines = Vec::new();
-    table(&mut lines, report);
-    methods(&mut lines, report);
-    verdicts(&mut lines, report);
-    calibration(&mut lines, report);
-    contributions(&mut lines, report);
-    misses(&mut lines, report);
-    lines.push(String::new());
-    lines.push(format!(
-        "{} of {}, {:.2} s a case; largest residual of a decomposition {:.1e} ms",
-        counted(report.cases.len() as u64, "case"),
-        counted(report.n_spans, "span"),
-        report.overall.seconds_per_case,
-        report.largest_residual_ms
-    ));
-    let mut text = String::new();
-    for line in lines {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+pub fn text(report: &Report, columns: usize) -> String {
+    let mut page = Page::new(columns);
+    table(&mut page, report);
+    methods(&mut page, report);
+    verdicts(&mut page, report);
+    calibration(&mut page, report);
+    contributions(&mut page, report);
+    misses(&mut page, report);
+    page.blank();
+    page.prose(
+        0,
+        &format!(
+            "{} of {}, {:.2} s a case; largest residual of a decomposition {:.1e} ms",
+            counted(report.cases.len() as u64, "case"),
+            counted(report.n_spans, "span"),
+            report.overall.seconds_per_case,
+            report.largest_residual_ms
+        ),
+    );
+    // The first heading needs no empty line before it.
+    page.into_text().trim_start_matches('\n').to_owned()
 }
 
 fn name(group: &Group) -> String {
     if group.set.is_empty() { "all".to_owned() } else { format!("{} {}", group.set, group.fault_type) }
 }
 
-fn columns(name: &str, cells: &[String]) -> String {
-    let cells: String = cells.iter().map(|cell| right(cell, CELL)).collect();
-    format!("  {}{cells}", left(name, NAME))
+/// A table with a name in front of these columns of numbers.
+fn grid<'a>(name: &'a str, heads: impl IntoIterator<Item = &'a str>) -> Grid {
+    let numbers = heads.into_iter().map(|head| (head, Kind::Number));
+    Grid::new(&[(name, Kind::Name)].into_iter().chain(numbers).collect::<Vec<_>>())
+}
+
+fn add(grid: &mut Grid, name: String, cells: Vec<String>) {
+    grid.row([name].into_iter().chain(cells).map(Cell::Text).collect());
 }
 
 fn cells(n_cases: usize, scores: &Scores) -> Vec<String> {
@@ -49,91 +53,82 @@ fn cells(n_cases: usize, scores: &Scores) -> Vec<String> {
     [n_cases.to_string()].into_iter().chain(values.map(|value| format!("{value:.3}"))).collect()
 }
 
-fn heading(title: &str, columns_: &[&str]) -> String {
-    let cells: Vec<String> = columns_.iter().map(|&cell| cell.to_owned()).collect();
-    columns(title, &cells)
-}
-
-fn table(lines: &mut Vec<String>, report: &Report) {
-    lines.push(paint(BOLD, "Accuracy of the first places, by services"));
-    lines.push(paint(DIM, &heading("", &["cases", "AC@1", "AC@3", "AC@5", "Avg@5", "MRR", "s/case"])));
+fn table(page: &mut Page, report: &Report) {
+    page.heading("Accuracy of the first places, by services");
+    let mut grid = grid("", ["cases", "AC@1", "AC@3", "AC@5", "Avg@5", "MRR", "s/case"]);
     for group in report.groups.iter().chain([&report.overall]) {
         if let Some(scores) = group.scores.get("suspect") {
             let mut cells = cells(group.n_cases - group.n_controls, scores);
             cells.push(format!("{:.2}", group.seconds_per_case));
-            lines.push(columns(&name(group), &cells));
+            add(&mut grid, name(group), cells);
         }
     }
     if let Some(scores) = &report.overall.operations {
-        lines.push(columns("all, by operations", &cells(report.overall.n_with_operation, scores)));
+        add(&mut grid, "all, by operations".to_owned(), cells(report.overall.n_with_operation, scores));
     }
+    grid.write(page, 2);
 }
 
-fn methods(lines: &mut Vec<String>, report: &Report) {
+fn methods(page: &mut Page, report: &Report) {
     if report.mean_over_groups.is_empty() {
         return;
     }
     let n_groups = report.groups.iter().filter(|group| !group.scores.is_empty()).count();
-    lines.push(String::new());
-    lines.push(paint(BOLD, "Beside rules that need no thought, mean over the groups"));
-    lines.push(paint(DIM, &heading("", &["groups", "AC@1", "AC@3", "AC@5", "Avg@5", "MRR"])));
+    page.heading("Beside rules that need no thought, mean over the groups");
+    let mut means = grid("", ["groups", "AC@1", "AC@3", "AC@5", "Avg@5", "MRR"]);
     for (method, scores) in &report.mean_over_groups {
-        lines.push(columns(&method.replace('_', " "), &cells(n_groups, scores)));
+        add(&mut means, method.replace('_', " "), cells(n_groups, scores));
     }
-    lines.push(String::new());
-    lines.push(paint(BOLD, "The same by group, AC@1"));
+    means.write(page, 2);
+    page.heading("The same by group, AC@1");
     let named: Vec<String> = report.mean_over_groups.keys().map(|method| method.replace('_', " ")).collect();
-    let row = |name: &str, cells: &[String]| {
-        let cells: String = cells.iter().map(|cell| right(cell, METHOD)).collect();
-        format!("  {}{cells}", left(name, NAME))
-    };
-    lines.push(paint(DIM, &row("", &named)));
+    let mut by_group = grid("", named.iter().map(String::as_str));
     for group in report.groups.iter().filter(|group| !group.scores.is_empty()) {
-        let scores: Vec<String> = group.scores.values().map(|scores| format!("{:.3}", scores.ac_1)).collect();
-        lines.push(row(&name(group), &scores));
+        add(&mut by_group, name(group), group.scores.values().map(|scores| format!("{:.3}", scores.ac_1)).collect());
     }
+    by_group.write(page, 2);
 }
 
-fn verdicts(lines: &mut Vec<String>, report: &Report) {
-    lines.push(String::new());
-    lines.push(paint(BOLD, "Verdicts"));
-    lines.push(paint(DIM, &heading("", &["regress.", "mix", "none", "inconcl.", "failed", "A", "A regr."])));
+fn verdicts(page: &mut Page, report: &Report) {
+    page.heading("Verdicts");
+    let mut grid = grid("", ["regress.", "mix", "none", "inconcl.", "failed", "A", "A regr."]);
     for group in report.groups.iter().chain([&report.overall]) {
         let count = |verdict: &str| group.verdicts.get(verdict).copied().unwrap_or(0).to_string();
         let keys = ["regression", "traffic_mix", "no_significant_change", "inconclusive", "failed"];
         let mut cells: Vec<String> = keys.into_iter().map(count).collect();
         cells.extend([group.n_quality_a.to_string(), group.n_quality_a_regression.to_string()]);
-        lines.push(columns(&name(group), &cells));
+        add(&mut grid, name(group), cells);
     }
+    grid.write(page, 2);
     let overall = &report.overall;
     if overall.n_controls > 0 {
-        lines.push(format!(
-            "  False alarms: {} of {} ({})",
+        let alarms = format!(
+            "False alarms: {} of {} ({})",
             overall.n_false_alarms,
             counted(overall.n_controls as u64, "control"),
             percent(overall.n_false_alarms as f64 / overall.n_controls as f64)
-        ));
+        );
+        page.prose(2, &alarms);
     }
 }
 
-fn calibration(lines: &mut Vec<String>, report: &Report) {
-    lines.push(String::new());
-    lines.push(paint(BOLD, "How often the first place is right, by its stated confidence"));
-    lines.push(paint(DIM, &heading("confidence", &["cases", "stated", "right"])));
+fn calibration(page: &mut Page, report: &Report) {
+    page.heading("How often the first place is right, by its stated confidence");
+    let mut grid = grid("confidence", ["cases", "stated", "right"]);
     for class in report.calibration.iter().filter(|class| class.n_cases > 0) {
         let cells =
             [class.n_cases.to_string(), format!("{:.3}", class.mean_confidence), format!("{:.3}", class.share_right)];
-        lines.push(columns(&format!("{} to {}", class.from, class.to), &cells));
+        add(&mut grid, format!("{} to {}", class.from, class.to), cells.into());
     }
+    grid.write(page, 2);
 }
 
-fn contributions(lines: &mut Vec<String>, report: &Report) {
+fn contributions(page: &mut Page, report: &Report) {
     if report.overall.contributions.is_none() {
         return;
     }
-    lines.push(String::new());
-    lines.push(paint(BOLD, "Stated contribution against the truth, ms a request"));
-    lines.push(paint(DIM, &heading("", &["services", "truth", "error", "median", "rel.", "in 95 %", "named"])));
+    page.heading("Stated contribution against the truth, ms a request");
+    let mut grid = grid("", ["services", "truth", "error", "median", "rel.", "in 95 %", "named"]);
     for group in report.groups.iter().chain([&report.overall]) {
         if let Some(sum) = &group.contributions {
             let relative = sum.median_relative_error.map_or_else(|| "-".to_owned(), percent);
@@ -146,12 +141,13 @@ fn contributions(lines: &mut Vec<String>, report: &Report) {
                 percent(sum.share_in_interval),
                 percent(sum.n_ranked as f64 / sum.n_services as f64),
             ];
-            lines.push(columns(&name(group), &cells));
+            add(&mut grid, name(group), cells.into());
         }
     }
+    grid.write(page, 2);
 }
 
-fn misses(lines: &mut Vec<String>, report: &Report) {
+fn misses(page: &mut Page, report: &Report) {
     let is_alarm = |case: &CaseResult| case.is_control() && case.verdict == Some(crate::rank::Verdict::Regression);
     let missed =
         |case: &&CaseResult| case.error.is_some() || is_alarm(case) || (!case.is_control() && case.place != Some(1));
@@ -159,13 +155,10 @@ fn misses(lines: &mut Vec<String>, report: &Report) {
     if missed.is_empty() {
         return;
     }
-    lines.push(String::new());
-    lines.push(paint(BOLD, "Misses and false alarms"));
+    page.heading("Misses and false alarms");
     for case in missed {
-        lines.push(fit(&format!("  {} / {}", case.set, case.case), WIDTH).into_owned());
-        let mut say = |text: &str| {
-            lines.extend(wrap(text, WIDTH - 6).iter().map(|line| format!("      {}", fit(line, WIDTH - 6))));
-        };
+        page.prose(2, &fit(&format!("{} / {}", case.set, case.case), MAX_NAME));
+        let mut say = |text: &str| page.prose(6, text);
         if let Some(error) = &case.error {
             say(&format!("failed: {error}"));
             continue;

@@ -1,9 +1,10 @@
 //! The account of one suspect as text: why it is accused or not, by what cause, and the arithmetic of every call path.
 
-use super::WIDTH;
-use super::analysis::{Out, evidence, hurts, signed};
-use super::text::{BOLD, DIM, count, counted, escape, fit, left, paint, percent, right, wrap};
-use crate::analysis::{EdgeAccount, ErrorPart, Explanation, Factor, Pair, PathAccount, Step, Term};
+use super::analysis::{evidence, hurts, signed};
+use super::grid::{Cell, Grid, Kind};
+use super::page::{Label, Page};
+use super::text::{BOLD, count, counted, fit, percent};
+use crate::analysis::{EdgeAccount, Explanation, Factor, Pair, PathAccount, Step, Term};
 use crate::compare::attribute::Cause;
 use crate::time::format_ms as ms;
 use std::fmt::Write;
@@ -12,15 +13,19 @@ use std::fmt::Write;
 const N_PATHS: usize = 20;
 /// Edges shown.
 const N_EDGES: usize = 10;
-/// Columns of names.
-const NAME: usize = 46;
+/// Failures shown of those that begin here, pass or are survived.
+const N_ERRORS: usize = 5;
+/// Columns of the title, on a line or more.
+const MAX_TITLE: usize = 300;
 /// Columns of the labels of products and of parts of edges.
 const LABEL: usize = 14;
+/// Columns in front of what is said of a path or an edge.
+const INDENT: usize = 5;
 
-/// The account for a terminal, at most [`WIDTH`] columns wide, styled with ANSI sequences.
+/// The account for a terminal of so many columns, styled with ANSI sequences.
 #[must_use]
-pub fn text(explanation: &Explanation) -> String {
-    let mut out = Out::default();
+pub fn text(explanation: &Explanation, columns: usize) -> String {
+    let mut page = Page::new(columns);
     let about = &explanation.about;
     let title = match (&about.operation, &about.edge) {
         (Some(operation), _) => format!("{}: {operation}", about.service),
@@ -28,34 +33,30 @@ pub fn text(explanation: &Explanation) -> String {
         (None, None) => about.service.clone(),
     };
     let inferred = if about.is_inferred { " (no spans of its own)" } else { "" };
-    out.line(&paint(BOLD, &fit(&format!("{title}{inferred}"), WIDTH)));
-    for line in wrap(&escape(&explanation.summary), WIDTH) {
-        out.line(&fit(&line, WIDTH));
-    }
-    standing(&mut out, explanation);
-    causes(&mut out, explanation);
-    arithmetic(&mut out, explanation);
-    edges(&mut out, explanation);
-    errors(&mut out, explanation);
+    page.painted(BOLD, 0, &fit(&format!("{title}{inferred}"), MAX_TITLE));
+    page.prose(0, &explanation.summary);
+    standing(&mut page, explanation);
+    causes(&mut page, explanation);
+    arithmetic(&mut page, explanation);
+    edges(&mut page, explanation);
+    errors(&mut page, explanation);
     if let Some(hurts) = hurts(&explanation.impact) {
-        out.heading("Hurt");
-        plain(&mut out, 2, &hurts);
+        page.heading("Hurt");
+        page.prose(2, &hurts);
     }
     if !explanation.suspects.is_empty() {
-        out.heading("Evidence");
+        page.heading("Evidence");
         for suspect in &explanation.suspects {
-            evidence(&mut out, suspect);
+            evidence(&mut page, suspect);
         }
     }
-    out.0
+    page.into_text()
 }
 
-fn standing(out: &mut Out, explanation: &Explanation) {
-    out.heading(if explanation.is_accused { "Why it is accused" } else { "Why it is not accused" });
+fn standing(page: &mut Page, explanation: &Explanation) {
+    page.heading(if explanation.is_accused { "Why it is accused" } else { "Why it is not accused" });
     for sentence in &explanation.standing {
-        for (index, line) in wrap(&escape(sentence), WIDTH - 4).iter().enumerate() {
-            out.line(&format!("  {} {}", if index == 0 { "-" } else { " " }, fit(line, WIDTH - 4)));
-        }
+        page.bullet(sentence);
     }
 }
 
@@ -71,11 +72,12 @@ fn cause(cause: Cause) -> &'static str {
     }
 }
 
-fn causes(out: &mut Out, explanation: &Explanation) {
+fn causes(page: &mut Page, explanation: &Explanation) {
     if explanation.causes.is_empty() {
         return;
     }
-    out.heading("By cause (ms a request)");
+    page.heading("By cause (ms a request)");
+    let mut grid = Grid::new(&[("", Kind::Name), ("", Kind::Number), ("", Kind::Text)]);
     for account in &explanation.causes {
         let name = account.cause.map_or("in the background", cause).to_owned();
         let name = match &account.callee {
@@ -85,14 +87,10 @@ fn causes(out: &mut Out, explanation: &Explanation) {
         let interval = account
             .interval_ms
             .map_or_else(String::new, |[low, high]| format!("({} to {})", signed(low), signed(high)));
-        out.line(&format!(
-            "  {} {} {}",
-            left(&name, NAME),
-            right(&signed(account.contribution_ms), 10),
-            paint(DIM, &interval)
-        ));
+        grid.row(vec![Cell::text(name), Cell::text(signed(account.contribution_ms)), Cell::dim(interval)]);
     }
-    out.line(&format!("  {} {}", left("sum", NAME), right(&signed(explanation.contribution.ms), 10)));
+    grid.row(vec![Cell::text("sum"), Cell::text(signed(explanation.contribution.ms))]);
+    grid.write(page, 2);
 }
 
 /// A number with five digits that count, for sums on a calculator.
@@ -122,70 +120,51 @@ fn whole(value: f64) -> String {
     format!("{value:.0}")
 }
 
-fn arithmetic(out: &mut Out, explanation: &Explanation) {
+fn arithmetic(page: &mut Page, explanation: &Explanation) {
     let totals = &explanation.totals;
-    out.heading("The arithmetic (ms a request)");
+    page.heading("The arithmetic (ms a request)");
     let text = "A product is visits a request times what changed, after less before; for calls, and for the share of calls \
                 that is on the blamed path, also times what one of them is worth.";
-    plain(out, 2, &format!("Over {} requests. {text}", arrow(totals.n_requests, whole)));
+    page.prose(2, &format!("Over {} requests. {text}", arrow(totals.n_requests, whole)));
     let shown = explanation.paths.len().min(N_PATHS);
     for (place, path) in (1..).zip(&explanation.paths[..shown]) {
-        account(out, place, path);
+        account(page, place, path);
     }
     let rest = &explanation.paths[shown..];
     if !rest.is_empty() {
         let sum: f64 = rest.iter().map(|path| path.contribution_ms).sum();
-        out.line("");
+        page.blank();
         let more = counted(rest.len() as u64, "more path");
-        out.line(&format!("  {more}: {} (all with `--format json`)", signed(sum)));
+        page.prose(2, &format!("{more}: {} (all with `--format json`)", signed(sum)));
     }
     let sum: f64 = explanation.paths.iter().map(|path| path.contribution_ms).sum();
-    out.line("");
-    out.line(&format!("  The paths sum to {} ms a request.", number(sum)));
+    page.blank();
+    page.prose(2, &format!("The paths sum to {} ms a request.", number(sum)));
 }
 
-fn account(out: &mut Out, place: usize, path: &PathAccount) {
-    const COLUMN: usize = 20;
-    const VISITS: usize = 16;
-    const STEP: usize = WIDTH - 5 - 2 * COLUMN - VISITS;
-    out.line("");
+fn account(page: &mut Page, place: usize, path: &PathAccount) {
+    page.blank();
     let background = if path.is_background { ", in the background" } else { "" };
-    out.line(&paint(BOLD, &format!("  {place}. {} ms a request{background}", signed(path.contribution_ms))));
-    let heads = [right("calls a visit", COLUMN), right("on blamed path", COLUMN), right("visits a request", VISITS)];
-    out.line(&paint(DIM, &format!("     {}{}", left("", STEP), heads.concat())));
+    page.painted(BOLD, 2, &format!("{place}. {} ms a request{background}", signed(path.contribution_ms)));
+    let mut grid = Grid::new(&[
+        ("", Kind::Name),
+        ("calls a visit", Kind::Number),
+        ("on blamed path", Kind::Number),
+        ("visits a request", Kind::Number),
+    ]);
     for (depth, step) in path.steps.iter().enumerate() {
-        let values = if depth == 0 { format!("share {}", arrow(step.share, number)) } else { String::new() };
-        let columns = if depth == 0 {
-            right(&values, 2 * COLUMN)
+        let [calls, on_path] = if depth == 0 {
+            [String::new(), format!("share {}", arrow(step.share, number))]
         } else {
-            right(&arrow(step.calls_per_visit, number), COLUMN) + &right(&arrow(step.on_path_share, number), COLUMN)
+            [arrow(step.calls_per_visit, number), arrow(step.on_path_share, number)]
         };
-        out.line(&format!(
-            "     {}{columns}{}",
-            left(&step_name(step, depth), STEP),
-            right(&number(step.visits_per_request), VISITS)
-        ));
+        grid.row([step_name(step, depth), calls, on_path, number(step.visits_per_request)].map(Cell::Text).into());
     }
-    plain(out, 5, &figures(path));
+    grid.write(page, INDENT);
+    page.prose(INDENT, &figures(path));
     for term in &path.terms {
-        labelled(out, cause(term.cause), &product(term, path.is_background));
-    }
-}
-
-/// Wrapped text.
-fn plain(out: &mut Out, indent: usize, text: &str) {
-    for line in wrap(&escape(text), WIDTH - indent) {
-        out.line(&format!("{}{}", " ".repeat(indent), fit(&line, WIDTH - indent)));
-    }
-}
-
-/// Wrapped text below a path or an edge, its first line after a label.
-fn labelled(out: &mut Out, label: &str, text: &str) {
-    const INDENT: usize = 5;
-    let room = WIDTH - INDENT - LABEL;
-    for (index, line) in wrap(&escape(text), room).iter().enumerate() {
-        let label = if index == 0 { left(label, LABEL) } else { " ".repeat(LABEL) };
-        out.line(&format!("{}{}{}", " ".repeat(INDENT), paint(DIM, &label), fit(line, room)));
+        let label = Label::dim(cause(term.cause), LABEL);
+        page.labelled(INDENT, &label, &product(term, path.is_background));
     }
 }
 
@@ -241,24 +220,26 @@ fn product(term: &Term, is_background: bool) -> String {
     }
 }
 
-fn edges(out: &mut Out, explanation: &Explanation) {
+fn edges(page: &mut Page, explanation: &Explanation) {
     if explanation.edges.is_empty() {
         return;
     }
-    out.heading("Edges: time between a client span and its answer, and to whom it was given");
+    page.heading("Edges: time between a client span and its answer, and to whom it was given");
     for account in explanation.edges.iter().take(N_EDGES) {
-        edge(out, account);
+        edge(page, account);
     }
     let more = explanation.edges.len().saturating_sub(N_EDGES);
     if more > 0 {
-        out.line(&format!("  and {} more", counted(more as u64, "edge")));
+        page.prose(2, &format!("and {} more", counted(more as u64, "edge")));
     }
 }
 
-fn edge(out: &mut Out, account: &EdgeAccount) {
+fn edge(page: &mut Page, account: &EdgeAccount) {
     let name = format!("{} -> {}", account.edge.caller, account.edge.callee);
-    let visits = right(&format!("{} calls", arrow(account.n_visits, whole)), 28);
-    out.line(&format!("  {}{visits}", left(&name, WIDTH - 32)));
+    let visits = format!("{} calls", arrow(account.n_visits, whole));
+    let mut grid = Grid::new(&[("", Kind::Name), ("", Kind::Number)]);
+    grid.row([name, visits].map(Cell::Text).into());
+    grid.write(page, 2);
     for part in &account.blamed {
         let (what, pair) = match part.part.as_str() {
             "before" => ("before", account.before_ms),
@@ -266,32 +247,31 @@ fn edge(out: &mut Out, account: &EdgeAccount) {
             _ => ("waiting", account.wait_ms),
         };
         let text = format!("{} ms a call, given to {}: {}", arrow(pair, ms), part.service, part.reason);
-        labelled(out, what, &text);
+        page.labelled(INDENT, &Label::dim(what, LABEL), &text);
     }
 }
 
-fn errors(out: &mut Out, explanation: &Explanation) {
+fn errors(page: &mut Page, explanation: &Explanation) {
     let errors = &explanation.errors;
     let lists = [("begin here", &errors.originates), ("pass", &errors.propagates), ("survived", &errors.swallowed)];
     if lists.iter().all(|(_, list)| list.is_empty()) {
         return;
     }
-    out.heading("Failures (share of requests)");
+    page.heading("Failures (share of requests)");
+    let mut grid = Grid::new(&[("", Kind::Text), ("", Kind::Name), ("", Kind::Number)]);
     for (what, list) in lists {
-        let mut parts: Vec<&ErrorPart> = list.iter().collect();
-        parts.truncate(5);
-        for (index, part) in parts.into_iter().enumerate() {
-            let label = if index == 0 { what } else { "" };
+        for (index, part) in list.iter().take(N_ERRORS).enumerate() {
             let share = format!("{} -> {}", percent(part.per_request.baseline), percent(part.per_request.regression));
-            out.line(&format!(
-                "  {} {} {}",
-                paint(DIM, &left(label, 11)),
-                left(&format!("{}: {}", part.service, part.operation), 58),
-                right(&share, 24)
-            ));
+            grid.row(vec![
+                // On a narrow page each stands alone.
+                Cell::dim(if index == 0 || page.is_narrow() { what } else { "" }),
+                Cell::text(format!("{}: {}", part.service, part.operation)),
+                Cell::text(share),
+            ]);
         }
-        if list.len() > 5 {
-            out.line(&format!("  {} and {} more", left("", 11), count((list.len() - 5) as u64)));
+        if let Some(n_more @ 1..) = list.len().checked_sub(N_ERRORS) {
+            grid.row(vec![Cell::dim(""), Cell::text(format!("and {} more", count(n_more as u64)))]);
         }
     }
+    grid.write(page, 2);
 }

@@ -309,6 +309,6 @@ fn mermaid_text(text: &str) -> String {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a duration in milliseconds came from 64-bit nanoseconds")]
-fn from_ms(duration_ms: f64) -> i64 {
+pub(super) fn from_ms(duration_ms: f64) -> i64 {
     (duration_ms * 1e6).round() as i64
 }

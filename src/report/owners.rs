@@ -1,8 +1,8 @@
 //! Whom to call, as text: a line a suspect, and the change by team.
 
-use super::WIDTH;
 use super::analysis::signed;
-use super::text::{BOLD, DIM, fit, left, paint, right};
+use super::grid::{Cell, Grid, Kind};
+use super::page::Page;
 use crate::analysis::{Analysis, Owner, TeamShare};
 
 /// Teams shown.
@@ -17,39 +17,36 @@ pub(super) fn call(owner: &Owner) -> String {
 }
 
 /// The change by team; nothing if no owner is known.
-pub(super) fn teams(analysis: &Analysis) -> Vec<String> {
-    const NAME: usize = 28;
-    const VALUE: usize = 9;
-    const INTERVAL: usize = 22;
+pub(super) fn teams(page: &mut Page, analysis: &Analysis) {
     if analysis.teams.is_empty() {
-        return Vec::new();
+        return;
     }
-    let change_ms = analysis.degradation.change_ms;
-    let name = |share: &TeamShare| share.team.clone().unwrap_or_else(|| format!("({})", share.part.unnamed()));
-    let heading = format!("By team ({} ms of the mean latency in all)", signed(change_ms));
-    let mut lines = vec![String::new(), paint(BOLD, &heading)];
+    page.heading(&format!("By team ({} ms of the mean latency in all)", signed(analysis.degradation.change_ms)));
+    let mut grid = Grid::new(&[("", Kind::Name), ("", Kind::Number), ("", Kind::Text), ("", Kind::Prose)]);
     let shown = analysis.teams.len().min(N_TEAMS);
     for share in &analysis.teams[..shown] {
         let contribution = &share.contribution;
-        let [low, high] = contribution.interval_ms;
+        let [low, high] = contribution.interval_ms.map(signed);
         let errors = if contribution.error_ratio.abs() >= 0.000_5 {
             format!("{:+.1} points of errors  ", contribution.error_ratio * 100.0)
         } else {
             String::new()
         };
-        let start = format!(
-            "  {} {} {}  ",
-            left(&name(share), NAME),
-            right(&signed(contribution.ms), VALUE),
-            paint(DIM, &left(&format!("({} to {})", signed(low), signed(high)), INTERVAL)),
-        );
-        let room = WIDTH.saturating_sub(2 + NAME + 1 + VALUE + 1 + INTERVAL + 2);
-        lines.push(format!("{start}{}", fit(&format!("{errors}{}", share.services.join(", ")), room)));
+        grid.row(vec![
+            Cell::text(name(share)),
+            Cell::text(signed(contribution.ms)),
+            Cell::dim(format!("({low} to {high})")),
+            Cell::text(format!("{errors}{}", share.services.join(", "))),
+        ]);
     }
     let rest = &analysis.teams[shown..];
     if !rest.is_empty() {
         let sum: f64 = rest.iter().map(|share| share.contribution.ms).sum();
-        lines.push(format!("  {} {}", left(&format!("{} more", rest.len()), NAME), right(&signed(sum), VALUE)));
+        grid.row(vec![Cell::text(format!("{} more", rest.len())), Cell::text(signed(sum))]);
     }
-    lines
+    grid.write(page, 2);
+}
+
+fn name(share: &TeamShare) -> String {
+    share.team.clone().unwrap_or_else(|| format!("({})", share.part.unnamed()))
 }

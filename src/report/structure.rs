@@ -1,7 +1,9 @@
 //! Where requests began to fail, and what changed in what they are made of: two sections of an analysis as text.
 
-use super::WIDTH;
-use super::text::{BOLD, DIM, call, fit, left, paint, percent, right};
+use super::analysis::signed;
+use super::grid::{Cell, Grid, Kind as Column};
+use super::page::Page;
+use super::text::{fit, percent};
 use crate::analysis::{Analysis, ErrorKind, Operation, StructureChange};
 use crate::compare::structure::Kind;
 use crate::time::format_ms as ms;
@@ -10,16 +12,21 @@ use crate::time::format_ms as ms;
 const N_ORIGINS: usize = 5;
 /// Changes of structure shown.
 const N_CHANGES: usize = 8;
-/// Columns of who calls whom.
-const NAME: usize = 44;
+/// Columns of what an exception says: a stack trace is no summary.
+const MAX_MESSAGE: usize = 300;
 /// A smaller change of the share of failing requests is not shown.
 const MIN_CHANGE: f64 = 0.001;
 
 /// Origins of failures whose share of requests moved.
-pub(super) fn errors(analysis: &Analysis) -> Vec<String> {
+pub(super) fn errors(page: &mut Page, analysis: &Analysis) {
     let moved = analysis.errors.originates.iter().filter(|part| part.change.abs() >= MIN_CHANGE);
-    let mut lines = Vec::new();
-    for part in moved.take(N_ORIGINS) {
+    let moved: Vec<_> = moved.take(N_ORIGINS).collect();
+    if moved.is_empty() {
+        return;
+    }
+    page.heading("Where failing requests began to fail (share of requests)");
+    let mut grid = Grid::new(&[("", Column::Name), ("", Column::Text), ("", Column::Number)]);
+    for part in moved {
         let kind = match (part.kind, part.limit_ms) {
             (Some(ErrorKind::LeftNoSpan), _) => "left no span".to_owned(),
             (Some(ErrorKind::Timeout), Some(limit)) => format!("timeout {} ms", ms(limit)),
@@ -27,57 +34,47 @@ pub(super) fn errors(analysis: &Analysis) -> Vec<String> {
             (Some(ErrorKind::Fails) | None, _) => String::new(),
         };
         let change = format!("{} -> {}", percent(part.per_request.baseline), percent(part.per_request.regression));
-        lines.push(format!(
-            "  {} {} {}",
-            left(&format!("{}: {}", part.service, part.operation), 60),
-            left(&kind, 16),
-            right(&change, 19)
-        ));
-        if let Some(seen) = &part.exception {
+        let exception = part.exception.as_ref().map_or_else(String::new, |seen| {
             let words = [seen.exception.as_deref(), seen.message.as_deref()];
-            let words: Vec<&str> = words.into_iter().flatten().collect();
-            lines.push(paint(DIM, &format!("      {}", fit(&words.join(": "), WIDTH - 6))));
-        }
+            fit(&words.into_iter().flatten().collect::<Vec<_>>().join(": "), MAX_MESSAGE).into_owned()
+        });
+        let name = format!("{}: {}", part.service, part.operation);
+        grid.noted_row(vec![Cell::text(name), Cell::text(kind), Cell::text(change)], &exception);
     }
-    with_heading("Where failing requests began to fail (share of requests)", lines)
+    grid.write(page, 2);
 }
 
 /// Changes of structure, the dearest first.
-pub(super) fn changes(analysis: &Analysis) -> Vec<String> {
-    let mut lines = Vec::new();
+pub(super) fn changes(page: &mut Page, analysis: &Analysis) {
+    if analysis.structure.is_empty() {
+        return;
+    }
+    page.heading("Structure (what requests are made of)");
+    let mut grid = Grid::new(&[
+        ("", Column::Text),
+        ("", Column::Name),
+        ("calls a visit", Column::Number),
+        ("ms", Column::Number),
+        ("requests", Column::Number),
+    ]);
     for change in analysis.structure.iter().take(N_CHANGES) {
         let unit = |value: f64| match change.kind {
             Kind::Silent | Kind::Unobserved | Kind::Timeouts | Kind::LostParallelism => percent(value),
             _ => format!("{value:.2}"),
         };
         let rate = change.calls_per_visit;
-        let cost = format!("{}{}", if change.contribution_ms > 0.0 { "+" } else { "" }, ms(change.contribution_ms));
-        lines.push(format!(
-            "  {} {} {} {} {}",
-            left(kind(change.kind), 16),
-            left(&name(change), NAME),
-            right(&format!("{} -> {}", unit(rate.baseline), unit(rate.regression)), 16),
-            right(&cost, 9),
-            right(&percent(change.share_affected), 8)
-        ));
+        grid.row(vec![
+            Cell::text(kind(change.kind)),
+            name(change),
+            Cell::text(format!("{} -> {}", unit(rate.baseline), unit(rate.regression))),
+            Cell::text(signed(change.contribution_ms)),
+            Cell::text(percent(change.share_affected)),
+        ]);
     }
+    grid.write(page, 2);
     if analysis.structure.len() > N_CHANGES {
-        lines.push(format!("  and {} more", analysis.structure.len() - N_CHANGES));
+        page.prose(2, &format!("and {} more", analysis.structure.len() - N_CHANGES));
     }
-    if !lines.is_empty() {
-        let columns = [right("calls a visit", 16), right("ms", 9), right("requests", 8)];
-        lines.insert(0, paint(DIM, &format!("  {} {}", left("", 61), columns.join(" "))));
-    }
-    with_heading("Structure (what requests are made of)", lines)
-}
-
-fn with_heading(heading: &str, lines: Vec<String>) -> Vec<String> {
-    if lines.is_empty() {
-        return lines;
-    }
-    let mut section = vec![String::new(), paint(BOLD, heading)];
-    section.extend(lines);
-    section
 }
 
 fn kind(kind: Kind) -> &'static str {
@@ -97,14 +94,14 @@ fn kind(kind: Kind) -> &'static str {
 }
 
 /// Who calls whom.
-fn name(change: &StructureChange) -> String {
+fn name(change: &StructureChange) -> Cell {
     let text = |operation: &Operation| format!("{}: {}", operation.service, operation.operation);
     match (&change.caller, &change.callee) {
         (Some(caller), Some(callee)) if change.kind == Kind::Timeouts => {
-            format!("{} -> {}: {}", caller.service, callee.service, callee.operation)
+            Cell::text(format!("{} -> {}", caller.service, text(callee)))
         }
-        (Some(caller), Some(callee)) => call(&text(caller), &text(callee), NAME),
-        (Some(caller), None) => text(caller),
-        (None, _) => change.service.clone(),
+        (Some(caller), Some(callee)) => Cell::Call(text(caller), text(callee)),
+        (Some(caller), None) => Cell::text(text(caller)),
+        (None, _) => Cell::text(&change.service),
     }
 }

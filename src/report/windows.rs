@@ -1,36 +1,32 @@
 //! How the windows were chosen: requests, latency and errors over time, the windows beneath, and the onsets found.
 
-use super::WIDTH;
-use super::text::{DIM, count, escape, fit, left, paint, percent, sparkline, wrap};
+use super::analysis::CAPTION;
+use super::page::{Label, Page};
+use super::text::{DIM, count, drawn_in, left, paint, percent, sparkline, stretch, width};
 use crate::analysis::{Window, Windows};
 use crate::time::{format_ms, format_ns, format_rfc3339};
 use crate::window::{MovedSignal, Onset, SignalKind, Timeline};
 
-/// Width of the captions at the left, blanks included.
-const CAPTION: usize = 12;
+/// What a bucket is marked with: nothing, baseline, regression.
+const SIGNS: [char; 3] = [' ', 'b', 'R'];
 /// Onsets shown.
 const N_ONSETS: usize = 3;
 /// Series shown of an onset.
 const N_SIGNALS: usize = 3;
 
-/// Lines of at most [`WIDTH`] columns.
-pub(super) fn lines(windows: &Windows) -> Vec<String> {
-    let mut only = Vec::new();
-    for (index, line) in wrap(&escape(&windows.only.join(" and ")), WIDTH - CAPTION).iter().enumerate() {
-        if !line.is_empty() {
-            let name = if index == 0 { "Only" } else { "" };
-            only.push(format!("{}{}", paint(DIM, &left(name, CAPTION)), fit(line, WIDTH - CAPTION)));
-        }
+pub(super) fn write(page: &mut Page, windows: &Windows) {
+    if !windows.only.is_empty() {
+        page.labelled(0, &Label::dim("Only", CAPTION), &windows.only.join(" and "));
     }
-    let mut lines = windows.timeline.as_ref().map_or_else(Vec::new, |timeline| sparklines(timeline, windows));
-    lines.splice(0..0, only);
+    if let Some(timeline) = &windows.timeline {
+        sparklines(page, timeline, windows);
+    }
     for onset in shown(&windows.onsets) {
-        onset_lines(&mut lines, onset);
+        write_onset(page, onset);
     }
     if let Some(n_more @ 1..) = windows.onsets.len().checked_sub(N_ONSETS) {
-        lines.push(format!("{:CAPTION$}and {n_more} more, see the JSON", ""));
+        page.labelled(0, &Label::dim("", CAPTION), &format!("and {n_more} more, see the JSON"));
     }
-    lines
 }
 
 /// The one analysed and the most severe of the others, by time.
@@ -43,12 +39,7 @@ fn shown(onsets: &[Onset]) -> Vec<&Onset> {
     shown
 }
 
-fn sparklines(timeline: &Timeline, windows: &Windows) -> Vec<String> {
-    let caption = |text: &str| paint(DIM, &left(text, CAPTION));
-    let row = |name: &str, line: &str, scale: &str| {
-        let room = WIDTH - CAPTION;
-        format!("{}{}", caption(name), fit(&format!("{line} {scale}"), room).trim_end())
-    };
+fn sparklines(page: &mut Page, timeline: &Timeline, windows: &Windows) {
     let largest = |values: &[Option<f64>]| values.iter().flatten().copied().fold(0.0, f64::max);
     // Heights relative to the largest, in steps that no rounding shows.
     let heights = |values: &[Option<f64>]| -> Vec<u64> {
@@ -57,28 +48,39 @@ fn sparklines(timeline: &Timeline, windows: &Windows) -> Vec<String> {
         let height = |value: f64| if largest > 0.0 { (value / largest * 1e6).clamp(0.0, 1e6) as u64 } else { 0 };
         values.iter().map(|value| value.map_or(0, height)).collect()
     };
-    let mut lines = vec![
-        row(
-            "Over time",
-            &sparkline(&heights(&timeline.latency_ms)),
-            &format!("<= {} ms", format_ms(largest(&timeline.latency_ms))),
-        ),
-        row(
-            "  errors",
-            &sparkline(&heights(&timeline.error_ratio)),
-            &format!("<= {}", percent(largest(&timeline.error_ratio))),
-        ),
-    ];
     let most = timeline.n_requests.iter().copied().max().unwrap_or(0);
-    let width = format_ns(timeline.width_ns).replace(".00 ", " ").replace(".0 ", " ");
-    let scale = format!("<= {} in {width}", count(most));
-    lines.push(row("  requests", &sparkline(&timeline.n_requests), &scale));
+    let bucket = format_ns(timeline.width_ns).replace(".00 ", " ").replace(".0 ", " ");
+    let rows = [
+        ("Over time", heights(&timeline.latency_ms), format!("<= {} ms", format_ms(largest(&timeline.latency_ms)))),
+        ("  errors", heights(&timeline.error_ratio), format!("<= {}", percent(largest(&timeline.error_ratio)))),
+        ("  requests", timeline.n_requests.clone(), format!("<= {} in {bucket}", count(most))),
+    ];
+    let of_scale = rows.iter().map(|(_, _, scale)| width(scale)).max().unwrap_or(0) + 1;
+    // On a narrow page the scale stands beside the caption, and the drawing below them.
+    let indent = if page.is_narrow() { 2 } else { CAPTION };
+    let room = page.width() - indent - if page.is_narrow() { 0 } else { of_scale.min(page.width() / 3) };
+    let columns = drawn_in(room, timeline.n_requests.len());
+    for (caption, values, scale) in rows {
+        let line = sparkline(&stretch(&values, columns));
+        if page.is_narrow() {
+            page.labelled(0, &Label::dim(caption.trim(), CAPTION), &scale);
+            page.line(&format!("{:indent$}{line}", ""));
+        } else {
+            page.pieces(0, &Label::dim(caption, CAPTION), &[line, scale]);
+        }
+    }
     let mut marks = vec![' '; timeline.n_requests.len()];
     mark(&mut marks, timeline, &windows.baseline, 'b');
     mark(&mut marks, timeline, &windows.regression, 'R');
-    let marks: String = marks.into_iter().collect();
-    lines.push(format!("{}{}", caption("  windows"), marks.trim_end()));
-    lines
+    if page.is_narrow() {
+        page.labelled(0, &Label::dim("windows", CAPTION), "");
+    }
+    // Of two signs that share a column the later one counts, and any sign before none.
+    let ranked: Vec<usize> = marks.iter().map(|sign| SIGNS.iter().position(|own| own == sign).unwrap_or(0)).collect();
+    let marks: String = stretch(&ranked, columns).into_iter().map(|place| SIGNS[place]).collect();
+    let caption = if page.is_narrow() { String::new() } else { paint(DIM, &left("  windows", CAPTION)) };
+    let blanks = if page.is_narrow() { indent } else { 0 };
+    page.line(&format!("{:blanks$}{caption}{}", "", marks.trim_end()));
 }
 
 /// Marks the buckets of which the window holds the middle.
@@ -93,7 +95,7 @@ fn mark(marks: &mut [char], timeline: &Timeline, window: &Window, sign: char) {
     }
 }
 
-fn onset_lines(lines: &mut Vec<String>, onset: &Onset) {
+fn write_onset(page: &mut Page, onset: &Onset) {
     let until = onset.end_unix_ns.map_or_else(
         || "to the data's end".to_owned(),
         |end_unix_ns| format!("for {}", format_ns(end_unix_ns.saturating_sub(onset.start_unix_ns))),
@@ -106,17 +108,12 @@ fn onset_lines(lines: &mut Vec<String>, onset: &Onset) {
     let p = if onset.p_value < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", onset.p_value) };
     let name = if onset.is_analysed { "Onset" } else { "Also at" };
     let head = format!("{}  {until}, {p}{sure}", format_rfc3339(onset.start_unix_ns));
-    for (index, line) in wrap(&head, WIDTH - CAPTION).iter().enumerate() {
-        let caption = if index == 0 { name } else { "" };
-        lines.push(format!("{}{}", paint(DIM, &left(caption, CAPTION)), fit(line, WIDTH - CAPTION)));
-    }
+    page.labelled(0, &Label::dim(name, CAPTION), &head);
     let mut parts: Vec<String> = onset.signals.iter().take(N_SIGNALS).map(signal).collect();
     if let Some(n_more @ 1..) = onset.signals.len().checked_sub(N_SIGNALS) {
         parts.push(format!("{n_more} more"));
     }
-    for line in wrap(&escape(&parts.join("; ")), WIDTH - CAPTION) {
-        lines.push(format!("{:CAPTION$}{}", "", fit(&line, WIDTH - CAPTION)));
-    }
+    page.labelled(0, &Label::dim("", CAPTION), &parts.join("; "));
 }
 
 /// A series that changed, in a clause.

@@ -83,7 +83,8 @@ pub(crate) fn settings(data: &[u8]) {
             }
         }
         _ => {
-            let _ = serde_json::from_str::<analysis::Analysis>(&text).map(|analysis| report::analysis::text(&analysis));
+            let _ = serde_json::from_str::<analysis::Analysis>(&text)
+                .map(|analysis| report::analysis::text(&analysis, report::WIDTH));
             let _ = serde_json::from_str::<suspect::eval::Label>(&text).map(|label| label.windows());
         }
     }
@@ -102,7 +103,8 @@ pub(crate) fn profile(data: &[u8]) {
     let regression = Ingested { frame: random_frame(7, 12), sources: Vec::new() };
     let prepared = analysis::Prepared::against(Some(baseline), regression);
     if let Ok((windows, selection)) = prepared.select(&window::Options::default()) {
-        let _ = analysis::analyze(&prepared, &windows, &selection).map(|analysis| report::analysis::text(&analysis));
+        let _ = analysis::analyze(&prepared, &windows, &selection)
+            .map(|analysis| report::analysis::text(&analysis, report::WIDTH));
     }
 }
 
@@ -207,7 +209,7 @@ pub(crate) fn check(mut frame: SpanFrame) {
                 .sum();
             assert_eq!(sum, i128::from(request.duration_ns), "{request:?}");
         }
-        let _ = report::trace::render(&document);
+        let _ = report::trace::render(&document, report::WIDTH);
     }
     let prepared = analysis::prepare(None, Ingested { frame, sources: Vec::new() });
     let Ok((windows, selection)) = prepared.select(&window::Options::default()) else { return };
@@ -216,7 +218,7 @@ pub(crate) fn check(mut frame: SpanFrame) {
     let change = analysis.decomposition.change_ms;
     let scale = analysis.decomposition.baseline_mean_ms.abs() + analysis.decomposition.regression_mean_ms.abs();
     assert!((rows - change).abs() <= 1e-6 * scale.max(1.0), "rows sum to {rows}, the change is {change}");
-    let _ = report::analysis::text(&analysis);
+    let _ = report::analysis::text(&analysis, report::WIDTH);
     let _ = report::json(&analysis);
 }
 

@@ -480,7 +480,7 @@ fn two_sets_of_data_without_windows_name_the_culprit() {
 fn a_report_for_people_begins_with_the_verdict_and_fits_the_terminal() {
     for incident in INCIDENTS.iter() {
         for (_, analysis) in both(incident) {
-            let text = anstream::adapter::strip_str(&report::analysis::text(analysis)).to_string();
+            let text = anstream::adapter::strip_str(&report::analysis::text(analysis, report::WIDTH)).to_string();
             assert_readable(&text);
             let word = match analysis.verdict {
                 Verdict::Regression => "REGRESSION",

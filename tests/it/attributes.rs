@@ -102,7 +102,7 @@ fn one_slow_host_of_five_carries_all_of_it_with_a_fifth_of_the_calls() {
     assert!(carrier.q.is_some_and(|q| q < 1e-6), "{carrier:?}");
     assert!(carrier.share_interval[0] > 0.9 && carrier.share_interval[1] < 1.1, "{carrier:?}");
     assert!(!carrier.only_in_regression && analysis.new_values.is_empty());
-    let text = anstream::adapter::strip_str(&report::analysis::text(&analysis)).to_string();
+    let text = anstream::adapter::strip_str(&report::analysis::text(&analysis, report::WIDTH)).to_string();
     assert!(text.contains("where    100 % of it with host.name=catalog-3: 20 % of its calls, lift 5.0"), "{text}");
 }
 
@@ -222,7 +222,7 @@ fn a_change_that_is_spread_evenly_is_carried_by_no_value_and_the_report_says_so(
     let analysis = analyze(&spans(slow), Attributes::All);
     let suspect = first(&analysis);
     assert!(suspect.attributes.is_empty(), "{:?}", suspect.attributes);
-    let text = anstream::adapter::strip_str(&report::analysis::text(&analysis)).to_string();
+    let text = anstream::adapter::strip_str(&report::analysis::text(&analysis, report::WIDTH)).to_string();
     assert!(text.contains("everywhere alike: none of 5 values of 1 attribute tells its calls apart"), "{text}");
 }
 
@@ -306,9 +306,9 @@ fn a_version_that_all_calls_have_is_pointed_out_as_new_and_not_tested() {
     assert_eq!((new.replaces.as_deref(), new.n_spans), (Some("1.4.0"), 400));
     assert_eq!(new.seen_unix_ns, EPOCH_NS + HOUR_MS * 1_000_000 + 2_000_000);
     assert_eq!((gone.change, gone.value.as_str()), (Change::Gone, "1.4.0"));
-    let text = anstream::adapter::strip_str(&report::analysis::text(&analysis)).to_string();
+    let text = anstream::adapter::strip_str(&report::analysis::text(&analysis, report::WIDTH)).to_string();
     assert!(text.contains("where    all its calls have service.version=1.5.0, which none had before"), "{text}");
-    assert!(text.contains("new   catalog  service.version=1.5.0 instead of 1.4.0"), "{text}");
+    assert!(text.contains("new   catalog: service.version=1.5.0 instead of 1.4.0"), "{text}");
 }
 
 #[test]

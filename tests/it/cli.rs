@@ -65,11 +65,13 @@ fn without_arguments_the_short_help_is_shown() {
       -V, --version  Print version
 
     Everywhere:
-          --threads <N>   Use at most N threads; the result is the same with any number [default: all
-                          cores]
-          --color <WHEN>  When to use colour; `auto` obeys `NO_COLOR` [default: auto] [possible values:
-                          auto, always, never]
-      -q, --quiet         Say nothing but errors: no progress, no warnings
+          --threads <N>      Use at most N threads; the result is the same with any number [default: all
+                             cores]
+          --color <WHEN>     When to use colour; `auto` obeys `NO_COLOR` [default: auto] [possible
+                             values: auto, always, never]
+      -q, --quiet            Say nothing but errors: no progress, no warnings
+          --width <COLUMNS>  Lay text out for a terminal of so many columns [default: `COLUMNS`, else
+                             the terminal's own, else 100]
 
     Examples:
       suspect inspect traces/                              what is there, and windows worth trying
@@ -140,6 +142,10 @@ fn help_tells_what_the_program_is_for_and_how_to_begin() {
       -q, --quiet
               Say nothing but errors: no progress, no warnings
 
+          --width <COLUMNS>
+              Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's
+              own, else 100]
+
     Examples:
       suspect inspect traces/                              what is there, and windows worth trying
       suspect analyze traces/                              find when it began and what caused it
@@ -208,7 +214,7 @@ fn help_of_analyze_explains_windows() {
               Text for people or JSON for programs
 
               Possible values:
-              - terminal: Text of at most 100 columns
+              - terminal: Text for people, as wide as the terminal or `--width`
               - json:     One JSON document with a `schema_version`
 
               [default: terminal]
@@ -312,6 +318,10 @@ fn help_of_analyze_explains_windows() {
       -q, --quiet
               Say nothing but errors: no progress, no warnings
 
+          --width <COLUMNS>
+              Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's
+              own, else 100]
+
     Examples:
       suspect analyze traces/                                            find the change, too
       suspect analyze traces/ --regression 14:05..14:20                  against all before 14:05
@@ -371,7 +381,7 @@ fn help_of_inspect_is_complete() {
               Text for people or JSON for programs
 
               Possible values:
-              - terminal: Text of at most 100 columns
+              - terminal: Text for people, as wide as the terminal or `--width`
               - json:     One JSON document with a `schema_version`
 
               [default: terminal]
@@ -398,6 +408,10 @@ fn help_of_inspect_is_complete() {
 
       -q, --quiet
               Say nothing but errors: no progress, no warnings
+
+          --width <COLUMNS>
+              Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's
+              own, else 100]
 
     Examples:
       suspect inspect traces/
@@ -466,6 +480,10 @@ fn help_of_convert_is_complete() {
       -q, --quiet
               Say nothing but errors: no progress, no warnings
 
+          --width <COLUMNS>
+              Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's
+              own, else 100]
+
     Examples:
       suspect convert traces/ -o spans.parquet
       suspect convert 'logs/*.json.gz' more.csv -o spans.parquet --force
@@ -513,7 +531,7 @@ fn help_of_trace_is_complete() {
               Text for people or JSON for programs
 
               Possible values:
-              - terminal: Text of at most 100 columns
+              - terminal: Text for people, as wide as the terminal or `--width`
               - json:     One JSON document with a `schema_version`
 
               [default: terminal]
@@ -540,6 +558,10 @@ fn help_of_trace_is_complete() {
 
       -q, --quiet
               Say nothing but errors: no progress, no warnings
+
+          --width <COLUMNS>
+              Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's
+              own, else 100]
 
     Examples:
       suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/
@@ -592,12 +614,13 @@ fn help_of_graph_is_complete() {
               [default: service]
 
           --format <FORMAT>
-              Drawing or data
+              Drawing, table or data
 
               Possible values:
-              - dot:     The DOT language of Graphviz
-              - mermaid: A flowchart for Markdown
-              - json:    One JSON document with a `schema_version`
+              - dot:      The DOT language of Graphviz
+              - terminal: A table for people, as wide as the terminal or `--width`
+              - mermaid:  A flowchart for Markdown
+              - json:     One JSON document with a `schema_version`
 
               [default: dot]
 
@@ -631,8 +654,13 @@ fn help_of_graph_is_complete() {
       -q, --quiet
               Say nothing but errors: no progress, no warnings
 
+          --width <COLUMNS>
+              Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's
+              own, else 100]
+
     Examples:
       suspect graph traces/ | dot -Tsvg -o graph.svg
+      suspect graph traces/ --format terminal
       suspect graph traces/ --format mermaid
       suspect graph traces/ --regression 14:05..14:20          marks what is new and what is gone
       suspect graph traces/ --format json | jq '.service_edges[]'
@@ -682,6 +710,10 @@ fn help_of_completions_is_complete() {
       -q, --quiet
               Say nothing but errors: no progress, no warnings
 
+          --width <COLUMNS>
+              Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's
+              own, else 100]
+
     Examples:
       suspect completions bash > ~/.local/share/bash-completion/completions/suspect
       suspect completions zsh > ~/.zfunc/_suspect
@@ -729,6 +761,10 @@ fn help_of_man_is_complete() {
 
       -q, --quiet
               Say nothing but errors: no progress, no warnings
+
+          --width <COLUMNS>
+              Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's
+              own, else 100]
 
     Examples:
       suspect man | man -l -
@@ -847,18 +883,18 @@ fn a_trace_is_shown_as_a_tree() {
     duration    100 ms
     spans       4 of 2 services
 
-    service: operation                                 duration       self  0                     100 ms
-    shop: POST /orders                                   100 ms    50.0 ms  ███─────────────████████████
-      shop: POST                                        50.0 ms    10.0 ms    ▒▒▒──────────▒▒
-        bank: POST /charges                             40.0 ms    10.0 ms      ██────────██
-          bank: SELECT                         ERROR    30.0 ms    30.0 ms       ▒▒▒▒▒▒▒▒▒
+    service: operation              duration       self  0                                        100 ms
+    shop: POST /orders                100 ms    50.0 ms  █████───────────────────────███████████████████
+      shop: POST                     50.0 ms    10.0 ms      ▒▒▒▒─────────────────▒▒▒▒
+        bank: POST /charges          40.0 ms    10.0 ms         ███─────────────███
+          bank: SELECT      ERROR    30.0 ms    30.0 ms           ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒
 
-    where the time went                                    time      share
-    shop: POST /orders                                  50.0 ms       50 %  ██████████████
-    bank: SELECT (the callee left no span)              30.0 ms       30 %  ████████▍
-    bank: POST /charges                                 10.0 ms       10 %  ██▊
-    shop: POST (on the way)                             10.0 ms       10 %  ██▊
-    all                                                  100 ms      100 %  ████████████████████████████
+    where the time went                        time  share
+    shop: POST /orders                      50.0 ms   50 %  ██████
+    bank: SELECT (the callee left no span)  30.0 ms   30 %  ███▋
+    bank: POST /charges                     10.0 ms   10 %  █▎
+    shop: POST (on the way)                 10.0 ms   10 %  █▎
+    all                                      100 ms  100 %  ████████████
     --- stderr ---
     "#);
 }

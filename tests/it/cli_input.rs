@@ -55,11 +55,11 @@ fn inspect_shows_what_is_there_and_where_it_changes() {
     traces      60
     services    1 service, 1 operation
     errors      0 % of spans
-    time        2024-05-01T14:00:00Z..2024-05-01T14:01:58.0453Z, 118 s
-    spans/min   █▆█▆█▆█▆█▆█▆█▆█▆█▆█▆█▆█▆ at most 36, steps of 5 s
+    time        2024-05-01T14:00:00Z .. 2024-05-01T14:01:58.0453Z, 118 s
+    spans/min   ██▆▆██▆▆██▆▆██▆▆██▆▆██▆▆██▆▆██▆▆██▆▆██▆▆██▆▆██▆▆ at most 36, steps of 5 s
 
-    service                                             spans  operations   errors        p50        p95
-    shop                                                   60           1      0 %    32.8 ms    45.6 ms
+    service  spans  operations  errors      p50      p95
+    shop        60           1     0 %  32.8 ms  45.6 ms
 
     data quality
       nothing to object to

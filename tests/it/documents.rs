@@ -323,7 +323,7 @@ fn whatever_the_names_markdown_makes_nothing_of_them_and_the_text_stays_in_its_l
         }
         assert!(graph.lines().all(|line| !line.contains('<') || line.contains("<br/>")), "{graph}");
         assert!(text.len() < 200_000, "{}", text.len());
-        let plain = anstream::adapter::strip_str(&report::analysis::text(&poisoned)).to_string();
+        let plain = anstream::adapter::strip_str(&report::analysis::text(&poisoned, report::WIDTH)).to_string();
         crate::program::assert_readable(&plain);
     }
 }

@@ -226,5 +226,8 @@ fn the_document_with_its_evidence_survives_a_round_trip() {
     let regression: Vec<_> = (0..40).map(|_| page("page", 30)).collect();
     let analysis = analyze(&baseline, &regression);
     let again: Analysis = serde_json::from_str(&suspect::report::json(&analysis)).expect("a document");
-    assert_eq!(suspect::report::analysis::text(&again), suspect::report::analysis::text(&analysis));
+    assert_eq!(
+        suspect::report::analysis::text(&again, suspect::report::WIDTH),
+        suspect::report::analysis::text(&analysis, suspect::report::WIDTH)
+    );
 }

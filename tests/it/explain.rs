@@ -131,7 +131,7 @@ fn the_arithmetic_shows_the_numbers_of_both_windows() {
     assert_close(path.self_ms.regression, 1.0);
     assert_close(path.before_ms.regression, 1.0);
     assert_close(path.inclusive_ms.regression, 8.0);
-    let text = report::explain::text(&account);
+    let text = report::explain::text(&account, report::WIDTH);
     assert!(text.contains("1 visits above x (3 - 1) calls x 8 ms = 16 ms"), "{text}");
 }
 
@@ -232,10 +232,10 @@ fn an_account_is_readable_and_survives_a_round_trip() {
     let [baseline, regression] = shops();
     for suspect in ["postgresql", "gateway", "gateway -> stock", "stock: count"] {
         let account = explain(&baseline, &regression, suspect).expect("an account");
-        assert_readable(&anstream::adapter::strip_str(&report::explain::text(&account)).to_string());
+        assert_readable(&anstream::adapter::strip_str(&report::explain::text(&account, report::WIDTH)).to_string());
         let json = report::json(&account);
         let again: Explanation = serde_json::from_str(&json).expect("a document");
-        assert_eq!(report::explain::text(&again), report::explain::text(&account));
+        assert_eq!(report::explain::text(&again, report::WIDTH), report::explain::text(&account, report::WIDTH));
     }
 }
 
@@ -251,7 +251,7 @@ fn names_from_the_data_cannot_drive_the_terminal() {
     };
     let account = explain(&many(40, |n| evil(5 + n % 3)), &many(40, |n| evil(50 + n % 3)), "1").expect("an account");
     assert!(account.is_accused);
-    assert_readable(&anstream::adapter::strip_str(&report::explain::text(&account)).to_string());
+    assert_readable(&anstream::adapter::strip_str(&report::explain::text(&account, report::WIDTH)).to_string());
 }
 
 #[test]

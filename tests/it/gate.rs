@@ -339,7 +339,7 @@ fn annotations_are_one_command_a_line_whatever_the_names() {
 #[test]
 fn text_and_markdown_stay_within_their_lines_whatever_the_names() {
     let gate = hostile();
-    let text = anstream::adapter::strip_str(&report::gate::text(&gate)).to_string();
+    let text = anstream::adapter::strip_str(&report::gate::text(&gate, report::WIDTH)).to_string();
     crate::program::assert_readable(&text);
     let markdown = report::gate::markdown(&gate);
     let table: Vec<&str> = markdown.lines().filter(|line| line.starts_with("| ❌")).collect();

@@ -229,7 +229,7 @@ fn analyze_here(path: &Path) -> Option<(Value, String)> {
     let prepared = analysis::prepare(None, ingested);
     let (windows, selection) = prepared.select(&window::Options::default()).ok()?;
     let analysis = analysis::analyze(&prepared, &windows, &selection).expect("an analysis");
-    let text = anstream::adapter::strip_str(&report::analysis::text(&analysis)).to_string();
+    let text = anstream::adapter::strip_str(&report::analysis::text(&analysis, report::WIDTH)).to_string();
     Some((serde_json::to_value(&analysis).expect("JSON"), text))
 }
 
@@ -504,5 +504,5 @@ fn spans_of_no_service_and_no_operation_are_analysed() {
     let (windows, selection) = prepared.select(&window::Options::default()).expect("windows");
     let analysis = analysis::analyze(&prepared, &windows, &selection).expect("an analysis");
     assert_eq!(analysis.services.len(), 1);
-    assert_readable(&anstream::adapter::strip_str(&report::analysis::text(&analysis)).to_string());
+    assert_readable(&anstream::adapter::strip_str(&report::analysis::text(&analysis, report::WIDTH)).to_string());
 }

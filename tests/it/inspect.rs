@@ -113,7 +113,7 @@ fn quality_counts_orphans_missing_kinds_and_missing_roots() {
 
 #[test]
 fn an_inspection_reads_well_on_a_terminal_and_obeys_no_name() {
-    let text = report::inspect::render(&inspection(&shop(), shop_source()));
+    let text = report::inspect::render(&inspection(&shop(), shop_source()), report::WIDTH);
     let plain = anstream::adapter::strip_str(&text).to_string();
     assert!(plain.lines().all(|line| line.chars().count() <= report::WIDTH), "{plain}");
     insta::assert_snapshot!(plain, @r#"
@@ -123,20 +123,20 @@ fn an_inspection_reads_well_on_a_terminal_and_obeys_no_name() {
     traces      2
     services    3 services, 4 operations
     errors      25 % of spans
-    time        2024-05-01T14:00:00Z..2024-05-01T14:01:30.01Z, 90.0 s
+    time        2024-05-01T14:00:00Z .. 2024-05-01T14:01:30.01Z, 90.0 s
     spans/min   █············································▃ at most 90, steps of 2 s
 
-    service                                             spans  operations   errors        p50        p95
-    shop                                                    2           2      0 %    7.50 ms    9.75 ms
-    \u{1b}[31mcart                                          1           1    100 %    10.0 ms    10.0 ms
-    cart                                                    1           1      0 %    4.00 ms    4.00 ms
+    service         spans  operations  errors      p50      p95
+    shop                2           2     0 %  7.50 ms  9.75 ms
+    \u{1b}[31mcart      1           1   100 %  10.0 ms  10.0 ms
+    cart                1           1     0 %  4.00 ms  4.00 ms
 
     data quality
-               1     25 %  of spans name a parent that is not in the data
-               1     50 %  of traces have no root span
-               1     25 %  of spans name no kind; it is inferred from the calls
-               2     29 %  of spans read set aside: spans without a start time
-               1     14 %  of spans read set aside: spans read more than once
+              1     25 %  of spans name a parent that is not in the data
+              1     50 %  of traces have no root span
+              1     25 %  of spans name no kind; it is inferred from the calls
+              2     29 %  of spans read set aside: spans without a start time
+              1     14 %  of spans read set aside: spans read more than once
 
     windows worth trying
       --baseline ..14:00:45 --regression 14:00:45..
@@ -221,7 +221,7 @@ fn an_inspection_is_a_document_with_keys_in_a_fixed_order() {
 fn an_inspection_of_nothing_says_so() {
     let nothing = inspection(&[], SourceReport::default());
     assert_eq!((nothing.n_spans, nothing.n_traces, nothing.start_unix_ns), (0, 0, None));
-    let text = report::inspect::render(&nothing);
+    let text = report::inspect::render(&nothing, report::WIDTH);
     assert!(text.contains("none recognised"), "{text}");
 }
 
@@ -242,13 +242,13 @@ fn extreme_times_do_not_overflow() {
     let timeline = inspection.timeline.as_ref().expect("a timeline");
     assert_eq!(timeline.n_spans.iter().sum::<u64>(), 4);
     assert!(timeline.n_spans.len() <= 60);
-    assert!(!report::inspect::render(&inspection).is_empty());
+    assert!(!report::inspect::render(&inspection, report::WIDTH).is_empty());
 }
 
 #[test]
 fn a_rate_below_one_a_minute_still_draws_a_line_of_one_row() {
     let far_apart = [Line::default(), Line { trace: "bb", start_s: 3_469 * 86_400, ..Line::default() }];
-    let text = report::inspect::render(&inspection(&far_apart, SourceReport::default()));
+    let text = report::inspect::render(&inspection(&far_apart, SourceReport::default()), report::WIDTH);
     let plain = anstream::adapter::strip_str(&text).to_string();
     let row = plain.lines().find(|line| line.starts_with("spans/min")).expect("the row");
     assert!(row.contains('█') && row.contains("less than 1, steps of "), "{row}");

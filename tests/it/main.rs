@@ -45,4 +45,5 @@ mod topology;
 mod trace;
 mod views;
 mod whose;
+mod width;
 mod window;

@@ -188,7 +188,7 @@ fn files_count_before_attributes_and_rules_without_a_service_are_told_with_near_
     let warnings = analysis.diagnostics.warnings.join("\n");
     assert!(warnings.contains("`store` is owned by `dba` by o.toml line 2 and by `shop`"), "{warnings}");
     assert!(warnings.contains("`crat` of o.toml line 6 matches no service; near it are `cart`"), "{warnings}");
-    let text = suspect::report::analysis::text(&analysis);
+    let text = suspect::report::analysis::text(&analysis, suspect::report::WIDTH);
     assert!(text.contains("By team") && text.contains("call"), "{text}");
     assert!(!text.contains("\u{1b}[31m,") && text.contains("\\u{1b}[31m"), "{text}");
 }

@@ -143,7 +143,7 @@ fn changed(document: &Value, changes: &[(u32, u32, f64, String)]) -> Value {
 fn shown(analysis: &Analysis) -> Vec<String> {
     let trace_url = Some("https://traces.example/{trace_id}".to_owned());
     let mut all = vec![
-        report::analysis::text(analysis),
+        report::analysis::text(analysis, report::WIDTH),
         html::page(analysis, &html::Options { trace_url: trace_url.clone() }),
         markdown::markdown(analysis, &markdown::Options { trace_url }),
     ];
@@ -197,7 +197,7 @@ fn no_text_of_a_document_drives_the_terminal() {
             }
         });
         let analysis: Analysis = serde_json::from_value(hostile).expect("an analysis");
-        let text = report::analysis::text(&analysis);
+        let text = report::analysis::text(&analysis, report::WIDTH);
         let faults: Vec<&str> = text.lines().filter(|line| line.contains(['\u{7}', '\u{202e}'])).collect();
         assert!(faults.is_empty(), "{faults:#?}");
     }

@@ -1,7 +1,9 @@
 //! Text on a terminal: safe, and as wide as it says.
 
 use proptest::prelude::*;
-use suspect::report::text::{bar, call, count, escape, fit, left, percent, right, sparkline, width, wrap};
+use suspect::report::text::{
+    bar, call, count, escape, fit, left, lines_within, percent, right, shown_width, sparkline, stretch, width, wrap,
+};
 
 #[test]
 fn what_a_terminal_would_obey_is_spelled_out() {
@@ -15,12 +17,16 @@ fn what_a_terminal_would_obey_is_spelled_out() {
 }
 
 #[test]
-fn a_long_name_is_cut_at_a_width_and_not_at_a_number_of_bytes() {
+fn a_long_name_is_shortened_in_its_middle_to_a_width_and_not_to_a_number_of_bytes() {
     assert_eq!(fit("checkout", 8), "checkout");
-    assert_eq!(fit("checkout", 5), "chec…");
+    assert_eq!(fit("checkout", 5), "ch…ut");
+    assert_eq!(fit("checkout", 6), "che…ut");
     assert_eq!(fit("支払い", 6), "支払い");
-    assert_eq!(fit("支払い", 5), "支払…");
+    assert_eq!(fit("支払い", 5), "支…い");
     assert_eq!(fit("支払い", 4), "支…");
+    // What is drawn over a character goes with it.
+    assert_eq!(fit("abcde\u{301}f", 4), "ab…f");
+    assert_eq!(fit("abcde\u{301}f", 5), "ab…e\u{301}f");
     assert_eq!(fit("ab", 1), "…");
     assert_eq!(fit("ab", 0), "");
     assert_eq!(left("ab", 4), "ab  ");
@@ -51,18 +57,53 @@ fn bars_and_sparklines_show_small_values_and_gaps() {
 #[test]
 fn long_text_is_broken_at_blanks() {
     assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-    assert_eq!(wrap("unbreakable", 4), ["unbreakable"]);
     assert_eq!(wrap("", 4), [""]);
+    // A number keeps its unit.
+    assert_eq!(wrap("it takes 12 ms, or 3 % more", 11), ["it takes", "12 ms, or", "3 % more"]);
 }
 
 #[test]
-fn of_a_call_that_does_not_fit_the_start_of_the_caller_and_the_end_of_the_callee_stay() {
+fn words_that_are_wider_than_a_line_go_on_in_the_next_and_lose_their_middle_only_beyond_all_measure() {
+    assert_eq!(wrap("an unbreakable word", 4), ["an", "unbr", "eaka", "ble", "word"]);
+    assert_eq!(wrap("支払い", 5), ["支払", "い"]);
+    // Where a name has a joint, it is broken there.
+    assert_eq!(wrap("/products/reviews", 12), ["/products/", "reviews"]);
+    assert_eq!(wrap("12345678 ms", 5), ["12345", "678", "ms"]);
+    let whole = "ab".repeat(100);
+    assert_eq!(wrap(&whole, 40).concat(), whole);
+    let longer = wrap(&format!("{}z", "ab".repeat(5_000)), 40).concat();
+    assert_eq!(width(&longer), 200);
+    assert!(longer.starts_with("abab") && longer.contains('…') && longer.ends_with("abz"), "{longer}");
+}
+
+#[test]
+fn a_drawing_takes_the_room_there_is_and_keeps_its_peaks() {
+    assert_eq!(stretch(&[1, 5, 2, 3], 4), [1, 5, 2, 3]);
+    assert_eq!(stretch(&[1, 5, 2, 3], 2), [5, 3]);
+    assert_eq!(stretch(&[1, 5], 5), [1, 1, 1, 5, 5]);
+    assert_eq!(stretch(&[1, 2, 9], 2), [1, 9]);
+    assert!(stretch::<u64>(&[], 5).is_empty() && stretch(&[1_u64], 0).is_empty());
+}
+
+#[test]
+fn lines_are_broken_with_their_styles_and_what_goes_on_is_set_in() {
+    let text = "\u{1b}[31mred:\u{1b}[0m one two three\n    four five six\n";
+    assert_eq!(shown_width("\u{1b}[31mred:\u{1b}[0m one"), 8);
+    assert_eq!(lines_within(text, 100), text);
+    let long = format!("\u{1b}[31mred:\u{1b}[0m {}\n", "word ".repeat(12).trim());
+    let broken = lines_within(&long, 40);
+    let first = "\u{1b}[31mred:\u{1b}[0m word word word word word word word";
+    assert_eq!(broken, format!("{first}\n  word word word word word\n"));
+}
+
+#[test]
+fn of_a_call_that_does_not_fit_both_ends_of_caller_and_callee_stay() {
     assert_eq!(call("a: GET", "b: GET", 20), "a: GET > b: GET");
     // 20 less the arrow leave 17: 8 for the caller, 9 for the callee.
-    assert_eq!(call("frontend: Recv", "cart: shop.Cart/GetCart", 20), "fronten… > …/GetCart");
+    assert_eq!(call("frontend: Recv", "cart: shop.Cart/GetCart", 20), "fron…ecv > cart…Cart");
     // A short end leaves its room to the other.
-    assert_eq!(call("frontend: Recv", "db: Q", 20), "frontend: R… > db: Q");
-    assert_eq!(call("a: R", "cart: shop.Cart/GetCart", 20), "a: R > …Cart/GetCart");
+    assert_eq!(call("frontend: Recv", "db: Q", 20), "fronte… Recv > db: Q");
+    assert_eq!(call("a: R", "cart: shop.Cart/GetCart", 20), "a: R > cart: …etCart");
 }
 
 proptest! {
@@ -72,6 +113,14 @@ proptest! {
         prop_assert!(width(&fitted) <= columns);
         prop_assert!(!fitted.chars().any(char::is_control));
         prop_assert_eq!(width(&left(&text, columns)), columns);
+    }
+
+    #[test]
+    fn wrapped_text_is_never_wider_than_its_lines_and_loses_no_character(text in ".{0,20}", columns in 2_usize..30) {
+        let lines = wrap(&text, columns);
+        prop_assert!(lines.iter().all(|line| width(line) <= columns), "{lines:?}");
+        let letters = |text: &str| text.chars().filter(|&c| c != ' ').collect::<String>();
+        prop_assert_eq!(letters(&lines.concat()), letters(&escape(&text)));
     }
 
     #[test]

@@ -218,7 +218,7 @@ fn clocks_that_disagree_are_brought_together() {
     assert_eq!(shifts, [0, 0, -100, -100]);
     let own: Vec<i64> = document.spans.iter().map(|span| span.self_ns / MS).collect();
     assert_eq!(own, [10, 4, 5, 1]);
-    assert!(report::trace::render(&document).contains("moved 100 ms earlier"));
+    assert!(report::trace::render(&document, report::WIDTH).contains("moved 100 ms earlier"));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_span_without_a_kind_whose_only_child_is_elsewhere_is_the_calls_client_half(
 
 /// Every line fits, and not all of the spans are shown.
 fn assert_readable(document: &TraceDocument) {
-    let text = report::trace::render(document);
+    let text = report::trace::render(document, report::WIDTH);
     let text = anstream::adapter::strip_str(&text).to_string();
     assert!(text.lines().all(|line| line.width() <= report::WIDTH), "{text}");
     assert!(text.lines().count() < 250, "{} lines", text.lines().count());
@@ -298,7 +298,7 @@ fn the_report_shows_the_tree_on_one_scale_and_where_the_time_went() {
         internal(6, 1, "shop send mail", 80..300),
         internal(9, 77, "shop lost", 40..50),
     ]);
-    let text = anstream::adapter::strip_str(&report::trace::render(&document)).to_string();
+    let text = anstream::adapter::strip_str(&report::trace::render(&document, report::WIDTH)).to_string();
     insta::assert_snapshot!(text, @r##"
     trace       0000000000000001
     start       2023-11-14T22:13:20Z
@@ -306,26 +306,26 @@ fn the_report_shows_the_tree_on_one_scale_and_where_the_time_went() {
     spans       7 of 2 services
     pieces      1 root, 1 fragment whose parent is missing, 1 that nobody waits for
 
-    service: operation                                 duration       self  0                     300 ms
-    shop: POST /orders                         ERROR     100 ms    20.0 ms  █───────██
-      shop: POST                               ERROR    50.0 ms    10.0 ms  ▒▒───▒
-        bank: POST /charges\u{1b}[31m          ERROR    40.0 ms    10.0 ms   █──██
-          bank: SELECT                                  30.0 ms    30.0 ms   ▒▒▒▒
-      shop: POST                                        20.0 ms    30.0 ms       ▒▒▒▒
+    service: operation                        duration       self  0                              300 ms
+    shop: POST /orders                ERROR     100 ms    20.0 ms  ██─────────██
+      shop: POST                      ERROR    50.0 ms    10.0 ms   ▒────▒▒
+        bank: POST /charges\u{1b}[31m ERROR    40.0 ms    10.0 ms   ██───█
+          bank: SELECT                         30.0 ms    30.0 ms    ▒▒▒▒▒
+      shop: POST                               20.0 ms    30.0 ms         ▒▒▒▒▒
         repeats a failed call
-      shop: send mail                                    220 ms     220 ms         █████████████████████
+      shop: send mail                           220 ms     220 ms           ████████████████████████████
         nobody waits for it
-    shop: lost                                          10.0 ms    10.0 ms     ██
+    shop: lost                                 10.0 ms    10.0 ms      ███
       its parent 000000000000004d is missing
 
-    where the time went                                    time      share
-    bank: SELECT (the callee left no span)              30.0 ms       30 %  ████████▍
-    shop: POST (the callee left no span)                20.0 ms       20 %  █████▋
-    shop: POST /orders                                  20.0 ms       20 %  █████▋
-    bank: POST /charges\u{1b}[31m                       10.0 ms       10 %  ██▊
-    shop: POST (on the way)                             10.0 ms       10 %  ██▊
-    shop: POST (before trying again)                    10.0 ms       10 %  ██▊
-    all                                                  100 ms      100 %  ████████████████████████████
+    where the time went                        time  share
+    bank: SELECT (the callee left no span)  30.0 ms   30 %  ███▋
+    shop: POST (the callee left no span)    20.0 ms   20 %  ██▍
+    shop: POST /orders                      20.0 ms   20 %  ██▍
+    bank: POST /charges\u{1b}[31m           10.0 ms   10 %  █▎
+    shop: POST (on the way)                 10.0 ms   10 %  █▎
+    shop: POST (before trying again)        10.0 ms   10 %  █▎
+    all                                      100 ms  100 %  ████████████
     "##);
 }
 
@@ -365,7 +365,7 @@ proptest! {
 
     #[test]
     fn any_trace_fits_the_page(spans in any_trace()) {
-        let text = anstream::adapter::strip_str(&report::trace::render(&trace(&spans).0)).to_string();
+        let text = anstream::adapter::strip_str(&report::trace::render(&trace(&spans).0, report::WIDTH)).to_string();
         prop_assert!(text.lines().all(|line| line.width() <= report::WIDTH));
     }
 }

@@ -1,5 +1,6 @@
 use super::{Gate, State};
 use crate::gate::Verdict;
+use crate::report::text::escape;
 
 /// GitHub shows ten annotations a step; one is the verdict.
 const N_ANNOTATIONS: usize = 9;
@@ -37,7 +38,7 @@ fn property(text: &str) -> String {
 
 /// GitHub cuts what is longer than 4 KB; control characters would be shown by the log.
 fn shortened(text: &str) -> String {
-    let safe = super::escape(text);
+    let safe = escape(text);
     let short: String = safe.chars().take(1_000).collect();
     if short.len() < safe.len() { format!("{short}…") } else { short }
 }

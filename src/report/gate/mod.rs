@@ -10,10 +10,10 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use sarif::sarif;
 
-use super::WIDTH;
-use super::analysis::Out;
+use super::analysis::window;
 use super::owners::call;
-use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, counted, escape, fit, left, paint, wrap};
+use super::page::{Label, Page};
+use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, counted, fit, paint};
 use crate::analysis::Window;
 use crate::gate::policy::Level;
 use crate::gate::{Finding, Gate, State, Verdict};
@@ -21,34 +21,35 @@ use crate::gate::{Finding, Gate, State, Verdict};
 /// Findings shown in full.
 const N_FINDINGS: usize = 20;
 
-/// The gate for a terminal, at most [`WIDTH`] columns wide, styled with ANSI sequences.
+/// Columns of labels.
+const LABEL: usize = 9;
+
+/// The gate for a terminal of so many columns, styled with ANSI sequences.
 #[must_use]
-pub fn text(gate: &Gate) -> String {
-    let mut out = Out::default();
+pub fn text(gate: &Gate, columns: usize) -> String {
+    let mut page = Page::new(columns);
     let style = match gate.verdict {
         Verdict::Passed => BOLD,
         Verdict::Failed => ALERT.bold(),
         Verdict::Inconclusive => CAUTION.bold(),
     };
-    out.line(&paint(style, word(gate.verdict)));
-    for line in wrap(&escape(&gate.summary), WIDTH) {
-        out.line(&fit(&line, WIDTH));
-    }
-    out.line("");
-    for (name, window) in [("Baseline", &gate.baseline), ("Candidate", &gate.candidate)] {
-        out.line(&format!("{}  {}", paint(DIM, &left(name, 10)), window_line(window)));
-    }
+    page.painted(style, 0, word(gate.verdict));
+    page.prose(0, &gate.summary);
+    page.blank();
+    let moment = |text: &str| fit(text, 40).into_owned();
+    window(&mut page, "Baseline", &gate.baseline, moment);
+    window(&mut page, "Candidate", &gate.candidate, moment);
     if !gate.findings.is_empty() {
-        out.heading("Findings");
+        page.heading("Findings");
     }
     for finding in gate.findings.iter().take(N_FINDINGS) {
-        show(&mut out, finding);
+        show(&mut page, finding);
     }
     let rest = gate.findings.len().saturating_sub(N_FINDINGS);
     if rest > 0 {
-        out.line(&format!("  and {rest} more in `--format json`"));
+        page.prose(2, &format!("and {rest} more in `--format json`"));
     }
-    out.heading("Rules");
+    page.heading("Rules");
     for (number, rule) in (1..).zip(&gate.rules) {
         let broken = if rule.n_broken > 0 { format!(", {} broken", rule.n_broken) } else { String::new() };
         let tested = format!("{}{broken}", counted(rule.n_tested, "test"));
@@ -56,40 +57,37 @@ pub fn text(gate: &Gate) -> String {
             Level::Fail => "fail",
             Level::Warn => "warn",
         };
-        out.labelled(2, &format!("{number:>2} {level}"), &format!("{}: {tested}", escape(&rule.rule)));
+        page.labelled(2, &Label::dim(&format!("{number:>2} {level}"), LABEL), &format!("{}: {tested}", rule.rule));
     }
     for (label, sentences) in [("doubt", &gate.doubts), ("allowed", &gate.exceptions), ("data", &gate.warnings)] {
         for sentence in sentences {
-            out.labelled(2, label, &escape(sentence));
+            page.labelled(2, &Label::dim(label, LABEL), sentence);
         }
     }
-    out.0
+    page.into_text()
 }
 
-fn show(out: &mut Out, finding: &Finding) {
+fn show(page: &mut Page, finding: &Finding) {
     let (style, word) = match finding.state {
         State::Failed => (ALERT.bold(), "FAIL"),
         State::Warned => (CAUTION, "WARN"),
         State::Allowed => (DIM, "OK"),
     };
-    let lines = wrap(&escape(&finding.description), WIDTH - 8);
-    for (index, line) in lines.iter().enumerate() {
-        let label = if index == 0 { word } else { "" };
-        out.line(&format!("  {}{}", paint(style, &left(label, 6)), fit(line, WIDTH - 8)));
-    }
-    out.labelled(8, "limit", &escape(&finding.limit));
+    page.labelled(2, &Label::new(style, word, 6), &finding.description);
+    let indent = if page.is_narrow() { 4 } else { 8 };
+    page.labelled(indent, &Label::dim("limit", LABEL), &finding.limit);
     if finding.p_corrected > 0.0 {
-        out.labelled(8, "chance", &chances(finding));
+        page.labelled(indent, &Label::dim("chance", LABEL), &chances(finding));
     }
     if let Some(reason) = &finding.allowed_because {
-        out.labelled(8, "allowed", &escape(reason));
+        page.labelled(indent, &Label::dim("allowed", LABEL), reason);
     }
     if let Some(owner) = &finding.owner {
-        out.labelled(8, "call", &escape(&call(owner)));
+        page.labelled(indent, &Label::dim("call", LABEL), &call(owner));
     }
     for (index, id) in finding.trace_ids.iter().enumerate() {
-        let label = paint(DIM, &left(if index == 0 { "traces" } else { "" }, 9));
-        out.line(&format!("        {label}{}", paint(CODE, &fit(id, 64))));
+        let label = Label::dim(if index == 0 { "traces" } else { "" }, LABEL);
+        page.pieces(indent, &label, &[paint(CODE, &fit(id, 64))]);
     }
 }
 
