@@ -203,7 +203,7 @@ impl Prepared {
 /// Compares the windows and ranks what changed.
 ///
 /// # Errors
-/// Only if polars fails on the dependency graph's tables.
+/// None so far; [`explain`], which does the same work, can fail.
 pub fn analyze(prepared: &Prepared, windows: &window::Windows, selection: &Selection) -> Result<Analysis, Error> {
     analyze_with(prepared, windows, selection, &Options::default())
 }
@@ -296,8 +296,7 @@ fn with_evidence<T>(
     let ranking = rank::rank(&prepared.forest, table, &comparison);
     let kept = prepared.profile.as_ref();
     let graph = kept.map(|kept| &kept.graph);
-    let graph =
-        topology::topology_with(&prepared.forest, &selection.baseline, &selection.regression, graph)?.document();
+    let graph = topology::topology_with(&prepared.forest, &selection.baseline, &selection.regression, graph).document();
     let path_rows = rows::PathRows::new(table, selection);
     let shapes = shapes::Shapes::new(&prepared.forest, table, &selection.baseline);
     let evidence = evidence::Evidence {

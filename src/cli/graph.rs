@@ -75,14 +75,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let (mut ingested, exit) = context.read_some(&args.input.paths, &options)?;
     let topology = if args.baseline.is_none() && args.regression.is_none() {
         let (forest, _) = normalize::forest(&mut ingested.frame);
-        topology::topology_of_all(&forest)?
+        topology::topology_of_all(&forest)
     } else {
         let given = window::Options { baseline: args.baseline.clone(), regression: args.regression.clone() };
         let windows = window::split(&given, inspect::Roots::of(&ingested.frame).data())?;
         context.warn_windows(&windows.warnings);
         let (forest, _) = normalize::forest(&mut ingested.frame);
         let [baseline, regression] = [windows.baseline, windows.regression].map(|window| traces_in(&forest, window));
-        topology::topology(&forest, &baseline, &regression)?
+        topology::topology(&forest, &baseline, &regression)
     };
     let document = topology.document().standalone();
     let level = match args.level {

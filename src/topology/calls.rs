@@ -3,7 +3,6 @@
 use super::stats::{Call, CallStats, Calls, NodeStats};
 use super::sums::{Group, GroupSums, Sums};
 use super::{ByWindow, OperationNode, ServiceNode, Topology};
-use crate::error::Error;
 use crate::normalize::{Forest, NO_PARENT, SpanFlags};
 use crate::span::SpanKind;
 use hashbrown::HashMap;
@@ -58,8 +57,9 @@ impl Windows<'_> {
     }
 }
 
-pub(super) fn build(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> Result<Topology, Error> {
-    Ok(Topology { services: services(forest, windows, kept)?, operations: operations(forest, windows, kept)? })
+pub(super) fn build(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> Topology {
+    let (services, operations) = rayon::join(|| services(forest, windows, kept), || operations(forest, windows, kept));
+    Topology { services, operations }
 }
 
 /// An operation at the end of an edge.
@@ -147,14 +147,9 @@ impl Edges {
     }
 
     /// Adds the edges to `graph` in order of their ends; `nodes` is the node of each end, if it is in the graph.
-    fn build<N>(
-        self,
-        windows: Windows,
-        nodes: &[Option<NodeIndex>],
-        graph: &mut DiGraph<N, ByWindow<CallStats>>,
-    ) -> Result<(), Error> {
+    fn build<N>(self, windows: Windows, nodes: &[Option<NodeIndex>], graph: &mut DiGraph<N, ByWindow<CallStats>>) {
         let node = |end: u32| nodes.get(end as usize).copied().flatten();
-        let mut figures = self.calls.by_group(self.ends.len())?;
+        let mut figures = self.calls.by_group(self.ends.len());
         keep(&mut figures, &self.kept);
         let mut edges: Vec<_> = self
             .ends
@@ -168,7 +163,6 @@ impl Edges {
         for (caller, callee, change) in edges {
             graph.add_edge(caller, callee, change);
         }
-        Ok(())
     }
 }
 
@@ -209,9 +203,9 @@ impl Nodes {
     }
 
     /// Figures of each of `n_groups` groups; `None` for a group without calls.
-    fn build(self, windows: Windows, n_groups: usize) -> Result<Vec<Option<ByWindow<NodeStats>>>, Error> {
+    fn build(self, windows: Windows, n_groups: usize) -> Vec<Option<ByWindow<NodeStats>>> {
         let n_spans = |group: usize, window: usize| self.n_spans.get(group).map_or(0, |n_spans| n_spans[window]);
-        let mut figures = self.calls.by_group(n_groups)?;
+        let mut figures = self.calls.by_group(n_groups);
         keep(&mut figures, &self.kept);
         let node = |(group, figures): (usize, [Option<CallStats>; 2])| {
             let mut window = 0..;
@@ -220,15 +214,11 @@ impl Nodes {
                 calls.map(|calls| NodeStats { n_spans, calls })
             }))
         };
-        Ok(figures.into_iter().enumerate().map(node).collect())
+        figures.into_iter().enumerate().map(node).collect()
     }
 }
 
-fn services(
-    forest: &Forest,
-    windows: Windows,
-    kept: Option<&Sums>,
-) -> Result<DiGraph<ServiceNode, ByWindow<CallStats>>, Error> {
+fn services(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> DiGraph<ServiceNode, ByWindow<CallStats>> {
     let (mut edges, mut nodes) = (Edges::default(), Nodes::default());
     windows.for_each(forest, |first, span, call| {
         service_facts(forest, first, span, |seen| match seen {
@@ -244,7 +234,7 @@ fn services(
             _ => {}
         }
     }
-    let mut figures = nodes.build(windows, forest.services.len())?;
+    let mut figures = nodes.build(windows, forest.services.len());
     let mut order: Vec<usize> = (0..forest.services.len()).collect();
     order.sort_unstable_by_key(|&service| &forest.services[service].name);
     let mut graph = DiGraph::new();
@@ -256,15 +246,11 @@ fn services(
             index[service] = Some(graph.add_node(node));
         }
     }
-    edges.build(windows, &index, &mut graph)?;
-    Ok(graph)
+    edges.build(windows, &index, &mut graph);
+    graph
 }
 
-fn operations(
-    forest: &Forest,
-    windows: Windows,
-    kept: Option<&Sums>,
-) -> Result<DiGraph<OperationNode, ByWindow<CallStats>>, Error> {
+fn operations(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> DiGraph<OperationNode, ByWindow<CallStats>> {
     let names = OperationNames::of(forest);
     let (mut edges, mut nodes) = (Edges::default(), Nodes::default());
     windows.for_each(forest, |first, span, call| {
@@ -289,7 +275,7 @@ fn operations(
             _ => {}
         }
     }
-    let mut figures = nodes.build(windows, names.list.len())?;
+    let mut figures = nodes.build(windows, names.list.len());
     let mut graph = DiGraph::new();
     let mut index = vec![None; names.list.len()];
     // The names are sorted already.
@@ -301,8 +287,8 @@ fn operations(
             index[operation] = Some(graph.add_node(node));
         }
     }
-    edges.build(windows, &index, &mut graph)?;
-    Ok(graph)
+    edges.build(windows, &index, &mut graph);
+    graph
 }
 
 /// Operations by service, name and kind: those of the forest, which also differ by peer, merged; and one of unknown

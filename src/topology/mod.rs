@@ -19,7 +19,6 @@ pub use document::{
 };
 pub use stats::{CallStats, NodeStats};
 
-use crate::error::Error;
 use crate::normalize::Forest;
 use crate::span::SpanKind;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -140,28 +139,20 @@ impl Topology {
 
 /// Builds the graph of two windows, given as indices of traces in `forest`.
 ///
-/// Cost: a pass over the spans and a polars group-by for the nodes and for the edges of each level.
-///
-/// # Errors
-/// Only if polars refuses columns of one length.
-pub fn topology(forest: &Forest, baseline: &[u32], regression: &[u32]) -> Result<Topology, Error> {
+/// Cost: a pass over the spans, and for nodes and edges of each level a counting sort and the search of three quantiles.
+#[must_use]
+pub fn topology(forest: &Forest, baseline: &[u32], regression: &[u32]) -> Topology {
     topology_with(forest, baseline, regression, None)
 }
 
 /// [`topology`] where the calls of the baseline's traces, whose spans were not kept, are added up already.
-///
-/// # Errors
-/// As [`topology`].
-pub fn topology_with(
-    forest: &Forest,
-    baseline: &[u32],
-    regression: &[u32],
-    kept: Option<&sums::Sums>,
-) -> Result<Topology, Error> {
+#[must_use]
+pub fn topology_with(forest: &Forest, baseline: &[u32], regression: &[u32], kept: Option<&sums::Sums>) -> Topology {
     calls::build(forest, calls::Windows::Pair([baseline, regression]), kept)
 }
 
-/// Builds the graph of all traces, without windows. Costs and fails as [`topology`] does.
-pub fn topology_of_all(forest: &Forest) -> Result<Topology, Error> {
+/// Builds the graph of all traces, without windows. Costs as much as [`topology`].
+#[must_use]
+pub fn topology_of_all(forest: &Forest) -> Topology {
     calls::build(forest, calls::Windows::All, None)
 }

@@ -1,8 +1,6 @@
-//! Calls by group and window: polars brings each group's calls together, and each group is then sorted and measured.
+//! Calls by group and window, measured.
 
-use crate::error::Error;
 use crate::stats::weighted_quantile;
-use polars::prelude::{Column, DataFrame, IntoLazy, NamedFrom, Series, col, len};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,13 +38,6 @@ pub struct NodeStats {
     pub calls: CallStats,
 }
 
-const GROUP: &str = "group";
-const DURATION_NS: &str = "duration_ns";
-const FAILED: &str = "failed";
-const WEIGHT: &str = "weight";
-const N_CALLS: &str = "n_calls";
-const N_ERRORS: &str = "n_errors";
-
 /// One call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
@@ -65,67 +56,78 @@ pub(super) struct Calls {
     group: Vec<u32>,
     duration_ns: Vec<i64>,
     failed: Vec<bool>,
+    /// Empty while every call stands for itself alone.
     weight: Vec<f64>,
 }
 
 impl Calls {
     pub(super) fn push(&mut self, group: u32, call: Call) {
+        #[expect(clippy::float_cmp, reason = "without sampling weights are set to 1, not computed")]
+        let is_sampled = call.weight != 1.0;
+        if is_sampled && self.weight.is_empty() {
+            self.weight.resize(self.group.len(), 1.0);
+        }
+        if is_sampled || !self.weight.is_empty() {
+            self.weight.push(call.weight);
+        }
         self.group.push(2 * group + call.window);
         self.duration_ns.push(call.duration_ns);
         self.failed.push(call.failed);
-        self.weight.push(call.weight);
     }
 
     /// Figures of each of `n_groups` groups in each window; `None` where there was no call.
-    pub(super) fn by_group(self, n_groups: usize) -> Result<Vec<[Option<CallStats>; 2]>, Error> {
-        let columns = vec![
-            Column::from(Series::new(GROUP.into(), self.group)),
-            Column::from(Series::new(DURATION_NS.into(), self.duration_ns)),
-            Column::from(Series::new(FAILED.into(), self.failed)),
-            Column::from(Series::new(WEIGHT.into(), self.weight)),
-        ];
-        let height = columns.first().map_or(0, Column::len);
-        let groups = DataFrame::new(height, columns)?
-            .lazy()
-            .group_by([col(GROUP)])
-            .agg([len().alias(N_CALLS), col(FAILED).sum().alias(N_ERRORS), col(DURATION_NS), col(FAILED), col(WEIGHT)])
-            .collect()?;
-        let mut figures = vec![[None; 2]; n_groups];
-        for (group, stats) in measure(&groups)? {
-            if let Some(slot) = figures.get_mut(group as usize / 2) {
-                slot[group as usize % 2] = Some(stats);
-            }
+    pub(super) fn by_group(self, n_groups: usize) -> Vec<[Option<CallStats>; 2]> {
+        let figures = if self.weight.is_empty() { self.plain(2 * n_groups) } else { self.sampled(2 * n_groups) };
+        figures.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()
+    }
+
+    fn plain(self, n_groups: usize) -> Vec<Option<CallStats>> {
+        let mut n_errors = vec![0; n_groups];
+        for (&group, &failed) in self.group.iter().zip(&self.failed) {
+            n_errors[group as usize] += u64::from(failed);
         }
-        Ok(figures)
+        let (mut durations_ns, lengths) = gathered(&self.group, n_groups, |call| self.duration_ns[call]);
+        let groups = apart(&mut durations_ns, &lengths).into_par_iter().zip(n_errors);
+        groups.map(|(durations_ns, n_errors)| plain(durations_ns, n_errors)).collect()
+    }
+
+    fn sampled(self, n_groups: usize) -> Vec<Option<CallStats>> {
+        let call = |call: usize| (self.duration_ns[call], self.weight[call], self.failed[call]);
+        let (mut calls, lengths) = gathered(&self.group, n_groups, call);
+        apart(&mut calls, &lengths).into_par_iter().map(sampled).collect()
     }
 }
 
-/// Figures a row of the grouped frame. The order of rows, and of calls within one, does not matter.
-fn measure(groups: &DataFrame) -> Result<Vec<(u32, CallStats)>, Error> {
-    let group = groups.column(GROUP)?.u32()?;
-    let (n_calls, n_errors) = (groups.column(N_CALLS)?.u32()?, groups.column(N_ERRORS)?.u32()?);
-    let duration_ns = groups.column(DURATION_NS)?.list()?;
-    let (failed, weight) = (groups.column(FAILED)?.list()?, groups.column(WEIGHT)?.list()?);
-    let row = |row: usize| -> Result<Option<(u32, CallStats)>, Error> {
-        let lists = [duration_ns, failed, weight].map(|lists| lists.get_as_series(row));
-        let (Some(group), [Some(duration_ns), Some(failed), Some(weight)]) = (group.get(row), lists) else {
-            return Ok(None);
-        };
-        let calls = duration_ns.i64()?.iter().zip(weight.f64()?.iter()).zip(failed.bool()?.iter());
-        let mut calls: Vec<(i64, f64, bool)> = calls
-            .map(|((duration_ns, weight), failed)| {
-                (duration_ns.unwrap_or(0), weight.unwrap_or(1.0), failed.unwrap_or(false))
-            })
-            .collect();
-        // Over all fields, so that sums do not depend on the order in which the calls were read.
-        calls.sort_unstable_by(|left, right| {
-            left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)).then(left.2.cmp(&right.2))
-        });
-        let counts = [n_calls, n_errors].map(|column| u64::from(column.get(row).unwrap_or(0)));
-        Ok(Some((group, figures(&calls, counts))))
+/// What `value` gives of each call, group by group, and how many there are in each: a counting sort.
+fn gathered<T: Clone + Default>(group: &[u32], n_groups: usize, value: impl Fn(usize) -> T) -> (Vec<T>, Vec<usize>) {
+    let mut lengths = vec![0_usize; n_groups];
+    for &group in group {
+        lengths[group as usize] += 1;
+    }
+    let mut next: Vec<usize> = lengths
+        .iter()
+        .scan(0, |end, length| {
+            *end += length;
+            Some(*end - length)
+        })
+        .collect();
+    let mut values = vec![T::default(); group.len()];
+    for (call, &group) in group.iter().enumerate() {
+        let place = &mut next[group as usize];
+        values[*place] = value(call);
+        *place += 1;
+    }
+    (values, lengths)
+}
+
+/// Stretches of these lengths, one after the other.
+fn apart<'a, T>(mut values: &'a mut [T], lengths: &[usize]) -> Vec<&'a mut [T]> {
+    let cut = |&length: &usize| {
+        let (own, rest) = std::mem::take(&mut values).split_at_mut(length);
+        values = rest;
+        own
     };
-    let rows: Result<Vec<_>, Error> = (0..groups.height()).into_par_iter().map(row).collect();
-    Ok(rows?.into_iter().flatten().collect())
+    lengths.iter().map(cut).collect()
 }
 
 /// Figures of a histogram of calls by duration, bits of the weight, and failure; none of no call.
@@ -135,16 +137,54 @@ pub(super) fn figures_of(calls: &BTreeMap<(i64, u64, bool), u64>) -> Option<Call
         let call = (duration_ns, f64::from_bits(weight), failed);
         list.extend(std::iter::repeat_n(call, usize::try_from(count).unwrap_or(usize::MAX)));
     }
-    let n_errors = list.iter().filter(|&&(.., failed)| failed).count();
-    let by_all = |left: &(i64, f64, bool), right: &(i64, f64, bool)| {
-        left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)).then(left.2.cmp(&right.2))
-    };
-    list.sort_unstable_by(by_all);
-    (!list.is_empty()).then(|| figures(&list, [list.len() as u64, n_errors as u64]))
+    #[expect(clippy::float_cmp, reason = "without sampling weights are set to 1, not computed")]
+    let is_sampled = list.iter().any(|&(_, weight, _)| weight != 1.0);
+    if is_sampled {
+        return sampled(&mut list);
+    }
+    let n_errors = list.iter().filter(|&&(.., failed)| failed).count() as u64;
+    let mut durations_ns: Vec<i64> = list.into_iter().map(|(duration_ns, ..)| duration_ns).collect();
+    plain(&mut durations_ns, n_errors)
 }
 
-/// Figures of calls sorted by duration: (nanoseconds, weight, failed).
-fn figures(calls: &[(i64, f64, bool)], [n_calls, n_errors]: [u64; 2]) -> CallStats {
+/// Figures of calls that stand for themselves alone. Their order does not matter; the sum is exact.
+fn plain(durations_ns: &mut [i64], n_errors: u64) -> Option<CallStats> {
+    let last = durations_ns.len().checked_sub(1)?;
+    let n_calls = durations_ns.len() as f64;
+    let sum: i128 = durations_ns.iter().map(|&duration_ns| i128::from(duration_ns)).sum();
+    // From the highest down, each found among those below the one before.
+    let (mut below, mut upper) = (durations_ns.len(), None);
+    let mut quantile_ms = |q: f64| {
+        let position = q * (n_calls - 1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative and at most `last`")]
+        let place = (position.floor() as usize).min(last);
+        let (_, &mut at, above) = durations_ns[..below].select_nth_unstable(place);
+        let next = above.iter().copied().min().or(upper).unwrap_or(at);
+        (below, upper) = (place + 1, Some(next));
+        (at as f64 + position.fract() * (next as f64 - at as f64)) / 1e6
+    };
+    let (p99_ms, p95_ms, p50_ms) = (quantile_ms(0.99), quantile_ms(0.95), quantile_ms(0.5));
+    Some(CallStats {
+        n_calls: durations_ns.len() as u64,
+        weighted_calls: n_calls,
+        n_errors,
+        error_ratio: n_errors as f64 / n_calls,
+        mean_ms: sum as f64 / n_calls / 1e6,
+        p50_ms,
+        p95_ms,
+        p99_ms,
+    })
+}
+
+/// Figures of calls that stand for many: (nanoseconds, weight, failed).
+fn sampled(calls: &mut [(i64, f64, bool)]) -> Option<CallStats> {
+    if calls.is_empty() {
+        return None;
+    }
+    // Over all fields, so that sums do not depend on the order in which the calls were read.
+    calls.sort_unstable_by(|left, right| {
+        left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)).then(left.2.cmp(&right.2))
+    });
     let values: Vec<f64> = calls.iter().map(|&(duration_ns, ..)| duration_ns as f64).collect();
     let mut total = 0.0;
     let cumulative: Vec<f64> = calls
@@ -154,18 +194,51 @@ fn figures(calls: &[(i64, f64, bool)], [n_calls, n_errors]: [u64; 2]) -> CallSta
             total
         })
         .collect();
+    let failed = || calls.iter().filter(|&&(.., failed)| failed);
     // An empty sum of floats is -0.
-    let failed: f64 = 0.0 + calls.iter().filter(|&&(_, _, failed)| failed).map(|&(_, weight, _)| weight).sum::<f64>();
+    let failed_weight: f64 = 0.0 + failed().map(|&(_, weight, _)| weight).sum::<f64>();
     let sum: f64 = calls.iter().zip(&values).map(|(&(_, weight, _), value)| weight * value).sum();
     let quantile_ms = |q| weighted_quantile(&values, &cumulative, q).unwrap_or(0.0) / 1e6;
-    CallStats {
-        n_calls,
+    Some(CallStats {
+        n_calls: calls.len() as u64,
         weighted_calls: total,
-        n_errors,
-        error_ratio: failed / total,
+        n_errors: failed().count() as u64,
+        error_ratio: failed_weight / total,
         mean_ms: sum / total / 1e6,
         p50_ms: quantile_ms(0.5),
         p95_ms: quantile_ms(0.95),
         p99_ms: quantile_ms(0.99),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Call, Calls, plain, sampled};
+
+    #[test]
+    fn figures_of_calls_that_stand_for_one_are_those_of_weights_of_one() {
+        for n in 1..=250_u64 {
+            let durations_ns: Vec<i64> =
+                (0..n).map(|call| (crate::stats::random(3, n, call) % 90).cast_signed()).collect();
+            let mut calls: Vec<(i64, f64, bool)> = durations_ns.iter().map(|&ns| (ns, 1.0, ns % 7 == 0)).collect();
+            let n_errors = calls.iter().filter(|&&(.., failed)| failed).count() as u64;
+            assert_eq!(plain(&mut durations_ns.clone(), n_errors), sampled(&mut calls), "{durations_ns:?}");
+        }
+        assert_eq!((plain(&mut [], 0), sampled(&mut [])), (None, None));
+    }
+
+    #[test]
+    fn calls_are_told_apart_by_group_and_window_and_a_late_weight_counts_from_its_call_on() {
+        let call = |window, duration_ns, weight| Call { window, duration_ns, failed: duration_ns == 4_000_000, weight };
+        let mut calls = Calls::default();
+        calls.push(2, call(0, 2_000_000, 1.0));
+        calls.push(0, call(1, 8_000_000, 1.0));
+        calls.push(2, call(0, 4_000_000, 3.0));
+        let figures = calls.by_group(3);
+        assert_eq!((figures[0][0], figures[1], figures[2][1]), (None, [None; 2], None));
+        let [other, own] = [figures[0][1], figures[2][0]].map(|figures| figures.expect("calls"));
+        assert_eq!((other.n_calls, other.mean_ms, other.n_errors), (1, 8.0, 0));
+        // One call of 2 ms and three of 4 ms, which failed.
+        assert_eq!((own.n_calls, own.weighted_calls, own.mean_ms, own.error_ratio), (2, 4.0, 3.5, 0.75));
     }
 }

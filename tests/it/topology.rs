@@ -10,14 +10,14 @@ use suspect::topology::{
 
 fn all(spans: &[Given]) -> Topology {
     let (_, forest, _) = forest(spans);
-    topology_of_all(&forest).expect("columns of one length")
+    topology_of_all(&forest)
 }
 
 /// Traces with even numbers are the baseline, odd ones the regression; ids are in order of start.
 fn even_and_odd(spans: &[Given]) -> GraphDocument {
     let (_, forest, _) = forest(spans);
     let (baseline, regression): (Vec<u32>, Vec<u32>) = (0..).take(forest.n_traces()).partition(|trace| trace % 2 == 0);
-    topology(&forest, &baseline, &regression).expect("columns of one length").document()
+    topology(&forest, &baseline, &regression).document()
 }
 
 fn figures(change: &ByWindow<CallStats>) -> CallStats {
