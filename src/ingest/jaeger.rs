@@ -25,6 +25,22 @@ pub(super) fn read_document(cursor: &mut Cursor, sink: &mut Sink, locator: Locat
     Reader { sink, locator, wanted }.envelope(cursor, 0)
 }
 
+/// Reads the trace or stored span, an object in an answer's `data`, that comes next.
+pub(super) fn read_listed(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) -> Step<()> {
+    let wanted = Wanted::new(sink.attributes);
+    Reader { sink, locator, wanted }.envelope(cursor, 1)
+}
+
+/// Whether an answer's `key` holds its list of traces.
+pub(super) fn is_list(key: &str) -> bool {
+    key == "data"
+}
+
+/// Whether an answer's `key` tells nothing of spans.
+pub(super) fn is_idle(key: &str) -> bool {
+    !matches!(key, "data" | "hits" | "_source" | "spans" | "spanID" | "operationName")
+}
+
 struct Reader<'s, 'o> {
     sink: &'s mut Sink<'o>,
     locator: Locator,

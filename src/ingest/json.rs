@@ -81,6 +81,19 @@ impl<'a> Cursor<'a> {
         self.at >= self.bytes.len()
     }
 
+    /// Passes over blanks; true at the end of text.
+    pub(super) fn is_past_blanks_at_end(&mut self) -> bool {
+        self.blanks();
+        self.at >= self.bytes.len()
+    }
+
+    /// Passes over the comma that comes next, if one does.
+    pub(super) fn comma(&mut self) -> bool {
+        let is_comma = self.bytes.get(self.at) == Some(&b',');
+        self.at += usize::from(is_comma);
+        is_comma
+    }
+
     fn blanks(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(self.at) {
             self.at += 1;
@@ -186,7 +199,7 @@ impl<'a> Cursor<'a> {
         let start = self.at + 1;
         let escaped = self.pass_string()?;
         let inside = &self.bytes[start..self.at - 1];
-        Ok(if escaped { Cow::Owned(unescape(inside)) } else { String::from_utf8_lossy(inside) })
+        Ok(if escaped { Cow::Owned(unescape(inside)) } else { super::values::text(inside) })
     }
 
     /// The number or word that comes next, as written.

@@ -6,6 +6,7 @@
 //! ends that file, not the run.
 
 mod discover;
+mod divide;
 mod jaeger;
 mod jaeger_tags;
 mod json;

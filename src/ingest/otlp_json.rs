@@ -24,6 +24,26 @@ pub(super) fn read_document(cursor: &mut Cursor, sink: &mut Sink, locator: Locat
     reader.envelope(cursor, 0)
 }
 
+/// Reads the `ResourceSpans`, an object in the document's list, that comes next.
+pub(super) fn read_listed(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) -> Step<()> {
+    let wanted = Wanted::new(sink.attributes);
+    let mut reader = Reader { sink, locator, wanted, service: 0, resource: <_>::default(), scope: <_>::default() };
+    reader.resource_spans(cursor)
+}
+
+/// Whether a document's `key` holds its list of `ResourceSpans`.
+pub(super) fn is_list(key: &str) -> bool {
+    matches!(key, "resourceSpans" | "resource_spans" | "batches")
+}
+
+/// Whether a document's `key` tells nothing of spans.
+pub(super) fn is_idle(key: &str) -> bool {
+    let is_envelope = matches!(key, "trace" | "traces" | "result");
+    let is_scope =
+        matches!(key, "scopeSpans" | "scope_spans" | "instrumentationLibrarySpans" | "instrumentation_library_spans");
+    !is_list(key) && !is_envelope && !is_scope
+}
+
 struct Reader<'s, 'o> {
     sink: &'s mut Sink<'o>,
     locator: Locator,
@@ -44,7 +64,7 @@ impl Reader<'_, '_> {
         let mut found = false;
         while let Some(key) = cursor.key(&mut members)? {
             match &*key {
-                "resourceSpans" | "resource_spans" | "batches" => {
+                key if is_list(key) => {
                     found = true;
                     self.each(cursor, Self::resource_spans)?;
                 }

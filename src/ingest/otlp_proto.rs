@@ -137,7 +137,7 @@ impl Reader<'_, '_> {
                 _ => continue,
             };
             if !text.is_empty() && self.sink.wants(key) {
-                let value = Value::String(String::from_utf8_lossy(text)).intern(&mut self.sink.batch);
+                let value = Value::String(values::text(text)).intern(&mut self.sink.batch);
                 self.scope.add(&mut self.sink.batch, AttributeScope::Span, key, value);
             }
         }
@@ -154,7 +154,7 @@ impl Reader<'_, '_> {
             span_id: values::span_id_bytes(batch, span.span_id),
             parent_span_id: values::span_id_bytes(batch, span.parent_span_id),
             service: self.service,
-            operation: batch.names.intern(&String::from_utf8_lossy(span.name)),
+            operation: batch.names.intern(&values::text(span.name)),
             kind: SpanKind::from_code(span.kind),
             status: SpanStatus::from_code(span.status),
             start_unix_ns: start_ns,
@@ -170,8 +170,8 @@ impl Reader<'_, '_> {
         if self.wanted.exceptions && span.has_events {
             self.events(bytes, at, row)?;
         }
-        values::give_text(self.sink, row, schema::TRACESTATE, &String::from_utf8_lossy(span.tracestate));
-        values::give_text(self.sink, row, schema::STATUS_DESCRIPTION, &String::from_utf8_lossy(span.message));
+        values::give_text(self.sink, row, schema::TRACESTATE, &values::text(span.tracestate));
+        values::give_text(self.sink, row, schema::STATUS_DESCRIPTION, &values::text(span.message));
         Ok(())
     }
 
@@ -284,7 +284,7 @@ fn key_value(bytes: &[u8], at: u64) -> Result<(Cow<'_, str>, Fields<'_>), Broken
     let mut fields = Fields::new(bytes, at);
     while let Some(field) = fields.next()? {
         match field {
-            (1, Field::Bytes(text, _)) => key = String::from_utf8_lossy(text),
+            (1, Field::Bytes(text, _)) => key = values::text(text),
             (2, Field::Bytes(bytes, at)) => value = Fields::new(bytes, at),
             _ => {}
         }
@@ -297,7 +297,7 @@ fn any_value(mut fields: Fields<'_>, depth: u32) -> Result<Option<Value<'_>>, Br
     let mut value = None;
     while let Some(field) = fields.next()? {
         value = Some(match field {
-            (1, Field::Bytes(text, _)) => Value::String(String::from_utf8_lossy(text)),
+            (1, Field::Bytes(text, _)) => Value::String(values::text(text)),
             (2, Field::Varint(flag)) => Value::Bool(flag != 0),
             (3, Field::Varint(number)) => Value::Int(number.cast_signed()),
             (4, Field::Fixed64(bits)) => Value::Double(f64::from_bits(bits)),

@@ -8,13 +8,21 @@ use super::json::{Cursor, Kind, Malformed, Step};
 use super::sniff::JsonFlavour;
 use super::source::Part;
 use super::wire::{Field, Fields};
-use super::{Options, Sink, jaeger, otlp_json, otlp_proto, zipkin};
+use super::{Options, Sink, divide, jaeger, otlp_json, otlp_proto, zipkin};
 use crate::diagnostics::Place;
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Bytes that one task reads: small enough to balance a few files over all cores, large enough that a chunk's own
-/// dictionaries are worth their merge.
-const CHUNK_BYTES: usize = 8 << 20;
+/// Bytes that one task reads at most and at least: small enough to balance a few files over all cores, large enough that a
+/// chunk's own dictionaries are worth their merge.
+const CHUNK_BYTES: [usize; 2] = [8 << 20, 1 << 18];
+
+/// Bytes that one task reads of a file of `n_bytes`; the same whatever the number of threads, as what is kept of an attribute of
+/// very many values depends on it.
+fn chunk_bytes(n_bytes: usize) -> usize {
+    let [most, least] = CHUNK_BYTES;
+    (n_bytes / 16).clamp(least, most)
+}
 
 /// Arrays in arrays that are flattened; Zipkin's API nests two.
 const MAX_ARRAYS: u32 = 4;
@@ -47,9 +55,11 @@ pub(super) fn read_json(
     done: &(dyn Fn(usize) + Sync),
 ) -> Vec<Part> {
     if !lines {
-        let part = read_documents(bytes, flavour, options);
-        done(bytes.len());
-        return vec![part];
+        return read_divided(bytes, flavour, options, done).unwrap_or_else(|| {
+            let part = read_documents(bytes, flavour, options);
+            done(bytes.len());
+            vec![part]
+        });
     }
     let mut first_line = 1;
     let chunks: Vec<_> = split_lines(bytes)
@@ -72,12 +82,58 @@ pub(super) fn read_json(
         .collect()
 }
 
-/// Chunks of about [`CHUNK_BYTES`] that end after a line break.
+/// Reads the pieces of one long document in parallel; `None` if it is short or has to be read as a whole.
+fn read_divided(
+    bytes: &[u8],
+    flavour: JsonFlavour,
+    options: &Options,
+    done: &(dyn Fn(usize) + Sync),
+) -> Option<Vec<Part>> {
+    let piece_bytes = chunk_bytes(bytes.len());
+    if bytes.len() < 2 * piece_bytes {
+        return None;
+    }
+    let (is_list, is_idle): (divide::KeyTest, divide::KeyTest) = match flavour {
+        JsonFlavour::Otlp => (otlp_json::is_list, otlp_json::is_idle),
+        JsonFlavour::Jaeger => (jaeger::is_list, jaeger::is_idle),
+        JsonFlavour::Zipkin => (|_| false, |_| false),
+    };
+    let is_bare = Cursor::new(bytes, 0).kind().ok()? == Kind::Array;
+    let pieces = divide::divide(bytes, piece_bytes, is_list, is_idle)?;
+    let read = |piece: Range<usize>| {
+        let mut sink = Sink::new(&options.attributes);
+        let length = piece.len();
+        let is_whole = divide::each_element(bytes, piece, |cursor| {
+            let kind = cursor.kind()?;
+            if is_bare {
+                return read_value(cursor, flavour, &mut sink, Locator::Offset, 1);
+            }
+            match (kind, flavour) {
+                (Kind::Object, JsonFlavour::Jaeger) => jaeger::read_listed(cursor, &mut sink, Locator::Offset),
+                (Kind::Object, _) => otlp_json::read_listed(cursor, &mut sink, Locator::Offset),
+                (found, _) => skip_strange(cursor, found, &mut sink, Locator::Offset),
+            }
+        });
+        done(length);
+        is_whole.then_some((sink.batch, sink.report))
+    };
+    pieces.into_par_iter().map(read).collect()
+}
+
+/// Passes over a value that is no object where one has to be, and counts it.
+fn skip_strange(cursor: &mut Cursor, found: Kind, sink: &mut Sink, locator: Locator) -> Step<()> {
+    let place = locator.place(cursor.position());
+    sink.skip(place, format!("found {}, expected an object", found.describe()));
+    cursor.skip()
+}
+
+/// Chunks of about [`chunk_bytes`] that end after a line break.
 fn split_lines(mut rest: &[u8]) -> Vec<&[u8]> {
     let mut chunks = Vec::new();
+    let chunk_bytes = chunk_bytes(rest.len());
     while !rest.is_empty() {
-        let tail = rest.get(CHUNK_BYTES..).unwrap_or_default();
-        let end = memchr::memchr(b'\n', tail).map_or(rest.len(), |offset| CHUNK_BYTES + offset + 1);
+        let tail = rest.get(chunk_bytes..).unwrap_or_default();
+        let end = memchr::memchr(b'\n', tail).map_or(rest.len(), |offset| chunk_bytes + offset + 1);
         let (chunk, after) = rest.split_at(end);
         chunks.push(chunk);
         rest = after;
@@ -130,11 +186,7 @@ fn read_value(cursor: &mut Cursor, flavour: JsonFlavour, sink: &mut Sink, locato
             }
             Ok(())
         }
-        found => {
-            let place = locator.place(cursor.position());
-            sink.skip(place, format!("found {}, expected an object", found.describe()));
-            cursor.skip()
-        }
+        found => skip_strange(cursor, found, sink, locator),
     }
 }
 
@@ -272,7 +324,7 @@ fn read_message(message: &[u8], at: u64, sink: &mut Sink) {
     }
 }
 
-/// Reads records in parallel, a part a run of about [`CHUNK_BYTES`], in order.
+/// Reads records in parallel, a part a run of about [`chunk_bytes`], in order.
 fn in_chunks<R: Sync>(
     records: &[R],
     n_bytes: impl Fn(&R) -> usize,
@@ -281,10 +333,11 @@ fn in_chunks<R: Sync>(
     read: impl Fn(&R, &mut Sink) + Sync,
 ) -> Vec<Part> {
     let mut chunks = Vec::new();
+    let chunk_bytes = chunk_bytes(records.iter().map(&n_bytes).sum());
     let (mut begin, mut filled) = (0, 0);
     for (index, record) in records.iter().enumerate() {
         filled += n_bytes(record);
-        if filled >= CHUNK_BYTES || index + 1 == records.len() {
+        if filled >= chunk_bytes || index + 1 == records.len() {
             chunks.push((&records[begin..=index], filled));
             (begin, filled) = (index + 1, 0);
         }

@@ -1,5 +1,6 @@
 use crate::diagnostics::{Place, SetAsideReason, SourceReport};
 use crate::span::{AttributeSelection, Span, SpanBatch, SpanId, SpanKind, SpanStatus};
+use hashbrown::HashMap;
 
 /// A span as a parser finds it, before it is known to be complete; codes come from the sink's batch.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,13 +34,19 @@ pub struct Sink<'a> {
     pub report: SourceReport,
     /// Attributes to keep.
     pub attributes: &'a AttributeSelection,
+    /// Whether these keys are among them.
+    verdicts: HashMap<Box<str>, bool, foldhash::fast::FixedState>,
 }
+
+/// Keys that are judged once; of more than so many each is judged anew.
+const MAX_VERDICTS: usize = 4096;
 
 impl<'a> Sink<'a> {
     /// An empty sink.
     #[must_use]
     pub fn new(attributes: &'a AttributeSelection) -> Self {
-        Self { batch: SpanBatch::default(), report: SourceReport::default(), attributes }
+        let verdicts = HashMap::default();
+        Self { batch: SpanBatch::default(), report: SourceReport::default(), attributes, verdicts }
     }
 
     /// Counts the span and stores it if it is complete; returns its row, to which attributes may then be given.
@@ -55,9 +62,19 @@ impl<'a> Sink<'a> {
     }
 
     /// Whether attributes with this key are to be kept, by what is known of its values so far.
-    #[must_use]
-    pub fn wants(&self, key: &str) -> bool {
-        self.batch.attributes.wants(self.attributes, key)
+    pub fn wants(&mut self, key: &str) -> bool {
+        let is_chosen = match (self.attributes, self.verdicts.get(key)) {
+            (AttributeSelection::All, _) => true,
+            (_, Some(&verdict)) => verdict,
+            (selection, None) => {
+                let verdict = selection.wants(key);
+                if self.verdicts.len() < MAX_VERDICTS {
+                    self.verdicts.insert(key.into(), verdict);
+                }
+                verdict
+            }
+        };
+        is_chosen && !self.batch.attributes.is_closed(self.attributes, key)
     }
 
     /// Counts a record that could not be read.

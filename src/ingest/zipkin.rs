@@ -4,7 +4,7 @@
 
 use super::json::{Cursor, Kind, Step};
 use super::records::Locator;
-use super::values::{self, Value, Wanted};
+use super::values::{self, Value};
 use super::{RawSpan, Sink};
 use crate::span::{AttributeScope, SpanKind, SpanStatus};
 use std::borrow::Cow;
@@ -21,7 +21,6 @@ pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) 
         sink.skip(locator.place(start), reason);
         return Ok(());
     }
-    let wanted = Wanted::new(sink.attributes);
     let times = fields.annotations.map(Annotations::read).transpose()?.unwrap_or_default();
     let kind = if fields.kind == SpanKind::Unspecified { times.kind() } else { fields.kind };
     let batch = &mut sink.batch;
@@ -44,7 +43,7 @@ pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) 
         duration_ns: fields.duration_ns.or_else(|| times.duration()).or(Some(unknown)),
     };
     let Some(row) = sink.push(raw) else { return Ok(()) };
-    if !wanted.any {
+    if !values::wants_any(sink.attributes) {
         return Ok(());
     }
     if let Some(mut place) = fields.tags

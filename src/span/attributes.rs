@@ -124,6 +124,12 @@ impl AttributeTable {
         self.index.iter().map(count).any(|count| count > MAX_DISTINCT)
     }
 
+    /// Whether the column with index `column` is known to have more than [`MAX_DISTINCT`] texts.
+    #[must_use]
+    pub fn is_full(&self, column: u32) -> bool {
+        self.distinct[column as usize].count > MAX_DISTINCT
+    }
+
     /// Gives span row `row` the value; `row` is at least every row pushed before. The first value of a row stands.
     pub fn push(&mut self, column: u32, row: u32, value: AttributeValue) {
         if let AttributeValue::String(code) = value {
@@ -168,15 +174,7 @@ impl AttributeTable {
             let index = self.column_index(key.scope, &key.key) as usize;
             // A bound from below: the texts of both may be the same.
             self.distinct[index].count = self.distinct[index].count.max(distinct.count);
-            let target = &mut self.columns[index];
-            for (row, value) in column.iter() {
-                let value = match value {
-                    AttributeValue::String(code) => AttributeValue::String(codes[code as usize]),
-                    AttributeValue::Json(code) => AttributeValue::Json(codes[code as usize]),
-                    plain => plain,
-                };
-                target.push(first_row + row, value);
-            }
+            self.columns[index].append(column, first_row, &codes);
         }
     }
 }

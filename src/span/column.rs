@@ -30,6 +30,16 @@ impl Default for Values {
     }
 }
 
+impl Values {
+    fn into_any(self) -> Vec<AttributeValue> {
+        match self {
+            Self::Texts(codes) => codes.into_iter().map(AttributeValue::String).collect(),
+            Self::Ints(values) => values.into_iter().map(AttributeValue::Int).collect(),
+            Self::Any(values) => values,
+        }
+    }
+}
+
 impl AttributeColumn {
     /// Number of spans that have the attribute.
     #[must_use]
@@ -85,6 +95,39 @@ impl AttributeColumn {
         low
     }
 
+    /// Appends the values of a column whose rows begin at `first_row` here, above all that are here; `codes` are the codes here of its
+    /// texts.
+    pub(super) fn append(&mut self, other: Self, first_row: u32, codes: &[u32]) {
+        if other.is_empty() {
+            return;
+        }
+        let dense = first_row.saturating_add(other.dense.start)..first_row.saturating_add(other.dense.end);
+        if self.is_empty() {
+            self.dense = dense;
+        } else if self.rest.is_empty() && self.dense.end == dense.start {
+            self.dense.end = dense.end;
+        } else {
+            self.rest.extend(dense);
+        }
+        self.rest.extend(other.rest.iter().map(|row| first_row.saturating_add(*row)));
+        let here = |value: AttributeValue| match value {
+            AttributeValue::String(code) => AttributeValue::String(codes[code as usize]),
+            AttributeValue::Json(code) => AttributeValue::Json(codes[code as usize]),
+            plain => plain,
+        };
+        match (&mut self.values, other.values) {
+            (Values::Texts(own), Values::Texts(more)) => own.extend(more.iter().map(|&code| codes[code as usize])),
+            (Values::Ints(own), Values::Ints(more)) => own.extend(more),
+            (Values::Any(own), more) => own.extend(more.into_any().into_iter().map(here)),
+            (Values::Texts(own), Values::Ints(more)) if own.is_empty() => self.values = Values::Ints(more),
+            (own, more) => {
+                let mut any = std::mem::take(own).into_any();
+                any.extend(more.into_any().into_iter().map(here));
+                self.values = if any.is_empty() { Values::default() } else { Values::Any(any) };
+            }
+        }
+    }
+
     /// Appends a value; a row that is not above the last one keeps what it has.
     pub(super) fn push(&mut self, row: u32, value: AttributeValue) {
         let last =
@@ -116,6 +159,47 @@ impl AttributeColumn {
 #[cfg(test)]
 mod tests {
     use super::{AttributeColumn, AttributeValue};
+
+    #[test]
+    fn a_column_appended_is_as_if_its_values_were_pushed_one_by_one() {
+        let text = |row: u32| (row, AttributeValue::String(row % 3));
+        let int = |row: u32| (row, AttributeValue::Int(i64::from(row)));
+        let json = |row: u32| (row, AttributeValue::Json(1));
+        let parts: [Vec<(u32, AttributeValue)>; 8] = [
+            Vec::new(),
+            (0..5).map(text).collect(),
+            (0..5).map(int).collect(),
+            (1..4).map(text).collect(),
+            [0, 1, 4].map(int).to_vec(),
+            vec![text(0), int(1), json(4)],
+            vec![int(2), text(3)],
+            vec![json(0), json(2)],
+        ];
+        let codes = [7, 1, 0];
+        let filled = |values: &[(u32, AttributeValue)], first_row: u32, coded: bool, column: &mut AttributeColumn| {
+            for &(row, value) in values {
+                let value = match value {
+                    AttributeValue::String(code) if coded => AttributeValue::String(codes[code as usize]),
+                    AttributeValue::Json(code) if coded => AttributeValue::Json(codes[code as usize]),
+                    other => other,
+                };
+                column.push(first_row + row, value);
+            }
+        };
+        for [first, second, third] in (0..512).map(|n| [n / 64, n / 8 % 8, n % 8].map(|part: usize| &parts[part])) {
+            let (mut appended, mut pushed) = (AttributeColumn::default(), AttributeColumn::default());
+            filled(first, 0, false, &mut appended);
+            filled(first, 0, false, &mut pushed);
+            for (first_row, part) in [(5, second), (10, third)] {
+                let mut other = AttributeColumn::default();
+                filled(part, 0, false, &mut other);
+                appended.append(other, first_row, &codes);
+                filled(part, first_row, true, &mut pushed);
+            }
+            // Their insides, too.
+            assert_eq!(format!("{appended:?}"), format!("{pushed:?}"), "{first:?} {second:?} {third:?}");
+        }
+    }
 
     #[test]
     fn rows_and_values_come_back_as_they_went_in_whatever_their_kinds_and_gaps() {

@@ -94,16 +94,19 @@ impl SpanFrame {
         let names = self.names.absorb(&names);
         let traces = if apart { self.traces.append_apart(&traces) } else { self.traces.absorb(&traces) };
         self.span_ids.absorb(span_ids);
-        self.attributes.absorb(attributes, first_row);
-        self.spans.trace.extend(spans.trace.iter().map(|&code| traces[code as usize]));
-        self.spans.service.extend(spans.service.iter().map(|&code| names[code as usize]));
-        self.spans.operation.extend(spans.operation.iter().map(|&code| names[code as usize]));
-        self.spans.span_id.extend_from_slice(&spans.span_id);
-        self.spans.parent_span_id.extend_from_slice(&spans.parent_span_id);
-        self.spans.kind.extend_from_slice(&spans.kind);
-        self.spans.status.extend_from_slice(&spans.status);
-        self.spans.start_unix_ns.extend_from_slice(&spans.start_unix_ns);
-        self.spans.duration_ns.extend_from_slice(&spans.duration_ns);
+        let (own, table) = (&mut self.spans, &mut self.attributes);
+        let intrinsic = || {
+            own.trace.extend(spans.trace.iter().map(|&code| traces[code as usize]));
+            own.service.extend(spans.service.iter().map(|&code| names[code as usize]));
+            own.operation.extend(spans.operation.iter().map(|&code| names[code as usize]));
+            own.span_id.extend_from_slice(&spans.span_id);
+            own.parent_span_id.extend_from_slice(&spans.parent_span_id);
+            own.kind.extend_from_slice(&spans.kind);
+            own.status.extend_from_slice(&spans.status);
+            own.start_unix_ns.extend_from_slice(&spans.start_unix_ns);
+            own.duration_ns.extend_from_slice(&spans.duration_ns);
+        };
+        rayon::join(|| table.absorb(attributes, first_row), intrinsic);
     }
 
     /// The intrinsic fields as a polars frame of codes, for group-bys; columns as in [`schema`].

@@ -154,6 +154,12 @@ impl SpanIdTexts {
     ///
     /// Hex ids of up to 16 digits in either case are read as numbers; anything else is hashed and its text kept.
     pub fn intern(&mut self, text: &str) -> Option<SpanId> {
+        // The form that nearly all are in.
+        if let Ok(digits) = <&[u8; 16]>::try_from(text.as_bytes())
+            && let Some(value) = half(digits)
+        {
+            return SpanId::new(value);
+        }
         let text = text.trim();
         if text.len() <= 16
             && let Some(value) = hex(text.as_bytes())
@@ -200,16 +206,30 @@ fn hex(digits: &[u8]) -> Option<u128> {
     if digits.is_empty() || digits.len() > 32 {
         return None;
     }
-    digits.iter().try_fold(0_u128, |value, &digit| Some(value << 4 | u128::from(HEX[digit as usize].checked_sub(1)?)))
+    let (high, low) = digits.split_at(digits.len().saturating_sub(16));
+    Some(u128::from(half(high)?) << 64 | u128::from(half(low)?))
 }
 
-/// One more than the value of each hex digit, 0 for every other byte.
+/// Value of up to 16 hex digits. All are looked at before any is judged, which most have no need of.
+fn half(digits: &[u8]) -> Option<u64> {
+    let fold = |digits: &[u8]| {
+        digits.iter().fold((0_u64, 0_u8), |(value, seen), &digit| {
+            let digit = HEX[digit as usize];
+            (value << 4 | u64::from(digit & 15), seen | digit)
+        })
+    };
+    // Of a length known in advance the loop is unrolled.
+    let (value, seen) = <&[u8; 16]>::try_from(digits).map_or_else(|_| fold(digits), |digits| fold(digits));
+    (seen < 16).then_some(value)
+}
+
+/// The value of each hex digit, 255 for every other byte.
 const HEX: [u8; 256] = {
-    let mut table = [0; 256];
+    let mut table = [255; 256];
     let mut value = 0;
     while value < 16 {
-        table[b"0123456789abcdef"[value as usize] as usize] = value + 1;
-        table[b"0123456789ABCDEF"[value as usize] as usize] = value + 1;
+        table[b"0123456789abcdef"[value as usize] as usize] = value;
+        table[b"0123456789ABCDEF"[value as usize] as usize] = value;
         value += 1;
     }
     table

@@ -40,7 +40,7 @@ impl AttributeSelection {
     }
 
     /// Whether the key is one of those named.
-    pub(super) fn names(&self, key: &str) -> bool {
+    pub(crate) fn names(&self, key: &str) -> bool {
         match self {
             Self::All => false,
             Self::Keys(keys) | Self::Telling(keys) => keys.binary_search_by(|known| known.as_str().cmp(key)).is_ok(),

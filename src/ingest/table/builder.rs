@@ -2,11 +2,13 @@
 
 use super::call_graph::CallGraph;
 use super::cell::Cell;
+use super::columnar::{self, Memos};
 use super::dialect::Shape;
 use super::roles::Mapping;
 use super::rows::{Built, Rows};
 use crate::diagnostics::Place;
 use crate::ingest::Options;
+use arrow_array::RecordBatch;
 
 /// Builds spans from the rows of a table or of a part of it.
 #[derive(Debug)]
@@ -31,6 +33,14 @@ impl<'m> Builder<'m> {
                 calls.push(place, cell);
                 None
             }
+        }
+    }
+
+    /// Adds the rows of a whole batch if they are of the plainest kind; false if they have to be pushed one by one.
+    pub(super) fn push_batch(&mut self, batch: &RecordBatch, memos: &mut Memos) -> bool {
+        match self {
+            Self::Rows(rows) => columnar::push(rows, batch, memos),
+            Self::Calls(_) => false,
         }
     }
 

@@ -12,6 +12,7 @@ mod attribute_text;
 mod builder;
 mod call_graph;
 mod cell;
+mod columnar;
 mod csv;
 mod dialect;
 mod ids;

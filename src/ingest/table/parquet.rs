@@ -6,7 +6,8 @@
 
 use super::arrow::{self, Cells};
 use super::builder::{self, Builder};
-use super::dialect::Field;
+use super::columnar::Memos;
+use super::dialect;
 use super::input::Input;
 use super::roles::{self, ColumnInfo, Mapping};
 use super::rows::Built;
@@ -21,9 +22,14 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use ::parquet::basic::Encoding;
 use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::ColumnChunkMetaData;
+use ::parquet::file::statistics::Statistics;
 use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Fields, Schema};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Rows decoded at a time: enough to spread the cost of a call, few enough to stay in the cache.
 const BATCH_ROWS: usize = 8192;
@@ -53,8 +59,10 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
         }
     }
     let mask = ProjectionMask::roots(metadata.parquet_schema(), kept.iter().copied());
+    let is_canonical = mapping.canonical();
     let reader = |group: usize, rows: usize| -> Result<ParquetRecordBatchReader, Error> {
-        ParquetRecordBatchReaderBuilder::new_with_metadata(input.open()?, metadata.clone())
+        let metadata = if is_canonical { with_dictionaries(&metadata, group) } else { metadata.clone() };
+        ParquetRecordBatchReaderBuilder::new_with_metadata(input.open()?, metadata)
             .with_row_groups(vec![group])
             .with_projection(mask.clone())
             .with_batch_size(rows)
@@ -81,8 +89,14 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
         .collect();
     let fill = |builder: &mut Builder<'_>, group: usize| -> Result<(), Error> {
         let mut row_number = starts[group];
+        let mut memos = Memos::default();
         for batch in reader(group, BATCH_ROWS)? {
-            each_row(&batch.map_err(broken)?, &mut row_number, |place, cells, row| {
+            let batch = batch.map_err(broken)?;
+            if builder.push_batch(&batch, &mut memos) {
+                row_number += batch.num_rows() as u64;
+                continue;
+            }
+            each_row(&batch, &mut row_number, |place, cells, row| {
                 builder.push(place, |column| cells[column].cell(row));
             });
         }
@@ -102,6 +116,45 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
     Ok(super::finish("Parquet", &mapping, built))
 }
 
+/// Metadata by which the texts of a row group come as keys of their dictionaries, where all of a column is written so.
+fn with_dictionaries(metadata: &ArrowReaderMetadata, group: usize) -> ArrowReaderMetadata {
+    let chunks = metadata.metadata().row_group(group).columns();
+    let descriptor = metadata.parquet_schema();
+    let is_text =
+        |field: &Field| matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+    // Rows without a text have no key, and a batch of nothing else costs its reader more than texts would.
+    let is_dense = |chunk: &ColumnChunkMetaData| {
+        let n_null = chunk.statistics().and_then(Statistics::null_count_opt).unwrap_or(0);
+        n_null.saturating_mul(2) <= u64::try_from(chunk.num_values()).unwrap_or(0)
+    };
+    let is_coded = |root: usize| {
+        let mut own = chunks.iter().enumerate().filter(|&(leaf, _)| descriptor.get_column_root_idx(leaf) == root);
+        own.all(|(_, chunk)| {
+            chunk.dictionary_page_offset().is_some()
+                && is_dense(chunk)
+                && chunk.page_encoding_stats_mask().is_some_and(|mask| {
+                    mask.is_only(Encoding::RLE_DICTIONARY) || mask.is_only(Encoding::PLAIN_DICTIONARY)
+                })
+        })
+    };
+    let fields = metadata.schema().fields().iter().enumerate().map(|(root, field)| {
+        if !is_text(field) {
+            return Arc::clone(field);
+        }
+        let texts = if is_coded(root) {
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+        } else if *field.data_type() == DataType::Utf8View {
+            DataType::Utf8
+        } else {
+            return Arc::clone(field);
+        };
+        Arc::new(field.as_ref().clone().with_data_type(texts))
+    });
+    let schema = Schema::new_with_metadata(fields.collect::<Fields>(), metadata.schema().metadata().clone());
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or_else(|_| metadata.clone())
+}
+
 /// Calls `visit` with the place, the columns and the index of each row of a batch whose first is `row_number`.
 pub(super) fn each_row(batch: &RecordBatch, row_number: &mut u64, mut visit: impl FnMut(Place, &[Cells<'_>], usize)) {
     let cells: Vec<Cells<'_>> = batch.columns().iter().map(Cells::new).collect();
@@ -115,7 +168,7 @@ pub(super) fn each_row(batch: &RecordBatch, row_number: &mut u64, mut visit: imp
 pub(super) fn settle_from(mapping: &mut Mapping, batch: &RecordBatch) {
     let cells: Vec<Cells<'_>> = batch.columns().iter().map(Cells::new).collect();
     settle::settle(mapping, batch.num_rows(), |row, column| cells[column].cell(row));
-    let ids = [Field::TraceId, Field::SpanId].into_iter().filter_map(|field| mapping.role(field));
+    let ids = [dialect::Field::TraceId, dialect::Field::SpanId].into_iter().filter_map(|field| mapping.role(field));
     if ids.into_iter().any(|role| batch.column(role.column).data_type().is_integer()) {
         mapping.notes.push("ids are integers here; they are shown in hexadecimal".to_owned());
     }

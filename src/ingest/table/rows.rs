@@ -25,8 +25,8 @@ pub(super) struct Built {
 /// Turns rows into spans, one part of a table at a time.
 #[derive(Debug)]
 pub(super) struct Rows<'m> {
-    mapping: &'m Mapping,
-    sink: Sink<'m>,
+    pub(super) mapping: &'m Mapping,
+    pub(super) sink: Sink<'m>,
     /// Codes of the last service and operation: neighbouring rows often share them.
     last: [u32; 2],
     n_annotations: u64,
@@ -132,7 +132,8 @@ impl<'m> Rows<'m> {
         self.name(0, cell)
     }
 
-    fn name(&mut self, slot: usize, cell: Cell<'_>) -> u32 {
+    /// Code of a service (slot 0) or operation (slot 1).
+    pub(super) fn name(&mut self, slot: usize, cell: Cell<'_>) -> u32 {
         let names = &mut self.sink.batch.names;
         if let Cell::Str(text) = cell
             && !text.is_empty()
@@ -279,7 +280,7 @@ fn kind(cell: Cell<'_>) -> SpanKind {
 }
 
 /// A status, and the HTTP status code if that is what the column holds.
-fn status(cell: Cell<'_>) -> (SpanStatus, Option<i64>) {
+pub(super) fn status(cell: Cell<'_>) -> (SpanStatus, Option<i64>) {
     match cell {
         Cell::Str(text) => {
             let text = text.trim();
