@@ -116,13 +116,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let options = analysis::Options { attributes, owners, changes: changes.events.clone() };
     let mut outputs = Outputs::default();
     let text = if let Some(suspect) = &args.explain {
-        let explanation = analysis::explain(&prepared, &windows, &selection, &options, suspect)?;
+        let explain = || analysis::explain(&prepared, &windows, &selection, &options, suspect);
+        let explanation = context.timed("compare", explain)?;
         match args.output.format {
             Format::Terminal => report::explain::text(&explanation, context.columns(&args.output)),
             Format::Json => report::json(&explanation),
         }
     } else {
-        let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options)?;
+        let analyze = || analysis::analyze_with(&prepared, &windows, &selection, &options);
+        let analysis = context.timed("compare", analyze)?;
         args.reports.prepare(&analysis, &mut outputs)?;
         match args.output.format {
             Format::Terminal => report::analysis::text(&analysis, context.columns(&args.output)),
@@ -130,5 +132,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         }
     };
     context.write_with(outputs, &text, &args.output)?;
+    // The process ends, and its memory with it: to give millions of spans back one by one takes longer.
+    std::mem::forget(prepared);
     Ok(if changes.n_skipped > 0 && exit == Exit::Complete { Exit::Partial } else { exit })
 }

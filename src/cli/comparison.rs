@@ -72,10 +72,10 @@ impl ComparisonArgs {
         let (regression, mut exit) = context.read_some(&input.paths, &options)?;
         let (baseline, baseline_exit) = context.read_baseline(&self.baseline_data, &options)?;
         exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
-        let mut prepared = Prepared::against(baseline, regression);
+        let mut prepared = context.timed("link", || Prepared::against(baseline, regression));
         prepared.narrow(&question)?;
         let windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
-        let (windows, selection) = prepared.select(&windows)?;
+        let (windows, selection) = context.timed("windows", || prepared.select(&windows))?;
         context.warn_windows(&windows.warnings);
         Ok(Compared { prepared, windows, selection, exit })
     }

@@ -17,6 +17,10 @@ use std::borrow::Cow;
 use std::io::{ErrorKind, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Names the environment variable that asks how long each stage takes.
+const TIMINGS: &str = "SUSPECT_TIMINGS";
 
 /// What every command has at hand: the terminal's manners.
 #[derive(Debug)]
@@ -51,12 +55,23 @@ impl Context {
             });
         }
         let progress = Progress::new("reading", Unit::Bytes, !self.quiet);
-        let result = ingest::read(paths, options, &|done, total| progress.update(done, total));
+        let result = self.timed("read", || ingest::read(paths, options, &|done, total| progress.update(done, total)));
         progress.finish();
         let ingested = result?;
         self.warn(&messages::sources(&ingested.sources));
         let exit = if ingested.sources.iter().all(is_complete) { Exit::Complete } else { Exit::Partial };
         Ok((ingested, exit))
+    }
+
+    /// Does a stage of the work; says how many seconds it took, `timing STAGE SECONDS`, if the environment asks for it.
+    pub(super) fn timed<T>(&self, stage: &str, work: impl FnOnce() -> T) -> T {
+        if std::env::var_os(TIMINGS).is_none_or(|value| value.is_empty()) {
+            return work();
+        }
+        let began = Instant::now();
+        let result = work();
+        self.talk(&format!("timing {stage} {:.3}\n", began.elapsed().as_secs_f64()));
+        result
     }
 
     /// A count of cases that appears when work takes long and somebody is watching.

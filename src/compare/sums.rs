@@ -40,17 +40,33 @@ impl Sums {
     }
 }
 
-/// One path's sums in one block of traces.
-#[derive(Clone, Copy, Debug, Default)]
-struct BlockCost {
-    path: u32,
-    n_calls: f64,
-    n_visits: f64,
-    self_ns: f64,
-    before_ns: f64,
-    wait_ns: f64,
-    call_ns: f64,
-    n_failures: [f64; FailureKind::ALL.len()],
+/// One path's sums in one block of traces: calls, visits, and nanoseconds of spans themselves, before answers, of waits and of calls.
+type BlockCost = (u32, [f64; 6]);
+/// One path's failing requests in one block of traces.
+type BlockFailures = (u32, [f64; FailureKind::ALL.len()]);
+
+/// Something by block: that of block `b` is `list[ends[b]..ends[b + 1]]`.
+#[derive(Clone, Debug)]
+struct ByBlock<T> {
+    ends: Vec<usize>,
+    list: Vec<T>,
+}
+
+impl<T> Default for ByBlock<T> {
+    fn default() -> Self {
+        Self { ends: vec![0], list: Vec::new() }
+    }
+}
+
+impl<T> ByBlock<T> {
+    fn push(&mut self, block: Vec<T>) {
+        self.list.extend(block);
+        self.ends.push(self.list.len());
+    }
+
+    fn of(&self, block: usize) -> &[T] {
+        &self.list[self.ends[block]..self.ends[block + 1]]
+    }
 }
 
 /// Traces of one window in blocks of consecutive starts, which is what gets resampled.
@@ -59,8 +75,8 @@ struct BlockCost {
 /// carry what neighbours in time have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Blocks {
-    offsets: Vec<usize>,
-    costs: Vec<BlockCost>,
+    costs: ByBlock<BlockCost>,
+    failures: ByBlock<BlockFailures>,
 }
 
 /// A bootstrap over 1,000 blocks knows a standard error to about 1/sqrt(2 * 1000) = 2 %, finer blocks cost time and memory only.
@@ -72,14 +88,18 @@ impl Blocks {
     pub fn new(table: &CostTable, traces: &[u32], weight: &[f64], caps: Option<&Caps>, max_blocks: usize) -> Self {
         let n_blocks = traces.len().min(max_blocks);
         let bound = |block: usize| block * traces.len() / n_blocks.max(1);
-        let blocks: Vec<Vec<BlockCost>> = (0..n_blocks)
+        let n_paths = table.paths.len();
+        let blocks: Vec<(Vec<BlockCost>, Vec<BlockFailures>)> = (0..n_blocks)
             .into_par_iter()
-            .map(|block| block_costs(table, &traces[bound(block)..bound(block + 1)], weight, caps))
+            .map_init(
+                || vec![NO_ROW; n_paths],
+                |rows, block| block_costs(table, &traces[bound(block)..bound(block + 1)], weight, caps, rows),
+            )
             .collect();
-        let mut result = Self { offsets: vec![0], costs: Vec::new() };
-        for costs in blocks {
-            result.costs.extend(costs);
-            result.offsets.push(result.costs.len());
+        let mut result = Self::default();
+        for (costs, failures) in blocks {
+            result.costs.push(costs);
+            result.failures.push(failures);
         }
         result
     }
@@ -87,7 +107,7 @@ impl Blocks {
     /// Number of blocks.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
+        self.costs.ends.len() - 1
     }
 
     /// Whether there is no block.
@@ -98,78 +118,104 @@ impl Blocks {
 
     /// The paths that block `block` visits or calls.
     pub fn paths_of(&self, block: usize) -> impl Iterator<Item = u32> {
-        self.costs[self.offsets[block]..self.offsets[block + 1]].iter().map(|cost| cost.path)
+        self.costs.of(block).iter().map(|&(path, _)| path)
     }
 
     /// Sums over all blocks, block `b` counted `multiplicity(b)` times.
     pub fn sum(&self, n_paths: usize, multiplicity: impl Fn(usize) -> f64) -> Sums {
-        let mut sums = Sums::zeros(n_paths);
+        let mut result = Sums::zeros(n_paths);
+        // A path's sums side by side, for paths come in any order.
+        let mut sums = vec![[0.0; 6]; n_paths];
         for block in 0..self.len() {
             let times = multiplicity(block);
             if times == 0.0 {
                 continue;
             }
-            for cost in &self.costs[self.offsets[block]..self.offsets[block + 1]] {
-                let path = cost.path as usize;
-                sums.n_calls[path] += times * cost.n_calls;
-                sums.n_visits[path] += times * cost.n_visits;
-                sums.self_ns[path] += times * cost.self_ns;
-                sums.before_ns[path] += times * cost.before_ns;
-                sums.wait_ns[path] += times * cost.wait_ns;
-                sums.call_ns[path] += times * cost.call_ns;
-                for (sum, count) in sums.n_failures.iter_mut().zip(cost.n_failures) {
-                    sum[path] += times * count;
+            for (path, costs) in self.costs.of(block) {
+                for (sum, cost) in sums[*path as usize].iter_mut().zip(costs) {
+                    *sum += times * cost;
+                }
+            }
+            for (path, counts) in self.failures.of(block) {
+                for (sum, count) in result.n_failures.iter_mut().zip(counts) {
+                    sum[*path as usize] += times * count;
                 }
             }
         }
-        sums
+        let of_paths = |result: &mut Vec<f64>, place: usize| {
+            for (sum, sums) in result.iter_mut().zip(&sums) {
+                *sum = sums[place];
+            }
+        };
+        of_paths(&mut result.n_calls, 0);
+        of_paths(&mut result.n_visits, 1);
+        of_paths(&mut result.self_ns, 2);
+        of_paths(&mut result.before_ns, 3);
+        of_paths(&mut result.wait_ns, 4);
+        of_paths(&mut result.call_ns, 5);
+        result
     }
 }
 
-fn block_costs(table: &CostTable, traces: &[u32], weight: &[f64], caps: Option<&Caps>) -> Vec<BlockCost> {
+/// A path that the block has not met.
+const NO_ROW: u32 = u32::MAX;
+
+/// Costs of a block by path, and failures of those paths that have any; `rows` is [`NO_ROW`] for each path, before and after.
+fn block_costs(
+    table: &CostTable,
+    traces: &[u32],
+    weight: &[f64],
+    caps: Option<&Caps>,
+    rows: &mut [u32],
+) -> (Vec<BlockCost>, Vec<BlockFailures>) {
     let mut costs: Vec<BlockCost> = Vec::new();
+    let mut failures: Vec<BlockFailures> = Vec::new();
+    let row_of = |path: u32, costs: &mut Vec<BlockCost>, rows: &mut [u32]| {
+        let row = &mut rows[path as usize];
+        if *row == NO_ROW {
+            *row = u32::try_from(costs.len()).unwrap_or(NO_ROW);
+            costs.push((path, [0.0; 6]));
+        }
+        *row as usize
+    };
+    // Sums are taken in the order of traces.
     for &trace in traces {
         let weight = weight[trace as usize];
         if weight == 0.0 {
             continue;
         }
-        costs.extend(table.costs_of(trace as usize).iter().map(|cost| {
+        for cost in table.costs_of(trace as usize) {
             let plain = || [cost.self_ns, cost.before_ns, cost.wait_ns].map(|ns| ns as f64);
             let [self_ns, before_ns, wait_ns] = caps.map_or_else(plain, |caps| caps.apply(cost));
-            BlockCost {
-                path: cost.path,
-                n_calls: weight * f64::from(cost.n_calls),
-                n_visits: weight * f64::from(cost.n_visits),
-                self_ns: weight * self_ns,
-                before_ns: weight * before_ns,
-                wait_ns: weight * wait_ns,
-                call_ns: weight * cost.call_ns as f64,
-                n_failures: Default::default(),
+            let (n_calls, n_visits) = (f64::from(cost.n_calls), f64::from(cost.n_visits));
+            let row = row_of(cost.path, &mut costs, rows);
+            let own = [n_calls, n_visits, self_ns, before_ns, wait_ns, cost.call_ns as f64];
+            for (sum, own) in costs[row].1.iter_mut().zip(own) {
+                *sum += weight * own;
             }
-        }));
+        }
         let first = table.failures.partition_point(|&(known, _)| known < trace);
-        costs.extend(table.failures[first..].iter().take_while(|&&(known, _)| known == trace).map(|&(_, failure)| {
-            let mut n_failures = <[f64; FailureKind::ALL.len()]>::default();
-            n_failures[failure.kind as usize] = weight;
-            BlockCost { path: failure.path, n_failures, ..BlockCost::default() }
-        }));
+        for &(_, failure) in table.failures[first..].iter().take_while(|&&(known, _)| known == trace) {
+            row_of(failure.path, &mut costs, rows);
+            let mut counts = <[f64; FailureKind::ALL.len()]>::default();
+            counts[failure.kind as usize] = weight;
+            failures.push((failure.path, counts));
+        }
     }
-    // Stable, so that sums are taken in the order of traces.
-    costs.sort_by_key(|cost| cost.path);
-    costs.dedup_by(|next, kept| {
-        let same = next.path == kept.path;
-        if same {
-            kept.n_calls += next.n_calls;
-            kept.n_visits += next.n_visits;
-            kept.self_ns += next.self_ns;
-            kept.before_ns += next.before_ns;
-            kept.wait_ns += next.wait_ns;
-            kept.call_ns += next.call_ns;
-            for (sum, count) in kept.n_failures.iter_mut().zip(next.n_failures) {
+    for &(path, _) in &costs {
+        rows[path as usize] = NO_ROW;
+    }
+    costs.sort_unstable_by_key(|&(path, _)| path);
+    // Stable, for the order of traces.
+    failures.sort_by_key(|&(path, _)| path);
+    failures.dedup_by(|next, kept| {
+        let is_same = next.0 == kept.0;
+        if is_same {
+            for (sum, count) in kept.1.iter_mut().zip(next.1) {
                 *sum += count;
             }
         }
-        same
+        is_same
     });
-    costs
+    (costs, failures)
 }

@@ -25,31 +25,106 @@ pub(super) struct Linked {
     pub(super) orphan: Vec<bool>,
 }
 
+/// Room to link one trace after the other in.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    records: Vec<Record>,
+    by_id: Vec<(u64, u32)>,
+}
+
+/// What linking looks at of a record, brought together from the columns once.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    start_ns: i64,
+    duration_ns: i64,
+    id: u64,
+    parent_id: u64,
+    names: (u8, u32, u32),
+    row: u32,
+}
+
+impl Record {
+    fn new(spans: &SpanColumns, row: u32) -> Self {
+        let at = row as usize;
+        Self {
+            start_ns: spans.start_unix_ns[at],
+            duration_ns: spans.duration_ns[at],
+            id: spans.span_id[at],
+            parent_id: spans.parent_span_id[at],
+            names: (spans.kind[at], spans.service[at], spans.operation[at]),
+            row,
+        }
+    }
+
+    fn kind(&self) -> SpanKind {
+        SpanKind::from_code(u64::from(self.names.0))
+    }
+
+    /// Records of one span have these in common.
+    fn identity(&self) -> (u64, (u8, u32, u32)) {
+        (self.id, self.names)
+    }
+
+    /// The order of a trace's spans: by start, the longest first.
+    fn place(&self) -> (i64, std::cmp::Reverse<i64>, (u64, (u8, u32, u32)), u32) {
+        (self.start_ns, std::cmp::Reverse(self.duration_ns), self.identity(), self.row)
+    }
+}
+
 /// Links the records `rows` of one trace and appends them to `out`; parents are positions within the trace.
-pub(super) fn link(spans: &SpanColumns, rows: &mut Vec<u32>, counts: &mut LinkCounts, out: &mut Linked) {
-    let at = |row: u32| row as usize;
-    // The longest record of a span stands first, so that a partial export yields to the complete one.
-    let identity =
-        |row: u32| (spans.span_id[at(row)], spans.kind[at(row)], spans.service[at(row)], spans.operation[at(row)]);
-    rows.sort_unstable_by_key(|&row| {
-        (identity(row), std::cmp::Reverse(spans.duration_ns[at(row)]), spans.start_unix_ns[at(row)], row)
-    });
-    let n_records = rows.len();
-    rows.dedup_by_key(|row| identity(*row));
-    counts.n_duplicates += (n_records - rows.len()) as u64;
-    rows.sort_unstable_by_key(|&row| {
-        (spans.start_unix_ns[at(row)], std::cmp::Reverse(spans.duration_ns[at(row)]), identity(row), row)
-    });
-
-    let kind = |position: u32| SpanKind::from_code(u64::from(spans.kind[at(rows[position as usize])]));
-
-    let by_id = SameId::index(&rows.iter().map(|&row| spans.span_id[at(row)]).collect::<Vec<_>>(), kind);
-
+pub(super) fn link(spans: &SpanColumns, rows: &[u32], counts: &mut LinkCounts, room: &mut Room, out: &mut Linked) {
+    let Room { records, by_id } = room;
+    records.clear();
+    records.extend(rows.iter().map(|&row| Record::new(spans, row)));
+    let index = |records: &[Record], by_id: &mut Vec<(u64, u32)>| {
+        by_id.clear();
+        by_id.extend(records.iter().map(|record| record.id).zip(0..));
+        by_id.sort_unstable();
+    };
+    // Exports are mostly in order of time already, and then this is a look at each.
+    records.sort_unstable_by_key(Record::place);
+    index(records, by_id);
     let first = out.parents.len();
-    for position in 0..u32::try_from(rows.len()).unwrap_or(u32::MAX) {
-        let row = at(rows[position as usize]);
-        let (own_id, parent_id) = (spans.span_id[row], spans.parent_span_id[row]);
-        let own = SameId::find(&by_id, own_id);
+    if by_id.windows(2).all(|pair| pair[0].0 != pair[1].0) {
+        link_distinct(records, by_id, counts, out);
+    } else {
+        let n_records = records.len();
+        // The longest record of a span stands first, so that a partial export yields to the complete one.
+        records.sort_unstable_by_key(|record| {
+            (record.identity(), std::cmp::Reverse(record.duration_ns), record.start_ns, record.row)
+        });
+        records.dedup_by_key(|record| record.identity());
+        counts.n_duplicates += (n_records - records.len()) as u64;
+        records.sort_unstable_by_key(Record::place);
+        index(records, by_id);
+        link_repeated(records, by_id, counts, out);
+    }
+    // Parents before their children leave no cycle.
+    if (0_u32..).zip(&out.parents[first..]).any(|(position, &parent)| parent != NO_PARENT && parent >= position) {
+        counts.n_cycles += cut_cycles(&mut out.parents[first..], &mut out.orphan[first..]);
+    }
+    out.rows.extend(records.iter().map(|record| record.row));
+}
+
+/// Links spans of which no two have one id; `by_id` is their ids and positions, sorted.
+fn link_distinct(records: &[Record], by_id: &[(u64, u32)], counts: &mut LinkCounts, out: &mut Linked) {
+    for (position, record) in (0..).zip(records) {
+        let found = by_id.binary_search_by_key(&record.parent_id, |&(id, _)| id).ok().map(|index| by_id[index].1);
+        // Nothing is its own parent.
+        let parent = found.filter(|&parent| parent != position && record.parent_id != 0);
+        let is_orphan = parent.is_none() && record.parent_id != 0;
+        counts.n_orphans += u64::from(is_orphan);
+        out.parents.push(parent.unwrap_or(NO_PARENT));
+        out.orphan.push(is_orphan);
+    }
+}
+
+/// The same where ids repeat.
+fn link_repeated(records: &[Record], by_id: &[(u64, u32)], counts: &mut LinkCounts, out: &mut Linked) {
+    let kind = |position: u32| records[position as usize].kind();
+    let by_id = SameId::index(by_id, kind);
+    for (position, record) in (0..).zip(records) {
+        let own = SameId::find(&by_id, record.id);
         // Zipkin lets the server half of a call reuse the client half's id: the client half is then its parent.
         let client_half =
             if kind(position) == SpanKind::Server { own.and_then(|same| known(same.client)) } else { None };
@@ -63,19 +138,17 @@ pub(super) fn link(spans: &SpanColumns, rows: &mut Vec<u32>, counts: &mut LinkCo
         }
         // Children of a shared id belong to its server half; nothing is its own parent.
         let by_link = || {
-            let same = SameId::find(&by_id, parent_id)?;
+            let same = SameId::find(&by_id, record.parent_id)?;
             let other =
                 |candidates: [u32; 2]| candidates.into_iter().find(|&parent| parent != position).and_then(known);
             other(same.server).or_else(|| other(same.first))
         };
-        let parent = client_half.or_else(|| if parent_id == 0 { None } else { by_link() });
-        let is_orphan = parent.is_none() && parent_id != 0;
+        let parent = client_half.or_else(|| if record.parent_id == 0 { None } else { by_link() });
+        let is_orphan = parent.is_none() && record.parent_id != 0;
         counts.n_orphans += u64::from(is_orphan);
         out.parents.push(parent.unwrap_or(NO_PARENT));
         out.orphan.push(is_orphan);
     }
-    counts.n_cycles += cut_cycles(&mut out.parents[first..], &mut out.orphan[first..]);
-    out.rows.extend_from_slice(rows);
 }
 
 /// The spans of a trace that have one id, as positions in order of start; [`NO_PARENT`] where there is none.
@@ -93,10 +166,8 @@ struct SameId {
 }
 
 impl SameId {
-    /// One entry an id, sorted by id; `ids` are those of positions 0, 1 and so on.
-    fn index(ids: &[u64], kind: impl Fn(u32) -> SpanKind) -> Vec<Self> {
-        let mut by_id: Vec<(u64, u32)> = ids.iter().copied().zip(0..).collect();
-        by_id.sort_unstable();
+    /// One entry an id, sorted by id; `by_id` is ids and positions, sorted.
+    fn index(by_id: &[(u64, u32)], kind: impl Fn(u32) -> SpanKind) -> Vec<Self> {
         let kind = &kind;
         let group = |group: &[(u64, u32)]| {
             let all = || group.iter().map(|&(_, position)| position);

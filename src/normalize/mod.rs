@@ -18,7 +18,7 @@ pub use link::NO_PARENT;
 pub use skew::SkewedPair;
 
 use crate::span::{SpanFrame, SpanKind};
-use link::{LinkCounts, Linked, link};
+use link::{LinkCounts, Linked, Room, link};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -267,11 +267,9 @@ fn gather(frame: &SpanFrame, forest: &mut Forest, repairs: &mut Repairs) {
         .par_chunks(chunk)
         .map(|traces| {
             let (mut linked, mut ends, mut counts) = (Linked::default(), Vec::new(), LinkCounts::default());
-            let mut own = Vec::new();
+            let mut room = Room::default();
             for &trace in traces {
-                own.clear();
-                own.extend_from_slice(&rows[starts[trace]..starts[trace + 1]]);
-                link(spans, &mut own, &mut counts, &mut linked);
+                link(spans, &rows[starts[trace]..starts[trace + 1]], &mut counts, &mut room, &mut linked);
                 ends.push(linked.rows.len());
             }
             (linked, ends, counts)

@@ -277,23 +277,26 @@ struct Usual {
 }
 
 impl Usual {
-    fn of(values: impl Iterator<Item = (u32, f64)>, by_median: bool) -> Self {
-        let mut values: Vec<(u32, f64)> = values.collect();
-        values.sort_by(|left, right| left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)));
-        let center = |values: &[f64]| {
-            if by_median { values[values.len() / 2] } else { values.iter().sum::<f64>() / values.len() as f64 }
+    fn of(values: impl Iterator<Item = (u32, f64)> + Clone, by_median: bool) -> Self {
+        let n_entries = values.clone().map(|(entry, _)| entry as usize + 1).max().unwrap_or(0);
+        let mut n_values = vec![0_usize; n_entries];
+        values.clone().for_each(|(entry, _)| n_values[entry as usize] += 1);
+        let mut by_entry: Vec<Vec<f64>> = n_values.iter().map(|&n_values| Vec::with_capacity(n_values)).collect();
+        values.for_each(|(entry, value)| by_entry[entry as usize].push(value));
+        // Means are of whole numbers, whose sums do not depend on their order.
+        let center = |values: &mut [f64]| {
+            if by_median { median(values) } else { values.iter().sum::<f64>() / values.len() as f64 }
         };
-        let (mut by_entry, mut rest) = (Vec::new(), Vec::new());
-        for group in values.chunk_by(|left, right| left.0 == right.0) {
-            let own: Vec<f64> = group.iter().map(|&(_, value)| value).collect();
+        let mut rest = Vec::new();
+        let mut centers = Vec::new();
+        for (entry, mut own) in (0..).zip(by_entry).filter(|(_, own)| !own.is_empty()) {
             if own.len() < FEW {
                 rest.extend(own);
             } else {
-                by_entry.push((group[0].0, center(&own)));
+                centers.push((entry, center(&mut own)));
             }
         }
-        rest.sort_by(f64::total_cmp);
-        Self { by_entry, rest: if rest.is_empty() { 0.0 } else { center(&rest) } }
+        Self { by_entry: centers, rest: if rest.is_empty() { 0.0 } else { center(&mut rest) } }
     }
 
     fn get(&self, entry: u32) -> f64 {
