@@ -1,11 +1,13 @@
-//! Time of each stage on a recorded incident, in spans per second.
+//! Time of each stage on a recorded incident, in spans per second, and of the stages that walk traces on hard shapes.
+
+mod shapes;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::PathBuf;
 use suspect::compare::{self, paths};
 use suspect::span::{AttributeSelection, SpanFrame};
-use suspect::{analysis, ingest, normalize, window};
+use suspect::{analysis, ingest, normalize, topology, window};
 
 fn incident() -> Vec<PathBuf> {
     vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("datasets/incidents/slow-release/spans")]
@@ -38,5 +40,25 @@ fn stages(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, stages);
+/// What a span costs must not grow with their number: a shape at two sizes, eight times apart.
+fn hard_shapes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("shapes");
+    group.sample_size(10);
+    for (name, shape) in shapes::SHAPES {
+        for n_spans in [12_500, 100_000] {
+            let frame = shape(n_spans);
+            group.throughput(Throughput::Elements(frame.spans.len() as u64));
+            group.bench_function(format!("{name}/{n_spans}"), |bencher| {
+                let walk = |mut frame: SpanFrame| {
+                    let (forest, _) = normalize::forest(&mut frame);
+                    (topology::topology_of_all(&forest), paths::cost_table(&forest), forest)
+                };
+                bencher.iter_batched(|| frame.clone(), walk, BatchSize::LargeInput);
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, stages, hard_shapes);
 criterion_main!(benches);

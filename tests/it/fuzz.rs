@@ -47,3 +47,16 @@ fn thousands_of_random_traces_sum_exactly() {
         check(random_frame(seed, 20));
     }
 }
+
+/// Takes minutes: `cargo test --locked -- --ignored a_million`.
+#[test]
+#[ignore = "takes minutes"]
+fn a_million_random_traces_sum_exactly() {
+    for seed in 1_000..2_000 {
+        let mut frame = random_frame(seed, 1_000);
+        let n_rows = frame.spans.len() as u64;
+        let (forest, repairs) = normalize::forest(&mut frame);
+        assert_eq!(forest.n_spans() as u64 + repairs.n_duplicates, n_rows, "seed {seed}");
+        check_sums(&forest);
+    }
+}

@@ -17,6 +17,7 @@ mod explain;
 mod fuzz;
 mod gate;
 mod gate_program;
+mod growth;
 mod hostile;
 mod html;
 mod ingest_table;
