@@ -1,6 +1,7 @@
 //! One trace's records become a tree: duplicates dropped, parents found, cycles cut.
 
 use crate::span::{SpanColumns, SpanKind};
+use std::cmp::Reverse;
 
 /// No parent: a root, or the top of a fragment.
 pub const NO_PARENT: u32 = u32::MAX;
@@ -32,6 +33,11 @@ pub(super) struct Room {
     by_id: Vec<(u64, u32)>,
 }
 
+/// Kind, service and operation, as codes.
+type Names = (u8, u32, u32);
+/// Start, duration, id, names and row.
+type Place = (i64, Reverse<i64>, u64, Names, u32);
+
 /// What linking looks at of a record, brought together from the columns once.
 #[derive(Clone, Copy, Debug)]
 struct Record {
@@ -39,7 +45,7 @@ struct Record {
     duration_ns: i64,
     id: u64,
     parent_id: u64,
-    names: (u8, u32, u32),
+    names: Names,
     row: u32,
 }
 
@@ -61,13 +67,13 @@ impl Record {
     }
 
     /// Records of one span have these in common.
-    fn identity(&self) -> (u64, (u8, u32, u32)) {
+    fn identity(&self) -> (u64, Names) {
         (self.id, self.names)
     }
 
     /// The order of a trace's spans: by start, the longest first.
-    fn place(&self) -> (i64, std::cmp::Reverse<i64>, (u64, (u8, u32, u32)), u32) {
-        (self.start_ns, std::cmp::Reverse(self.duration_ns), self.identity(), self.row)
+    fn place(&self) -> Place {
+        (self.start_ns, Reverse(self.duration_ns), self.id, self.names, self.row)
     }
 }
 
@@ -91,7 +97,7 @@ pub(super) fn link(spans: &SpanColumns, rows: &[u32], counts: &mut LinkCounts, r
         let n_records = records.len();
         // The longest record of a span stands first, so that a partial export yields to the complete one.
         records.sort_unstable_by_key(|record| {
-            (record.identity(), std::cmp::Reverse(record.duration_ns), record.start_ns, record.row)
+            (record.identity(), Reverse(record.duration_ns), record.start_ns, record.row)
         });
         records.dedup_by_key(|record| record.identity());
         counts.n_duplicates += (n_records - records.len()) as u64;

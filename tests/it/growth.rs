@@ -51,14 +51,14 @@ fn linked(mut frame: SpanFrame) -> Forest {
 }
 
 #[test]
-fn a_walk_takes_a_few_steps_a_span_and_eight_times_the_spans_eight_times_as_many() {
+fn a_walk_takes_a_few_steps_a_span_and_of_eight_times_the_spans_no_square_of_that() {
     for (name, shape) in SHAPES {
         let [few, many] = [2_000, 16_000].map(|n_spans| linked(shape(n_spans)));
         let [few_steps, many_steps] = [&few, &many].map(steps);
         // A call and a visit a span, and one more segment than it has children.
         assert!(many_steps <= 4 * many.n_spans() as u64, "{name}: {many_steps} steps for {} spans", many.n_spans());
-        // What is the same whatever the size, as are the copies of four spans, may weigh in the smaller one.
-        assert!(many_steps <= 9 * few_steps, "{name}: {few_steps} steps, then {many_steps}");
+        // n log n makes 10 of 8; a square would make 64.
+        assert!(many_steps <= 12 * few_steps, "{name}: {few_steps} steps, then {many_steps}");
     }
 }
 
