@@ -1,6 +1,14 @@
 //! Statistics of change: quantiles, resampling weights, significance.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
+
+/// Place in its distribution, from 0 to 1, that the median of `n` independent draws stays below with chance `sure`: the middle one of `n` places
+/// is Beta distributed.
+#[must_use]
+pub fn place_of_median(n: usize, sure: f64) -> f64 {
+    let half = f64::midpoint(n as f64, 1.0);
+    Beta::new(half, half).map_or(0.5, |places| places.inverse_cdf(sure))
+}
 
 /// Quantile `q` of sorted values by linear interpolation (type 7, the default of numpy and R); `None` if there are none.
 #[must_use]

@@ -13,7 +13,7 @@
 use super::noise::{self, Noise};
 use super::{Estimate, Replicate};
 use rayon::prelude::*;
-use statrs::distribution::{Beta, ContinuousCDF, Normal};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Parts compared with each other, those with the most time: their number squared is the cost.
 pub(super) const MAX_PARTS: usize = 128;
@@ -50,7 +50,7 @@ pub(super) enum Draws {
 impl Shares {
     /// The shares themselves.
     pub(super) fn plain(&self) -> Vec<Estimate> {
-        let sampling = self.sampling(&|place, shares| shares[place]);
+        let sampling = self.sampling(noise::inflation, &|place, shares| shares[place]);
         let of = |place: usize| Estimate {
             freedom: self.freedom[place],
             ..Estimate::new(self.values[place], sampling[place].sqrt())
@@ -70,7 +70,7 @@ impl Shares {
         let commons: Vec<Option<Common>> =
             (0..n_parts).into_par_iter().map(|place| Common::new(&others(place), n_parts)).collect();
         let mean = |place: usize, shares: &[f64]| commons[place].as_ref().map_or(0.0, |common| common.mean(shares));
-        let sampling = self.sampling(&|place, shares| shares[place] - mean(place, shares));
+        let sampling = self.sampling(noise::inflation_apart, &|place, shares| shares[place] - mean(place, shares));
         let apart = |place: usize| {
             let Common { between, n_others, .. } = *commons[place].as_ref()?;
             let (common, sampled) = (mean(place, &self.values), sampling[place]);
@@ -83,16 +83,18 @@ impl Shares {
         (0..n_parts).map(apart).collect()
     }
 
-    /// Variance of a linear `value` of the shares, a part, with the noise between stretches.
-    fn sampling(&self, value: &(dyn Fn(usize, &[f64]) -> f64 + Sync)) -> Vec<f64> {
+    /// Variance of a linear `value` of the shares, a part, with the noise between stretches, which is told by `inflation`.
+    fn sampling(
+        &self,
+        inflation: fn(&[f64], &[Vec<f64>]) -> Vec<f64>,
+        value: &(dyn Fn(usize, &[f64]) -> f64 + Sync),
+    ) -> Vec<f64> {
         let [baseline, regression] = self.draws.each_ref().map(|draws| self.variances(draws, value));
-        let inflation =
-            noise::inflation(&baseline, self.stretches.len(), |stretch, place| value(place, &self.stretches[stretch]));
-        inflation
-            .into_iter()
-            .zip(baseline.iter().zip(&regression))
-            .map(|(factor, (left, right))| factor * (left + right))
-            .collect()
+        let of_stretch = |stretch: &Vec<f64>| (0..baseline.len()).map(|place| value(place, stretch)).collect();
+        let stretches: Vec<Vec<f64>> = self.stretches.iter().map(of_stretch).collect();
+        let factors = inflation(&baseline, &stretches);
+        let variances = baseline.iter().zip(&regression).map(|(left, right)| left + right);
+        factors.into_iter().zip(variances).map(|(factor, variance)| factor * variance).collect()
     }
 
     fn variances(&self, draws: &[Vec<f64>], value: &(dyn Fn(usize, &[f64]) -> f64 + Sync)) -> Vec<f64> {
@@ -255,10 +257,9 @@ fn between(shares: &[(f64, f64)]) -> f64 {
     high
 }
 
-/// What the median of `n` squares of standard normals exceeds one time in ten: the middle one's place among all normals is Beta distributed.
+/// What the median of `n` squares of standard normals exceeds one time in ten.
 fn most_of_median(n: usize) -> f64 {
-    let half = f64::midpoint(n as f64, 1.0);
-    let place = Beta::new(half, half).map_or(0.5, |places| places.inverse_cdf(SURE));
+    let place = crate::stats::place_of_median(n, SURE);
     Normal::standard().inverse_cdf(f64::midpoint(1.0, place)).powi(2)
 }
 

@@ -10,6 +10,7 @@ use super::sums::{Blocks, Sums};
 use super::views::View;
 use super::{Evaluation, Replicate};
 use rayon::prelude::*;
+use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 /// Stretches that a window is cut into: enough to see drift, few enough that each holds many traces.
 pub(super) const N_STRETCHES: usize = 16;
@@ -52,7 +53,8 @@ impl Noise {
     ///
     /// Sixteen stretches tell little of one estimate, so each factor is drawn towards what is usual among all.
     pub(super) fn inflation(&self, field: fn(&Replicate) -> &[f64], independent: &[f64]) -> Vec<f64> {
-        inflation(independent, self.rests.len(), |rest, index| self.pseudo(field(&self.rests[rest])[index]))
+        let values = |rest: &Replicate| field(rest).iter().map(|&without| self.pseudo(without)).collect();
+        inflation(independent, &self.rests.iter().map(values).collect::<Vec<_>>())
     }
 
     /// What a stretch says of a value that is `without` if the stretch is left out, up to a constant: n - 1 times what that changes.
@@ -66,33 +68,54 @@ impl Noise {
     }
 }
 
-/// [`Noise::inflation`] of values of which each of `n_stretches` says `of(stretch, index)`, up to a constant.
-pub(super) fn inflation(independent: &[f64], n_stretches: usize, of: impl Fn(usize, usize) -> f64) -> Vec<f64> {
-    let n = n_stretches as f64;
-    let n_cosines = n_cosines(n_stretches);
-    if n_cosines < 2 {
-        return vec![1.0; independent.len()];
-    }
-    let ratios: Vec<Option<f64>> = independent
-        .iter()
-        .enumerate()
-        .map(|(index, &independent)| {
-            let series: Vec<f64> = (0..n_stretches).map(|stretch| of(stretch, index)).collect();
-            (independent > 0.0).then(|| long_run_variance(&series) / n / independent)
-        })
-        .collect();
-    let mut known: Vec<f64> = ratios.iter().flatten().copied().collect();
-    known.sort_unstable_by(f64::total_cmp);
-    let usual = crate::stats::quantile(&known, 0.5).unwrap_or(1.0);
-    let own_weight = n_cosines as f64 / (n_cosines as f64 + USUAL_FREEDOM);
-    ratios
-        .into_iter()
-        .map(|ratio| ratio.map_or(1.0, |own| own_weight * own + (1.0 - own_weight) * usual).max(1.0))
-        .collect()
+/// [`Noise::inflation`] of values of which each of `stretches` says so much, up to a constant.
+pub(super) fn inflation(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<f64> {
+    let ratios = ratios(independent, stretches);
+    drawn(&ratios, usual(&ratios), stretches.len(), USUAL_FREEDOM)
 }
 
-/// What is usual counts as much as so many degrees of freedom of one's own, of which there are eight.
+/// The same of values that are free of what all have in common. Most noise between stretches comes to all alike, so that little is left: only
+/// what chance would hardly show counts.
+pub(super) fn inflation_apart(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<f64> {
+    let ratios = ratios(independent, stretches);
+    let n_known = ratios.iter().flatten().count();
+    let freedom = n_cosines(stretches.len()) as f64;
+    // The middle one's place among all chances, nine times in ten at most, and the ratio there.
+    let place = crate::stats::place_of_median(n_known, SURE);
+    let by_chance = ChiSquared::new(freedom).map_or(1.0, |chances| chances.inverse_cdf(place) / freedom);
+    drawn(&ratios, usual(&ratios) / by_chance.max(1.0), stretches.len(), APART_FREEDOM)
+}
+
+/// Ratios of the long-run variance to the independent one; `None` where there is none, or where stretches are too few to tell.
+fn ratios(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<Option<f64>> {
+    let n_stretches = stretches.len();
+    let ratio = |(index, &independent): (usize, &f64)| {
+        let series: Vec<f64> = stretches.iter().map(|stretch| stretch[index]).collect();
+        (independent > 0.0 && n_cosines(n_stretches) >= 2)
+            .then(|| long_run_variance(&series) / n_stretches as f64 / independent)
+    };
+    independent.iter().enumerate().map(ratio).collect()
+}
+
+fn usual(ratios: &[Option<f64>]) -> f64 {
+    let mut known: Vec<f64> = ratios.iter().flatten().copied().collect();
+    known.sort_unstable_by(f64::total_cmp);
+    crate::stats::quantile(&known, 0.5).unwrap_or(1.0)
+}
+
+/// Ratios drawn towards the usual one, which counts as much as `freedom` degrees of freedom of one's own; at least 1.
+fn drawn(ratios: &[Option<f64>], usual: f64, n_stretches: usize, freedom: f64) -> Vec<f64> {
+    let own_freedom = n_cosines(n_stretches) as f64;
+    let own_weight = own_freedom / (own_freedom + freedom);
+    ratios.iter().map(|ratio| ratio.map_or(1.0, |own| own_weight * own + (1.0 - own_weight) * usual).max(1.0)).collect()
+}
+
+/// As many as there are of one's own: a change by itself has noise of its own as well as what all have.
 const USUAL_FREEDOM: f64 = 8.0;
+/// What stands apart has little of its own.
+const APART_FREEDOM: f64 = 24.0;
+/// How rarely what is usual is more than it is by chance, for it to count.
+const SURE: f64 = 0.9;
 
 fn n_cosines(n: usize) -> usize {
     n / 2

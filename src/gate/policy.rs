@@ -38,7 +38,7 @@ pub struct Policy {
 }
 
 fn default_false_alarm_rate() -> f64 {
-    0.005
+    0.008
 }
 
 fn default_must_see_percent() -> f64 {

@@ -54,7 +54,7 @@ fn a_slower_operation_fails_and_is_named_with_its_figures() {
     assert!((first.change - 30.0).abs() < 1e-9, "{first:?}");
     assert!((first.baseline - 60.995).abs() < 1e-9, "{first:?}");
     assert!((first.change_percent.expect("percent") - 3_000.0 / 60.995).abs() < 1e-9);
-    assert!(first.interval[0] > 0.0 && first.p <= first.p_corrected && first.p_corrected <= 0.005);
+    assert!(first.interval[0] > 0.0 && first.p <= first.p_corrected && first.p_corrected <= 0.008);
     assert!(!first.trace_ids.is_empty());
     assert!(gate.summary.starts_with("catalog: list adds to a request on average: +30.0 ms"), "{}", gate.summary);
     // The whole shows it, too, behind the part.
@@ -94,17 +94,20 @@ fn a_rule_sees_only_what_its_name_matches_and_warnings_do_not_fail() {
 }
 
 #[test]
-fn the_correction_goes_half_by_the_number_of_tests_and_half_by_the_time_at_stake() {
+fn the_correction_goes_by_rule_then_half_by_the_number_of_tests_and_half_by_the_time_at_stake() {
     let analysis = slower();
-    let gate = judged(&analysis, "[[rule]]\nmeasure = \"calls\"\n[[rule]]\nmeasure = \"mean\"");
-    let n_tests: u64 = gate.rules.iter().map(|rule| rule.n_tested).sum();
-    let first = &gate.findings[0];
-    assert!(n_tests >= 4, "{:?}", gate.rules);
-    // All time of a request is some operation's or edge's; calls per request are no time.
+    // All time of a request is some operation's or edge's.
     let units = analysis.operations.iter().filter(|account| account.operation.is_some() || account.edge.is_some());
     let all: f64 = units.map(|account| account.own_ms.baseline).sum();
-    let weight = f64::midpoint(1.0 / n_tests as f64, first.baseline / all);
-    assert!((first.p_corrected / (first.p / weight) - 1.0).abs() < 1e-9, "{first:?}");
+    // Usual calls, where small changes are seen, have six shares; calls per request, like the mean, have one.
+    for (other, share) in [("measure = \"calls\"", 0.5), ("measure = \"typical\"\nname = \"gateway*\"", 1.0 / 7.0)] {
+        let gate = judged(&analysis, &format!("[[rule]]\n{other}\n[[rule]]\nmeasure = \"mean\""));
+        let (first, n_tests) = (&gate.findings[0], gate.rules[1].n_tested);
+        assert_eq!(first.measure, Measure::Mean);
+        assert!(n_tests >= 2 && gate.rules[0].n_tested >= 1, "{:?}", gate.rules);
+        let weight = share * f64::midpoint(1.0 / n_tests as f64, first.baseline / all);
+        assert!((first.p_corrected / (first.p / weight) - 1.0).abs() < 1e-9, "{other}: {first:?}");
+    }
 }
 
 #[test]
