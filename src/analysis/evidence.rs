@@ -127,7 +127,8 @@ impl<'a> Evidence<'a> {
             let effect_ns: f64 = own.map(|(_, share)| share * value).sum();
             if effect_ns != 0.0 {
                 // A way that both its ends explain is measured where it is; what stands for unanswered calls is not.
-                let mut part = Part { effect_ns, ..Part::default() };
+                let calls_ns = if which < 3 { 0.0 } else { effect_ns };
+                let mut part = Part { effect_ns, calls_ns, ..Part::default() };
                 part.is_own[which] = which < 2;
                 parts.push((path, part));
             }
@@ -137,6 +138,7 @@ impl<'a> Evidence<'a> {
             let same = next.0 == kept.0;
             if same {
                 kept.1.effect_ns += next.1.effect_ns;
+                kept.1.calls_ns += next.1.calls_ns;
                 kept.1.is_own = std::array::from_fn(|which| kept.1.is_own[which] || next.1.is_own[which]);
             }
             same

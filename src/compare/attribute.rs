@@ -6,8 +6,9 @@
 //! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges: see `compare::edges` |
 //! | longer wait for a peer that left no span | the peer |
 //! | more or fewer calls | the caller; a retry's or an answer's to the callee |
-//! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost |
+//! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost; see [`super::critical`] |
 
+use super::critical;
 use super::decompose::Effects;
 use super::edges::{self, EdgeGap};
 use super::paths::{FailureKind, NO_PATH, Path, Paths, Scope};
@@ -96,7 +97,7 @@ type Shared = (u32, usize, [(u32, f64); 1]);
 const UNANSWERED: usize = FailureKind::Unanswered as usize;
 
 /// A callee that takes up to this much longer than before did not become the critical path by itself.
-const UNCHANGED: f64 = 1.1;
+pub(super) const UNCHANGED: f64 = 1.1;
 
 impl Attribution {
     /// Decides for every path; `background` are the effects on background work and how much of it there is a request.
@@ -168,7 +169,7 @@ impl Attribution {
             } else {
                 result.row_of(caller, Cause::Calls, Some(path.operation))
             };
-            let critical_row = if takes_no_longer(index, baseline, regression) && !is_answer {
+            let critical_row = if takes_no_longer(index, [baseline, regression]) && !is_answer {
                 result.row_of(caller, Cause::LostParallelism, None)
             } else {
                 result.row_of(at_peer, Cause::CriticalPath, None)
@@ -189,6 +190,11 @@ impl Attribution {
         result.share = paths.list.iter().enumerate().map(share).collect();
         let input = unanswered::Input { forest, paths, sums: [baseline, regression], effects, background, scope };
         result.spread = unanswered::spread(input, &result);
+        for (path, shares) in critical::spread(input, &result) {
+            result.spread.effects.push((path, critical::CRITICAL, result.spread.rows.len()));
+            result.spread.rows.push(shares);
+        }
+        result.spread.effects.sort_unstable();
         result
     }
 
@@ -368,8 +374,12 @@ pub fn is_outbound(operation: Operation) -> bool {
     matches!(operation.kind, SpanKind::Client | SpanKind::Producer)
 }
 
-fn takes_no_longer(path: usize, baseline: &Sums, regression: &Sums) -> bool {
-    let mean = |sums: &Sums| sums.call_ns[path] / sums.n_calls[path];
-    let (before, after) = (mean(baseline), mean(regression));
+/// How long a call of the path takes on average, on the way or hidden, in two windows; not a number where there is none.
+pub(super) fn calls_ns(path: usize, windows: [&Sums; 2]) -> [f64; 2] {
+    windows.map(|sums| sums.call_ns[path] / sums.n_calls[path])
+}
+
+fn takes_no_longer(path: usize, windows: [&Sums; 2]) -> bool {
+    let [before, after] = calls_ns(path, windows);
     before.is_finite() && after.is_finite() && after <= before * UNCHANGED && before <= after * UNCHANGED
 }

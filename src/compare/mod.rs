@@ -9,6 +9,7 @@
 
 mod apart;
 pub mod attribute;
+mod critical;
 pub mod decompose;
 pub mod edges;
 pub mod factors;

@@ -70,7 +70,7 @@ impl Asked {
 }
 
 impl Input<'_> {
-    fn effects_of(&self, path: usize) -> [f64; 5] {
+    pub(super) fn effects_of(&self, path: usize) -> [f64; 5] {
         let (behind, rate) = self.background;
         let (own, behind) = (self.effects.of(path), behind.of(path));
         std::array::from_fn(|which| own[which] + rate * behind[which])

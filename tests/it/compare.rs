@@ -349,13 +349,37 @@ fn calls_that_no_longer_run_side_by_side_are_charged_to_the_caller() {
 }
 
 #[test]
-fn a_callee_that_got_slower_and_so_became_the_critical_path_is_charged_for_it() {
+fn a_callee_that_got_slower_and_so_became_the_critical_path_is_charged_for_what_that_adds() {
     //   before  a |---|        3 ms, hidden behind b's 5        after  a |-----------|   11 ms
-    //           b |-----|                                              b |-----|         hidden: -5 ms
+    //           b |-----|                                              b |-----|         hidden
     let outcome = change(page(7, 1..4, 1..6), page(13, 1..12, 1..6));
-    assert_eq!(outcome.rows(), ["a: GET a CriticalPath +11.000", "shop: page LostParallelism -5.000"]);
-    assert_eq!(outcome.services(), ["a +11.000", "shop -5.000"]);
+    assert_eq!(outcome.rows(), ["a: GET a CriticalPath +6.000"]);
+    assert_eq!(outcome.services(), ["a +6.000"]);
     assert_close(outcome.change_ms(), 6.0);
+}
+
+#[test]
+fn what_a_callee_that_got_faster_lays_bare_is_charged_to_it() {
+    //   before  a |---|        3 ms, hidden behind b's 5        after  a |---|
+    //           b |-----|                                              b |--|            hidden
+    let outcome = change(page(7, 1..4, 1..6), page(5, 1..4, 1..3));
+    assert_eq!(outcome.rows(), ["b: GET b CriticalPath -2.000"]);
+    assert_close(outcome.change_ms(), -2.0);
+}
+
+#[test]
+fn what_became_the_critical_path_because_something_below_it_got_slower_is_charged_to_that() {
+    // a asks c, and takes 1 ms before and after.
+    let asks = |end: i64, a: std::ops::Range<i64>| {
+        let c = a.start + 1..a.end - 1;
+        [page(end, a, 1..6), vec![client(6, 3, "a GET c", c.clone()), server(7, 6, "c get", c)]].concat()
+    };
+    // One of two requests waits for a, the other for b's 5 ms; then c takes 9 ms instead of 1 or 5, and both wait for a.
+    // c on the way: 3 quarters of 4 ms; a waited for: half of 9 ms; b no longer: half of 5 ms.
+    let outcome = outcome(&[asks(7, 1..4), asks(9, 1..8)], &[asks(13, 1..12), asks(13, 1..12)]);
+    assert_close(outcome.change_ms(), 5.0);
+    assert_eq!(outcome.rows(), ["c: get Slower +5.000"]);
+    assert_eq!(outcome.services(), ["c +5.000"]);
 }
 
 fn entry(name: &str, took: i64) -> Vec<Given> {
