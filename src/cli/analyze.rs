@@ -2,33 +2,58 @@
 
 use super::comparison::{Compared, ComparisonArgs};
 use super::context::read_text;
+use super::manual::{self, Manual};
 use super::output::Outputs;
 use super::places::Places;
-use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, ReportsArgs, epilogue, messages};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs, ReportsArgs, messages};
 use crate::analysis::{Attributes, ChangeList};
 use crate::error::Error;
 use crate::{analysis, report, store};
 use std::path::{Path, PathBuf};
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect analyze traces/                                            find the change, too
-  suspect analyze traces/ --regression 14:05..14:20                  against all before 14:05
-  suspect analyze traces/ --baseline ..+10m --regression -10m..      its first and last minutes
-  suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z --regression 14:05..14:20
-  suspect analyze new/ --baseline-data old/ --format json -o report.json
-  suspect analyze traces/ --html report.html                         a page to read and to pass on
-  suspect analyze traces/ --explain cart                             why cart, or why not
-  suspect analyze traces/ --compare service.version                  old against new, side by side
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect analyze traces/    find the change, too
+  suspect analyze traces/ --regression 14:05..14:20    against all before 14:05
+  suspect analyze new/ --baseline-data old/    compare two sets of data",
+    chapters: &[
+        (
+            "Examples",
+            "  suspect analyze traces/ --html report.html
+                             a page to read and to pass on
+  suspect analyze traces/ --explain cart
+                             why cart, or why not
+  suspect analyze traces/ --compare service.version
+                             old against new, side by side
   suspect analyze traces/ --entry 'gateway:POST /checkout' --where tenant=acme
+                             requests of one kind and one tenant alone
+  suspect analyze traces/ --baseline ..+10m --regression -10m..
+                             the first minutes of the data and the last
+  suspect analyze traces/ --baseline 2024-05-01T13:00Z..2024-05-01T14:00Z \\
+      --regression 14:05..14:20
+  suspect analyze new/ --baseline-data old/ --format json -o report.json",
+        ),
+        (
+            "Bounds of windows",
+            "A window is START..END, with the start in it and the end not. A trace belongs to
+the window in which its root starts. Each bound is one of:
 
-A window is START..END, with the start in it and the end not. A trace belongs to the window in which
-its root starts. Each bound is one of:
-  2024-05-01T14:05:00+02:00   RFC 3339; UTC if it names no zone
-  14:05, 14:05:30.250         a clock time in UTC on the day of the data
-  1714572300                  epoch seconds; also ms, us and ns, by magnitude
-  +10m, -30m, +1h30m          after the data's start, before the data's end (d, h, m, s, ms, us, ns)
-  nothing                     the data's start or end";
+  2024-05-01T14:05:00+02:00  RFC 3339; UTC if it names no zone
+  14:05, 14:05:30.250        a clock time in UTC on the day of the data
+  1714572300                 epoch seconds; also ms, us and ns, by magnitude
+  +10m, -30m, +1h30m         after the data's start, before the data's end
+                             (d, h, m, s, ms, us, ns)
+  nothing                    the data's start or end",
+        ),
+        manual::EXIT_STATUS,
+        manual::ENVIRONMENT,
+        (
+            "See also",
+            "`suspect inspect` for windows worth trying, `suspect trace` for one of the traces
+that the report names, `suspect report` for other documents of a saved analysis,
+`suspect profile` for a baseline without its spans, `suspect gate` for builds.",
+        ),
+    ],
+};
 
 /// Finds what got slower or began to fail, and ranks the operations that caused it.
 ///
@@ -37,7 +62,6 @@ its root starts. Each bound is one of:
 /// time, failures and calls of each service; the baseline is the stable stretch before it, the regression lasts until
 /// its end, and the report shows both over time. With only `--regression`, the baseline is the stable stretch before it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
@@ -48,16 +72,23 @@ pub struct Args {
     /// Attributes that may tell a suspect's calls apart, such as host, version or tenant [default: all with few values]
     ///
     /// Named attributes are read whatever they say; of the others, those that number every call or say how it ended are not.
-    #[arg(long, value_name = "KEY,...", value_delimiter = ',', conflicts_with = "no_attributes")]
+    #[arg(
+        long,
+        value_name = "KEY,...",
+        value_delimiter = ',',
+        conflicts_with = "no_attributes",
+        help_heading = "Evidence",
+        hide_short_help = true
+    )]
     pub attributes: Vec<String>,
     /// Do not look into attributes, which saves their memory
-    #[arg(long)]
+    #[arg(long, help_heading = "Evidence", hide_short_help = true)]
     pub no_attributes: bool,
     /// Instead of the report, the full account of one suspect, accused or not
     ///
     /// A service, `SERVICE: OPERATION`, an edge `CALLER -> CALLEE`, or a place in the ranking: every call path, the
     /// numbers of both windows, the arithmetic, and why it is accused or not.
-    #[arg(long, value_name = "SUSPECT", conflicts_with_all = ["html", "markdown", "json", "parquet"])]
+    #[arg(long, value_name = "SUSPECT", help_heading = "Evidence", conflicts_with_all = ["html", "markdown", "json", "parquet"])]
     pub explain: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]

@@ -24,10 +24,10 @@ pub struct ComparisonArgs {
     ///
     /// An attribute of a span or of its resource, or `service.name`, `name`, `kind` or `status`. A trace that is on both
     /// sides or on neither is set aside. Without `--regression-where` the regression is all other traces.
-    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows")]
+    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows", hide_short_help = true)]
     pub baseline_where: Vec<String>,
     /// The regression is the traces in which some span has this value; see `--baseline-where`
-    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows")]
+    #[arg(long, value_name = "ATTR=VALUE", help_heading = "Windows", hide_short_help = true)]
     pub regression_where: Vec<String>,
     /// Compare the two values of an attribute: the one seen first is the baseline
     #[arg(long, value_name = "ATTR", help_heading = "Windows")]

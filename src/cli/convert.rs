@@ -1,32 +1,37 @@
 //! `suspect convert`: spans of any format into one canonical Parquet file.
 
+use super::manual::{self, Manual};
 use super::places::Places;
-use super::{Context, Exit, InputArgs, epilogue};
+use super::{Context, Exit, InputArgs};
 use crate::canonical;
 use crate::error::Error;
 use crate::span::AttributeSelection;
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect convert traces/ -o spans.parquet
-  suspect convert 'logs/*.json.gz' more.csv -o spans.parquet --force";
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect convert traces/ -o spans.parquet",
+    chapters: &[
+        ("Examples", "  suspect convert 'logs/*.json.gz' more.csv -o spans.parquet --force"),
+        manual::EXIT_STATUS,
+        manual::ENVIRONMENT,
+        ("See also", "`suspect profile` saves a baseline without its spans."),
+    ],
+};
 
 /// Writes spans of any format into one Parquet file.
 ///
 /// `suspect` and SQL engines read it fast. It has one row a span, ids and names as text, times as 64-bit nanoseconds
 /// since 1970 and a column an attribute, sorted by start.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub input: InputArgs,
     /// The Parquet file to write
-    #[arg(short, long, value_name = "FILE", required = true)]
+    #[arg(short, long, value_name = "FILE", required = true, help_heading = "Output")]
     pub output: PathBuf,
     /// Replace FILE if it exists
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Output")]
     pub force: bool,
 }
 

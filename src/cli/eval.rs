@@ -1,7 +1,8 @@
 //! `suspect eval`: how often the analysis is right on labelled incidents.
 
+use super::manual::{self, Manual};
 use super::places::Places;
-use super::{Context, Exit, Format, OutputArgs, epilogue, messages};
+use super::{Context, Exit, Format, OutputArgs, messages};
 use crate::analysis::Attributes;
 use crate::error::Error;
 use crate::eval::{self, CaseResult, Label};
@@ -13,24 +14,39 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect eval datasets                                  the incidents that come with suspect
-  suspect eval cases/ --format json -o accuracy.json     every case, with its ranking
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect eval datasets    the incidents that come with suspect",
+    chapters: &[
+        (
+            "Examples",
+            "  suspect eval cases/ --format json -o accuracy.json
+                             every case, with its ranking",
+        ),
+        (
+            "Files",
+            "A case is a folder with a `case.json` and spans in any format, in a file
+`spans.*` or a folder `spans`:
 
-A case is a folder with a `case.json` and spans in any format, in a file `spans.*` or a folder `spans`:
   cases/<set>/<case>/case.json
-    {\"fault_type\": \"cpu\", \"root_cause_services\": [\"cart\"], \"root_cause_operations\": [\"GET /cart\"],
+    {\"fault_type\": \"cpu\", \"root_cause_services\": [\"cart\"],
+     \"root_cause_operations\": [\"GET /cart\"],
      \"baseline\": [START, END], \"regression\": [START, END], \"quality\": \"A\"}
-Windows are Unix nanoseconds, found from the data where they are missing. Without a root cause the
-case is a control, in which nothing was broken: calling it a regression is a false alarm.";
+
+Windows are Unix nanoseconds, found from the data where they are missing.
+Without a root cause the case is a control, in which nothing was broken: calling
+it a regression is a false alarm.",
+        ),
+        manual::EXIT_STATUS,
+        manual::TERMINAL,
+        ("See also", "`suspect simulate --cases N` makes labelled cases."),
+    ],
+};
 
 /// Measures how often the analysis is right on labelled incidents.
 ///
 /// Analyses every case below a folder and prints accuracy by set and kind of fault beside that of rules that need no
 /// thought, false alarms, how well the stated confidence fits, and each miss with what was ranked instead.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     /// Folder of cases, read to the bottom
     #[arg(value_name = "CASES_DIR")]

@@ -2,6 +2,7 @@
 
 use super::comparison::{Compared, ComparisonArgs};
 use super::context::read_text;
+use super::manual::Manual;
 use super::output::{self, Outputs};
 use super::places::Places;
 use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs};
@@ -15,23 +16,53 @@ use jiff::civil::Date;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const HELP: &str = "\
-Examples:
-  suspect gate candidate/ --baseline-data main/                       the policy that is built in
-  suspect gate candidate/ --baseline-data main/ --policy gate.toml    your own
-  suspect gate traces/ --compare service.version                      two versions side by side
-  suspect gate candidate/ --baseline-data main/ --junit gate.xml --markdown comment.md
-  suspect gate --example-policy > gate.toml                           every key explained
-
-On GitHub the verdict and the findings are also shown at the run (annotations) and in the step's summary, by the
-variables GITHUB_ACTIONS and GITHUB_STEP_SUMMARY.
-
-Exit status:
-  0    passed: no rule of the level `fail` is broken
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect gate candidate/ --baseline-data main/    the policy that is built in
+  suspect gate candidate/ --baseline-data main/ --policy gate.toml    your own",
+    chapters: &[
+        (
+            "Examples",
+            "  suspect gate --example-policy > gate.toml
+                             every key explained
+  suspect gate traces/ --compare service.version
+                             two versions side by side
+  suspect gate candidate/ --baseline-data main.suspect
+                             a baseline that `suspect profile` saved
+  suspect gate candidate/ --baseline-data main/ --junit gate.xml \\
+      --markdown comment.md",
+        ),
+        (
+            "Exit status",
+            "  0    passed: no rule of the level `fail` is broken
   1    failed: a regression by the policy
-  2    no verdict: the arguments, the policy or the input cannot be used, or a result cannot be written
-  3    inconclusive: no rule is broken, but the data could not have shown what matters
-  130  interrupted: no output file is half-written";
+  2    no verdict: the arguments, the policy or the input cannot be used, or a
+       result cannot be written
+  3    inconclusive: no rule is broken, but the data could not have shown what
+       matters
+  130  interrupted: no output file is half-written",
+        ),
+        (
+            "Environment",
+            "  GITHUB_ACTIONS, GITHUB_STEP_SUMMARY
+             on GitHub the verdict and the findings are also shown at the run, as
+             annotations, and in the step's summary
+  COLUMNS    columns of text on standard output, unless --width says otherwise
+  NO_COLOR   if set, no colour, unless --color says otherwise
+  AWS_*, GOOGLE_*, AZURE_*
+             how to reach s3://, gs:// and az:// addresses",
+        ),
+        (
+            "Files",
+            "A policy is TOML; `--example-policy` prints the built-in one with every key
+explained.",
+        ),
+        (
+            "See also",
+            "`suspect analyze --help` for the bounds of windows, `suspect profile` for small
+baselines, `suspect schema gate` for the JSON.",
+        ),
+    ],
+};
 
 /// Fails a build on a regression: compares a candidate's spans with a baseline's and judges the change by a policy.
 ///
@@ -39,7 +70,6 @@ Exit status:
 /// does the chance corrected for all that was tested. Two runs of one build still fail now and then, more often on a machine whose load
 /// wanders: `cargo bench --bench gate` measures how often.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
 pub struct Args {
     /// Print the built-in policy with every key explained, and do nothing else
     #[arg(long, exclusive = true)]
@@ -60,19 +90,19 @@ pub struct Args {
     #[arg(long, value_name = "MS", help_heading = "Policy")]
     pub max_increase_ms: Option<f64>,
     /// Limit of all rules about the mean and typical requests, in percent
-    #[arg(long, value_name = "PERCENT", help_heading = "Policy")]
+    #[arg(long, value_name = "PERCENT", help_heading = "Policy", hide_short_help = true)]
     pub max_increase_percent: Option<f64>,
     /// Limit of all rules about failing requests, in points: 0.5 is one request in 200
-    #[arg(long, value_name = "POINTS", help_heading = "Policy")]
+    #[arg(long, value_name = "POINTS", help_heading = "Policy", hide_short_help = true)]
     pub max_error_increase: Option<f64>,
     /// An edge that must not be, `*` and `?` as in file names; repeatable
-    #[arg(long, value_name = "CALLER->CALLEE", help_heading = "Policy")]
+    #[arg(long, value_name = "CALLER->CALLEE", help_heading = "Policy", hide_short_help = true)]
     pub forbid_edge: Vec<String>,
     /// What to do where the data cannot tell [default: what the policy says, else status 3]
     #[arg(long, value_name = "VERDICT", help_heading = "Policy")]
     pub inconclusive: Option<WhenInconclusive>,
     /// The day by which exceptions of the policy expire [default: today, UTC]
-    #[arg(long, value_name = "YYYY-MM-DD", help_heading = "Policy")]
+    #[arg(long, value_name = "YYYY-MM-DD", help_heading = "Policy", hide_short_help = true)]
     pub today: Option<Date>,
     /// Also write JUnit XML, for the test report of a build
     #[arg(long, value_name = "FILE", help_heading = "Output")]

@@ -1,7 +1,8 @@
 //! `suspect graph`: which service calls which.
 
+use super::manual::{self, Manual};
 use super::places::Places;
-use super::{Context, Exit, Format, InputArgs, OutputArgs, context, epilogue};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, context};
 use crate::error::Error;
 use crate::normalize::{self, Forest};
 use crate::report::graph::Level;
@@ -11,20 +12,29 @@ use crate::{inspect, report, topology};
 use clap::ValueEnum;
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect graph traces/ | dot -Tsvg -o graph.svg
-  suspect graph traces/ --format terminal
-  suspect graph traces/ --format mermaid
-  suspect graph traces/ --regression 14:05..14:20          marks what is new and what is gone
-  suspect graph traces/ --format json | jq '.service_edges[]'";
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect graph traces/ --format terminal
+  suspect graph traces/ | dot -Tsvg -o graph.svg",
+    chapters: &[
+        (
+            "Examples",
+            "  suspect graph traces/ --format mermaid
+                             for Markdown
+  suspect graph traces/ --regression 14:05..14:20
+                             marks what is new and what is gone
+  suspect graph traces/ --format json | jq '.service_edges[]'",
+        ),
+        manual::EXIT_STATUS,
+        manual::ENVIRONMENT,
+        ("See also", "`suspect analyze --help` for the bounds of windows, dot(1) for the drawing."),
+    ],
+};
 
 /// Shows which service calls which, how often, how fast and with how many failures.
 ///
 /// A call counts once, as its caller saw it. Databases, queues and third parties that left no spans are found in
 /// their callers' spans and drawn as cylinders. With a window given, figures before and after stand side by side.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
@@ -36,13 +46,13 @@ pub struct Args {
     #[arg(long, value_name = "START..END", allow_hyphen_values = true, help_heading = "Windows")]
     pub regression: Option<String>,
     /// What a node stands for; the JSON has both
-    #[arg(long, value_name = "LEVEL", default_value = "service")]
+    #[arg(long, value_name = "LEVEL", default_value = "service", help_heading = "Output")]
     pub level: GraphLevel,
     /// Drawing, table or data
-    #[arg(long, value_name = "FORMAT", default_value = "dot")]
+    #[arg(long, value_name = "FORMAT", default_value = "dot", help_heading = "Output")]
     pub format: GraphFormat,
     /// Write to FILE, whole or not at all, instead of to standard output
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
 }
 

@@ -22,7 +22,7 @@ pub struct ColumnArgs {
     /// Columns of a table (CSV, Parquet, Arrow) that hold span fields, if they are not recognised
     ///
     /// Such as `trace_id=tid,start=ts:ms,duration=took:us`. Times and durations take a unit: s, ms, us or ns.
-    #[arg(long, value_name = "FIELD=COLUMN[:UNIT],...", value_delimiter = ',', value_parser = parse_column)]
+    #[arg(long, value_name = "FIELD=COLUMN[:UNIT],...", value_delimiter = ',', value_parser = parse_column, help_heading = "Input", hide_short_help = true)]
     pub columns: Vec<ColumnChoice>,
 }
 

@@ -1,22 +1,27 @@
 //! `suspect inspect`: what the input holds, before anything is analysed.
 
+use super::manual::{self, Manual};
 use super::places::Places;
-use super::{Context, Exit, Format, InputArgs, OutputArgs, context, epilogue};
+use super::{Context, Exit, Format, InputArgs, OutputArgs, context};
 use crate::error::Error;
 use crate::span::AttributeSelection;
 use crate::{inspect, report};
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect inspect traces/
-  suspect inspect 'exports/*.json.gz' --format json -o inspection.json
-  zcat spans.json.gz | suspect inspect -";
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect inspect traces/
+  zcat spans.json.gz | suspect inspect -",
+    chapters: &[
+        ("Examples", "  suspect inspect 'exports/*.json.gz' --format json -o inspection.json"),
+        manual::EXIT_STATUS,
+        manual::ENVIRONMENT,
+        ("See also", "`suspect analyze` takes the windows; `suspect convert` makes one file of many."),
+    ],
+};
 
 /// Shows what the input holds and which windows are worth trying.
 ///
 /// Formats, services, time range, error share and data quality. Reads everything and analyses nothing. Start here, and take the windows for `suspect analyze` from its last lines.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]

@@ -16,6 +16,7 @@ pub mod graph;
 mod input;
 pub mod inspect;
 mod interrupt;
+mod manual;
 mod messages;
 mod output;
 mod owners;
@@ -37,7 +38,7 @@ pub use output::{Format, OutputArgs};
 pub use owners::OwnerArgs;
 pub use reports::ReportsArgs;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
@@ -57,26 +58,6 @@ pub enum Exit {
 /// Exit status of a run without a result: usage or input error. The same as clap's.
 const FAILED: u8 = 2;
 
-const EXIT_STATUS: &str = "\
-Exit status:
-  0    all went well
-  1    there is a result, but some file or record could not be read (see the warnings)
-  2    no result: the arguments or the input cannot be used, or the result cannot be written
-  130  interrupted: no output file is half-written";
-
-const EXAMPLES: &str = "\
-Examples:
-  suspect inspect traces/                              what is there, and windows worth trying
-  suspect analyze traces/                              find when it began and what caused it
-  suspect analyze traces/ --regression 14:05..14:20    explain these minutes by those before
-  suspect analyze new.json --baseline-data old.json    compare two sets of data
-  suspect convert traces/ -o spans.parquet             one file, fast to read again";
-
-/// Examples and exit status, for the end of a help text.
-fn epilogue(examples: &str) -> String {
-    format!("{examples}\n\n{EXIT_STATUS}")
-}
-
 /// Finds the root cause of latency and error regressions in exported tracing spans.
 ///
 /// Reads spans as OpenTelemetry, Jaeger, Zipkin, Tempo and others export them, compares a time when all was well with
@@ -85,11 +66,9 @@ fn epilogue(examples: &str) -> String {
 #[command(
     name = "suspect",
     version,
-    max_term_width = 100,
     arg_required_else_help = true,
     subcommand_required = true,
-    disable_help_subcommand = true,
-    after_help = epilogue(EXAMPLES)
+    disable_help_subcommand = true
 )]
 struct Cli {
     #[command(flatten)]
@@ -103,16 +82,16 @@ struct Cli {
 #[command(next_help_heading = "Everywhere")]
 struct GlobalArgs {
     /// Use at most N threads; the result is the same with any number [default: all cores]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", hide_short_help = true)]
     threads: Option<NonZeroUsize>,
     /// When to use colour; `auto` obeys `NO_COLOR`
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
     color: Color,
     /// Say nothing but errors: no progress, no warnings
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Lay text out for a terminal of so many columns [default: `COLUMNS`, else the terminal's own, else 100]
-    #[arg(long, global = true, value_name = "COLUMNS", value_parser = terminal::parse_width)]
+    /// Lay text out for a terminal of so many columns, 40 or more [default: COLUMNS, else the terminal's own, else 100]
+    #[arg(long, global = true, value_name = "COLUMNS", value_parser = terminal::parse_width, hide_short_help = true)]
     width: Option<usize>,
 }
 
@@ -144,10 +123,21 @@ enum Command {
     Man(generate::ManArgs),
 }
 
+/// The command line with its help, laid out for the terminal.
+fn command() -> clap::Command {
+    manual::with_help(Cli::command()).term_width(terminal::of_help())
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|fault| fault.format(&mut command))
+}
+
 /// Runs the command that the process's arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(message) => {
             // A reader that closed the pipe has read enough of it.

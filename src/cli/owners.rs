@@ -36,7 +36,7 @@ pub struct OwnerArgs {
     ///
     /// Without it `service.owner`, `service.team`, `team`, `owner`, `team.name` and `owner.team`. Where a file knows a service, the
     /// file counts.
-    #[arg(long, value_name = "KEY", help_heading = "Owners")]
+    #[arg(long, value_name = "KEY", help_heading = "Owners", hide_short_help = true)]
     pub owner_attribute: Vec<String>,
 }
 

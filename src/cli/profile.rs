@@ -1,35 +1,47 @@
 //! `suspect profile`: what the comparison needs of a baseline, as a small file without spans.
 
+use super::manual::{self, Manual};
 use super::places::Places;
-use super::{ColumnArgs, Context, Exit, context, epilogue, messages, output};
+use super::{ColumnArgs, Context, Exit, context, messages, output};
 use crate::analysis::{self, Attributes, Question};
 use crate::error::Error;
 use crate::{ingest, profile, report, store};
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect profile good-run/ -o baseline.suspect
-  suspect analyze new-run/ --baseline-data baseline.suspect
-  suspect profile traces/ --window ..14:00 --entry 'gateway:*' -o checkout.suspect
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect profile good-run/ -o baseline.suspect
+  suspect analyze new-run/ --baseline-data baseline.suspect",
+    chapters: &[
+        (
+            "Examples",
+            "  suspect profile traces/ --window ..14:00 --entry 'gateway:*' -o checkout.suspect
   suspect profile --merge monday.suspect tuesday.suspect -o week.suspect
-  suspect profile --show baseline.suspect
-
-A profile holds no span and no attribute of a request: for each trace its id, start and requests and what it spends on each call
-path, and sums of all else. The same spans give the same bytes. What is learnt of the data as a whole (operation names
-folded into templates, clocks, time limits) is learnt when the profile is made.";
+  suspect profile --show baseline.suspect",
+        ),
+        (
+            "What it holds",
+            "A profile holds no span and no attribute of a request: for each trace its id,
+start and requests and what it spends on each call path, and sums of all else.
+The same spans give the same bytes. What is learnt of the data as a whole
+(operation names folded into templates, clocks, time limits) is learnt when the
+profile is made.",
+        ),
+        manual::EXIT_STATUS,
+        manual::ENVIRONMENT,
+        ("See also", "`suspect analyze` and `suspect gate` take profiles as `--baseline-data`."),
+    ],
+};
 
 /// Saves what the comparison needs of a baseline in a small file.
 ///
 /// `--baseline-data` takes such a file in the place of the spans. Names of profiles are free: they are known by their content.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     /// Files or folders of spans, glob patterns, or `-` for standard input; profiles with `--merge` and `--show`
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
     /// The profile to write
-    #[arg(short, long, value_name = "FILE", required_unless_present = "show")]
+    #[arg(short, long, value_name = "FILE", required_unless_present = "show", help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// The paths are profiles of different recordings: make one of them all
     #[arg(long, conflicts_with_all = ["window", "entry", "conditions", "show"])]
@@ -47,7 +59,7 @@ pub struct Args {
     #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the profile")]
     pub conditions: Vec<String>,
     /// Keep a uniform sample of traces where all have more than N cells, one for each trace and call path
-    #[arg(long, value_name = "N", default_value_t = profile::MAX_CELLS)]
+    #[arg(long, value_name = "N", default_value_t = profile::MAX_CELLS, help_heading = "Output", hide_short_help = true)]
     pub max_cells: usize,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]

@@ -1,24 +1,33 @@
 //! `suspect report`: an analysis that was saved as JSON, shown again.
 
+use super::manual::{self, Manual};
 use super::output::{Format, Outputs};
 use super::places::Places;
-use super::{Context, Exit, OutputArgs, ReportsArgs, epilogue, saved};
+use super::{Context, Exit, OutputArgs, ReportsArgs, saved};
 use crate::error::Error;
 use crate::report;
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect analyze traces/ --json analysis.json             in the night
-  suspect report analysis.json                             the text again
-  suspect report analysis.json --html report.html --markdown postmortem.md
-  suspect report analysis.json --parquet tables/           for a notebook";
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect analyze traces/ --json analysis.json    in the night
+  suspect report analysis.json    the text again",
+    chapters: &[
+        (
+            "Examples",
+            "  suspect report analysis.json --html report.html --markdown postmortem.md
+  suspect report analysis.json --parquet tables/
+                             for a notebook",
+        ),
+        manual::EXIT_STATUS,
+        manual::TERMINAL,
+        ("See also", "`suspect analyze` makes the analysis, `suspect schema` tells what is in it."),
+    ],
+};
 
 /// Shows a saved analysis again, as text, page, Markdown or tables, without the spans.
 ///
 /// Takes what `suspect analyze --json FILE` wrote and gives byte for byte what `analyze` would have given.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     /// The JSON of an analysis, or `-` for standard input
     #[arg(value_name = "FILE")]

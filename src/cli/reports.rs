@@ -24,7 +24,7 @@ pub struct ReportsArgs {
     #[arg(long, value_name = "DIR", help_heading = "Reports")]
     pub parquet: Option<PathBuf>,
     /// Link trace ids to your trace UI: an http(s) address with `{trace_id}` in it
-    #[arg(long, value_name = "TEMPLATE", help_heading = "Reports")]
+    #[arg(long, value_name = "TEMPLATE", help_heading = "Reports", hide_short_help = true)]
     pub trace_url: Option<String>,
 }
 

@@ -1,8 +1,9 @@
 //! `suspect simulate`: spans of a system that is not there, with what is wrong with it.
 
+use super::manual::{self, Manual};
 use super::output::Outputs;
 use super::places::Places;
-use super::{Context, Exit, epilogue};
+use super::{Context, Exit};
 use crate::error::Error;
 use crate::eval::Label;
 use crate::export::{Compression, Format, Output, Writer};
@@ -12,23 +13,35 @@ use crate::simulate::{self, FaultKind, Model, Outcome, Scenario, generate, scena
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect simulate try/ --fault slower                     an incident, to try `analyze` on
-  suspect simulate big.parquet --spans 100000000           a file of any size, to try a machine on
-  suspect simulate --example > shop.toml                   a scenario to change
-  suspect simulate try/ --scenario shop.toml --format otlp-json
-  suspect simulate cases/ --cases 28 --seed 1              labelled cases, for `suspect eval cases/`
-
-In a folder the spans are `spans.*` and `case.json` says what is wrong, between which windows it
-shows and what each cause truly adds; beside a file FILE the same is in `FILE.case.json`.";
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect simulate try/ --fault slower    an incident, to try `analyze` on
+  suspect simulate --example > shop.toml    a scenario to change",
+    chapters: &[
+        (
+            "Examples",
+            "  suspect simulate try/ --scenario shop.toml --format otlp-json
+  suspect simulate big.parquet --spans 100000000
+                             a file of any size, to try a machine on
+  suspect simulate cases/ --cases 28 --seed 1
+                             labelled cases, for `suspect eval cases/`",
+        ),
+        (
+            "Files",
+            "In a folder the spans are `spans.*` and `case.json` says what is wrong, between
+which windows it shows and what each cause truly adds; beside a file FILE the
+same is in `FILE.case.json`.",
+        ),
+        manual::EXIT_STATUS,
+        manual::TERMINAL,
+        ("See also", "`suspect analyze` for the spans, `suspect eval` for many cases."),
+    ],
+};
 
 /// Simulates a system of services with faults, and writes its spans and what each fault truly adds.
 ///
 /// Services with hosts, workers, pools of connections and queues are simulated request by request. The same seed gives
 /// the same bytes. The true contribution of a fault is found by running the same requests without it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     /// Folder to write to, or a file named by its format, such as `big.parquet` or `big.otlp.jsonl.zst`
     #[arg(value_name = "OUTPUT", required_unless_present = "example")]
@@ -37,43 +50,43 @@ pub struct Args {
     #[arg(long, exclusive = true)]
     pub example: bool,
     /// System, requests and faults from a TOML file, instead of by seed
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["services", "depth", "fan_out", "faults", "cases"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["services", "depth", "fan_out", "faults", "cases"], help_heading = "System")]
     pub scenario: Option<PathBuf>,
     /// Seed of system and requests [default: 1, or the scenario's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "System")]
     pub seed: Option<u64>,
     /// Services that report spans [default: 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=5000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=5000), help_heading = "System")]
     pub services: Option<u32>,
     /// Services on the longest way of a request [default: 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50), help_heading = "System", hide_short_help = true)]
     pub depth: Option<u32>,
     /// Most services that an operation calls [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "System", hide_short_help = true)]
     pub fan_out: Option<u32>,
     /// What goes wrong in the second half; several at once by commas, none by default
-    #[arg(long = "fault", value_name = "KIND,...", value_enum, value_delimiter = ',')]
+    #[arg(long = "fault", value_name = "KIND,...", value_enum, value_delimiter = ',', help_heading = "System")]
     pub faults: Vec<Kind>,
     /// About so many spans
-    #[arg(long, value_name = "N", conflicts_with_all = ["requests", "duration"], value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["requests", "duration"], value_parser = clap::value_parser!(u64).range(1..=100_000_000_000), help_heading = "Amount")]
     pub spans: Option<u64>,
     /// About so many requests
-    #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
+    #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..=100_000_000_000), help_heading = "Amount")]
     pub requests: Option<u64>,
     /// Simulated seconds [default: 1200, or the scenario's]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000), help_heading = "Amount")]
     pub duration: Option<u64>,
     /// Format of the spans [default: by the file's name, else parquet]
-    #[arg(long, value_name = "FORMAT", value_enum)]
+    #[arg(long, value_name = "FORMAT", value_enum, help_heading = "Output")]
     pub format: Option<FormatName>,
     /// Pack text formats
-    #[arg(long, value_name = "HOW", value_enum)]
+    #[arg(long, value_name = "HOW", value_enum, help_heading = "Output", hide_short_help = true)]
     pub compress: Option<Pack>,
     /// Writes N labelled cases of varied systems and kinds of fault below OUTPUT
-    #[arg(long, value_name = "N", conflicts_with = "faults", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", conflicts_with = "faults", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Amount")]
     pub cases: Option<u32>,
     /// Replace what exists
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Output")]
     pub force: bool,
 }
 

@@ -21,6 +21,13 @@ pub(super) fn of_talk(given: Option<usize>) -> Option<usize> {
     given.or_else(|| own(&std::io::stderr()).map(|own| bounded(wanted().or(Some(own)))))
 }
 
+/// Columns of help: 80 where nobody says otherwise, as in manuals.
+pub(super) fn of_help() -> usize {
+    const MAX_HELP: usize = 100;
+    const HELP: usize = 80;
+    wanted().or_else(|| own(&std::io::stdout())).map_or(HELP, |columns| columns.clamp(MIN_WIDTH, MAX_HELP))
+}
+
 fn bounded(columns: Option<usize>) -> usize {
     columns.map_or(WIDTH, |columns| columns.clamp(MIN_WIDTH, MAX_WIDTH))
 }

@@ -1,23 +1,28 @@
 //! `suspect trace`: one trace as a tree, and where its time went.
 
+use super::manual::{self, Manual};
 use super::places::Places;
-use super::{Context, Exit, Format, InputArgs, OutputArgs, epilogue};
+use super::{Context, Exit, Format, InputArgs, OutputArgs};
 use crate::error::Error;
 use crate::report::text::counted;
 use crate::span::AttributeSelection;
 use crate::{normalize, report, trace};
 
-const EXAMPLES: &str = "\
-Examples:
-  suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/
-  suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/ --format json";
+pub(super) const MANUAL: Manual = Manual {
+    first: "  suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/",
+    chapters: &[
+        ("Examples", "  suspect trace 4bf92f3577b34da6a3ce929d0e0e4736 traces/ --format json"),
+        manual::EXIT_STATUS,
+        manual::ENVIRONMENT,
+        ("See also", "`suspect analyze` names traces that show what it found."),
+    ],
+};
 
 /// Shows one trace as a tree on a time scale, and where its time went.
 ///
 /// Each instant of a request belongs to one span, so the spans' own times sum to the request's duration. Shorten a
 /// span that has time of its own, and the request ends sooner.
 #[derive(Debug, clap::Args)]
-#[command(after_help = epilogue(EXAMPLES))]
 pub struct Args {
     /// The trace's id, in any case, with or without leading zeros
     #[arg(value_name = "TRACE_ID")]

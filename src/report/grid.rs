@@ -11,6 +11,10 @@ use anstyle::Style;
 const GAP: usize = 2;
 /// A name of fewer columns tells little: below that, rows are broken up.
 const MIN_NAME: usize = 20;
+/// The same of caller and callee together.
+const MIN_CALL: usize = 36;
+/// Columns of a name that are enough for most.
+const TELLING: usize = 48;
 /// The least columns of a table in which names are shortened.
 const MIN_ROOM: usize = 56;
 /// The least columns of prose in a table.
@@ -131,10 +135,14 @@ impl Grid {
         let names: Vec<usize> = of(Kind::Name).map(|at| natural[at]).collect();
         // On a narrow page there is room for whole names below each other.
         let shortest = if room < MIN_ROOM { usize::MAX } else { MIN_NAME };
-        let least: usize = names.iter().map(|&name| name.min(shortest)).fold(0, usize::saturating_add);
+        let sum = |least: &dyn Fn(usize) -> usize| of(Kind::Name).map(|at| natural[at].min(least(at))).sum::<usize>();
+        let least = sum(&|at| if self.has_calls(at) { shortest.max(MIN_CALL) } else { shortest });
+        let telling = sum(&|_| TELLING);
         let n_bars = of(Kind::Bar).count();
         for with_bars in [true, false] {
             let (bars, gaps) = if with_bars { (n_bars * MIN_BAR, gaps) } else { (0, gaps - GAP * n_bars) };
+            // A bar says nothing that a figure does not say: names come first.
+            let least = if with_bars && n_bars > 0 { least.max(telling) } else { least };
             let Some(left) = room.checked_sub(gaps + fixed + prose + bars).filter(|&left| left >= least) else {
                 continue;
             };
@@ -151,6 +159,10 @@ impl Grid {
             return Some(widths.collect());
         }
         None
+    }
+
+    fn has_calls(&self, at: usize) -> bool {
+        self.rows.iter().any(|row| matches!(row.cells[at], Cell::Call(..)))
     }
 
     fn natural(&self, at: usize) -> usize {

@@ -1,5 +1,6 @@
 use super::{Finding, Gate, State};
 use crate::gate::{RuleAccount, Verdict};
+use crate::report::text::escape;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 /// The gate as JUnit XML: a suite a rule, a case a thing that broke it, and one case that passed for the others.
@@ -62,15 +63,17 @@ fn case(finding: &Finding) -> TestCase {
         State::Warned | State::Allowed => TestCaseStatus::skipped(),
     };
     let allowed = finding.allowed_because.as_ref().map_or_else(String::new, |reason| format!("; allowed: {reason}"));
-    status.set_message(format!("{}{allowed}", finding.description));
+    status.set_message(escape(&format!("{}{allowed}", finding.description)).into_owned());
     if finding.state == State::Failed {
         status.set_type(finding.measure.word());
         let mut lines = vec![finding.description.clone(), format!("limit: {}", finding.limit)];
         lines.extend(finding.owner.iter().map(|owner| format!("call: {}", super::call(owner))));
         lines.extend(finding.trace_ids.iter().map(|id| format!("trace: {id}")));
+        // What XML cannot hold would be lost, and what turns text around be obeyed.
+        let lines: Vec<_> = lines.iter().map(|line| escape(line)).collect();
         status.set_description(lines.join("\n"));
     }
-    let mut case = TestCase::new(format!("{}: {}", finding.name, finding.measure.word()), status);
-    case.set_classname(finding.service.as_deref().unwrap_or("suspect.gate"));
+    let mut case = TestCase::new(escape(&format!("{}: {}", finding.name, finding.measure.word())).into_owned(), status);
+    case.set_classname(escape(finding.service.as_deref().unwrap_or("suspect.gate")).into_owned());
     case
 }
