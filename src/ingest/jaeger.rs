@@ -163,12 +163,12 @@ impl Reader<'_, '_> {
                 "tags" | "tag" if self.wanted.any => {
                     let tags = Tags::new(*cursor);
                     cursor.skip()?;
-                    tags.each(&mut |key, tag| {
-                        if self.sink.wants(key)
+                    tags.each(|key, tag| {
+                        if self.sink.wants(&key)
                             && let Some(value) = tag.value()?
                         {
                             let value = value.intern(&mut self.sink.batch);
-                            process.attributes.add(&mut self.sink.batch, AttributeScope::Resource, key, value);
+                            process.attributes.add(&mut self.sink.batch, AttributeScope::Resource, &key, value);
                         }
                         Ok(())
                     })?;
@@ -191,9 +191,13 @@ impl Reader<'_, '_> {
         let shared = fields.process_id.as_ref().and_then(|id| processes?.get(id));
         let process = own.as_ref().or(shared);
         let mut facts = Facts::default();
-        for tags in &fields.tags {
-            tags.each(&mut |key, tag| {
-                facts.note(key, tag.text()?.as_deref());
+        let mut tags = Vec::new();
+        for list in &fields.tags {
+            list.each(|key, tag| {
+                if Facts::are_told_by(&key) {
+                    facts.note(&key, tag.text()?.as_deref());
+                }
+                tags.push((key, tag));
                 Ok(())
             })?;
         }
@@ -220,17 +224,15 @@ impl Reader<'_, '_> {
         if let Some(process) = process {
             process.attributes.give_to(&mut self.sink.batch, row);
         }
-        for tags in &fields.tags {
-            tags.each(&mut |key, tag| {
-                let Some(key) = Facts::attribute(key, tag.text()?.as_deref()) else { return Ok(()) };
-                if self.sink.wants(key)
-                    && let Some(value) = tag.value()?
-                {
-                    let value = value.intern(&mut self.sink.batch);
-                    self.sink.batch.attribute(row, AttributeScope::Span, key, value);
-                }
-                Ok(())
-            })?;
+        for (key, tag) in &tags {
+            let text = if Facts::are_told_by(key) { tag.text()? } else { None };
+            let Some(key) = Facts::attribute(key, text.as_deref()) else { continue };
+            if self.sink.wants(key)
+                && let Some(value) = tag.value()?
+            {
+                let value = value.intern(&mut self.sink.batch);
+                self.sink.batch.attribute(row, AttributeScope::Span, key, value);
+            }
         }
         if let (true, Some(place)) = (self.wanted.exceptions, fields.logs) {
             let exception = Logs::new(place).exception()?;

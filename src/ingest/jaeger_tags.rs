@@ -22,18 +22,15 @@ impl<'a> Tags<'a> {
     }
 
     /// Calls `take` with each key and tag.
-    pub(super) fn each(&self, take: &mut dyn FnMut(&str, Tag<'a>) -> Step<()>) -> Step<()> {
+    pub(super) fn each(&self, mut take: impl FnMut(Cow<'a, str>, Tag<'a>) -> Step<()>) -> Step<()> {
         let mut cursor = self.0;
         if cursor.kind()? == Kind::Object {
             let Some(mut members) = cursor.object()? else { return Ok(()) };
             while let Some(key) = cursor.key(&mut members)? {
                 let tag = Tag { value: cursor, declared: None };
                 // Jaeger writes dots as `@`, for Elasticsearch would nest them.
-                if key.contains('@') {
-                    take(&key.replace('@', "."), tag)?;
-                } else {
-                    take(&key, tag)?;
-                }
+                let key = if key.contains('@') { Cow::Owned(key.replace('@', ".")) } else { key };
+                take(key, tag)?;
                 cursor.skip()?;
             }
             return Ok(());
@@ -54,7 +51,7 @@ impl<'a> Tags<'a> {
                 }
             }
             if let (Some(name), Some(value)) = (name, value) {
-                take(&name, Tag { value, declared })?;
+                take(name, Tag { value, declared })?;
             }
         }
         Ok(())
@@ -105,6 +102,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// Whether a tag says something about a span beyond its attributes.
+    pub(super) fn are_told_by(key: &str) -> bool {
+        matches!(key, "span.kind" | "otel.status_code" | "error")
+    }
+
     /// Takes note of a tag.
     pub(super) fn note(&mut self, key: &str, text: Option<&str>) {
         match (key, text) {
@@ -172,9 +174,9 @@ impl<'a> Logs<'a> {
     fn event(fields: Tags<'a>) -> Step<Option<Exception<'a>>> {
         let (mut is_exception, mut exception) = (false, Exception::default());
         let mut plain_message = Cow::Borrowed("");
-        fields.each(&mut |key, tag| {
+        fields.each(|key, tag| {
             let text = tag.text()?.unwrap_or_default();
-            match key {
+            match &*key {
                 "event" => is_exception |= matches!(&*text, "error" | "exception"),
                 super::values::EXCEPTION_TYPE | "error.kind" => exception.kind = text,
                 super::values::EXCEPTION_MESSAGE => exception.message = text,

@@ -53,8 +53,30 @@ impl Kind {
     }
 }
 
-/// Bytes of a string that are looked at one by one: the length of a span id and its quote.
-const NEAR: usize = 17;
+/// Bytes of a string that are looked at eight by eight; most strings are keys and ids, which end before a vector search has begun.
+const NEAR: usize = 40;
+
+/// Where the first quote, backslash or line break is.
+fn first_special(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The high bit of each byte that is zero, and of none before the first such.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let near = &text[..text.len().min(NEAR)];
+    let (words, tail) = near.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let of = |byte: u8| zeros(word ^ (ONES * u64::from(byte)));
+        let found = of(b'"') | of(b'\\') | of(b'\n');
+        if found != 0 {
+            return Some(8 * place + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let rest = 8 * words.len();
+    if near.len() < NEAR {
+        return tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n')).map(|offset| rest + offset);
+    }
+    memchr::memchr3(b'"', b'\\', b'\n', &text[rest..]).map(|offset| rest + offset)
+}
 
 /// Progress through the members of an object or the elements of an array.
 #[derive(Clone, Copy, Debug, Default)]
@@ -253,10 +275,7 @@ impl<'a> Cursor<'a> {
         self.at += 1;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            // Most strings are keys and ids, which end before a vector search has begun.
-            let near = rest.iter().take(NEAR).position(|byte| matches!(byte, b'"' | b'\\' | b'\n'));
-            let far = || memchr::memchr3(b'"', b'\\', b'\n', rest.get(NEAR..)?).map(|offset| offset + NEAR);
-            if let Some(offset) = near.or_else(far) {
+            if let Some(offset) = first_special(rest) {
                 self.at += offset;
                 match self.bytes[self.at] {
                     b'"' => {
@@ -325,4 +344,28 @@ fn unicode_escape(rest: &[u8]) -> (char, &[u8]) {
 fn four_hex(digits: &[u8]) -> Option<u32> {
     let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
     u32::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NEAR, first_special};
+
+    #[test]
+    fn the_first_special_byte_is_found_at_any_place_among_any_others() {
+        for length in 0..3 * NEAR {
+            // Bytes next to those looked for, and with their high bits.
+            let plain: Vec<u8> = (0..length).map(|place| b"!#[]\x0b\x09\xa2\xdc\x8a\x00\xff"[place % 11]).collect();
+            assert_eq!(first_special(&plain), None, "{length}");
+            for place in 0..length {
+                for byte in [b'"', b'\\', b'\n'] {
+                    let mut text = plain.clone();
+                    text[place] = byte;
+                    if let Some(after) = text.get_mut(place + 2) {
+                        *after = b'"';
+                    }
+                    assert_eq!(first_special(&text), Some(place), "{length} {place}");
+                }
+            }
+        }
+    }
 }

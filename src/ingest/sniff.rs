@@ -161,13 +161,14 @@ fn json(bytes: &[u8]) -> Result<Format, String> {
         let mut cursor = Cursor::new(bytes, 0);
         let mut found = None;
         for _ in 0..MAX_LINES {
-            if cursor.at_end() || found.is_some() {
+            if cursor.at_end() {
                 break;
             }
             let start = cursor;
             found = classify(&mut cursor, 0);
             cursor = start;
-            if cursor.skip().is_err() {
+            // What is known now may be the whole file, which is not gone through to find where it ends.
+            if found.is_some() || cursor.skip().is_err() {
                 break;
             }
         }

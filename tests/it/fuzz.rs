@@ -48,9 +48,7 @@ fn thousands_of_random_traces_sum_exactly() {
     }
 }
 
-/// Takes minutes: `cargo test --locked -- --ignored a_million`.
 #[test]
-#[ignore = "takes minutes"]
 fn a_million_random_traces_sum_exactly() {
     for seed in 1_000..2_000 {
         let mut frame = random_frame(seed, 1_000);
