@@ -14,6 +14,11 @@ USUAL, LARGE = 16, 100_000
 NO_PARENT = -1
 
 
+def begins(n_traces):
+    """Starts of traces, evenly spread, so that few are in both halves, too."""
+    return START_NS + (2 * np.arange(n_traces) + 1) * (LENGTH_NS // (2 * n_traces))
+
+
 def random_trees(random, n_traces, size):
     """Parents of spans in traces of `size`: any span before."""
     parents = np.full((n_traces, size), NO_PARENT)
@@ -25,7 +30,7 @@ def random_trees(random, n_traces, size):
 def nested(random, parents):
     """Starts and durations, each child within its parent, siblings overlapping at will."""
     n_traces, size = parents.shape
-    begin = START_NS + np.sort(random.integers(0, LENGTH_NS, n_traces))
+    begin = begins(n_traces)
     start = np.tile(begin[:, None], (1, size))
     duration = np.tile((random.lognormal(0, 0.3, n_traces) * 1e8).astype(np.int64)[:, None], (1, size))
     # Parents have lower places than their children; of large traces whole levels are done at once.
@@ -102,7 +107,7 @@ def deep(random, n):
     """Chains of 100,000 calls."""
     n_traces = max(2, n // LARGE)
     parents = np.tile(np.arange(LARGE) - 1, (n_traces, 1))
-    begin = START_NS + np.sort(random.integers(0, LENGTH_NS, n_traces))[:, None]
+    begin = begins(n_traces)[:, None]
     depth = np.arange(LARGE)[None, :]
     return spans(random, parents, begin + 1000 * depth, 1000 * (2 * LARGE - 2 * depth) + 0 * begin)
 
@@ -110,7 +115,7 @@ def deep(random, n):
 def star(random, n):
     """100,000 calls from one span, one after the other."""
     n_traces = max(2, n // LARGE)
-    begin = START_NS + np.sort(random.integers(0, LENGTH_NS, n_traces))[:, None]
+    begin = begins(n_traces)[:, None]
     place = np.arange(LARGE)[None, :]
     parents = np.where(place == 0, NO_PARENT, 0) + 0 * begin
     return spans(random, parents, begin + 1000 * place, np.where(place == 0, 1100 * LARGE, 900) + 0 * begin)
@@ -119,7 +124,7 @@ def star(random, n):
 def overlapping(random, n):
     """100,000 calls from one span, all at the same time."""
     n_traces = max(2, n // LARGE)
-    begin = START_NS + np.sort(random.integers(0, LENGTH_NS, n_traces))[:, None]
+    begin = begins(n_traces)[:, None]
     place = np.arange(LARGE)[None, :]
     parents = np.where(place == 0, NO_PARENT, 0) + 0 * begin
     return spans(random, parents, begin + place, 10**9 - 2 * place + 0 * begin)
