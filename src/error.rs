@@ -46,6 +46,26 @@ pub enum Error {
         /// What would be right.
         hint: String,
     },
+    /// A folder has no room for what does not fit into memory.
+    #[error("not enough room in `{}` for spans that do not fit into memory: {}{} are free", path.display(), of_needed(*needed), size(*free))]
+    NoRoom {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes that are needed in all, if that can be told.
+        needed: Option<u64>,
+        /// Bytes that may be used.
+        free: u64,
+    },
+    /// The analysis takes more memory than it may.
+    #[error("the analysis needs about {} of memory and may take {}", size(*needed), size(*limit))]
+    Memory {
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that may be taken.
+        limit: u64,
+        /// What can be done.
+        hint: String,
+    },
     /// The input holds no span to work on.
     #[error("no spans found in {0}")]
     NoSpans(String),
@@ -122,6 +142,10 @@ impl Error {
             Self::Io { action: "write", source, .. } if is_no_room(source) => {
                 Some("make room, or write elsewhere; files that were there before are as they were".to_owned())
             }
+            Self::NoRoom { .. } => Some(
+                "give another folder as `--temp-dir`, make room there, or raise `--memory-limit`; nothing was left behind"
+                    .to_owned(),
+            ),
             Self::Column { field, .. } => Some(format!("name it with `--columns {field}=<COLUMN>`")),
             Self::NoSpans(_) => Some("`suspect inspect PATH` shows what was found in each file".to_owned()),
             Self::Window { hint, .. }
@@ -129,10 +153,28 @@ impl Error {
             | Self::Usage { hint, .. }
             | Self::Document { hint, .. }
             | Self::Remote { hint, .. }
+            | Self::Memory { hint, .. }
             | Self::Profile { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             _ => None,
         }
     }
+}
+
+/// How much is needed, before how much there is.
+fn of_needed(needed: Option<u64>) -> String {
+    needed.map_or_else(String::new, |needed| format!("about {} are needed, ", size(needed)))
+}
+
+/// A number of bytes as people write it, such as `1.5 GiB`.
+#[must_use]
+pub fn size(n_bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (n_bytes as f64, 0);
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n_bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 /// Whether there was no room for what was to be written.

@@ -122,7 +122,7 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
     let channels = channels(forest, comparison, &missing, floor_ns);
     let weighed = weigh(&channels, &comparison.attribution.blamed);
     let mut services: Vec<RankedService> = (0_u32..)
-        .zip(&forest.services)
+        .zip(forest.services.iter())
         .map(|(service, _)| RankedService { service, score: 0.0, stability: 0.0, findings: Vec::new() })
         .collect();
     for (channel, weighed) in channels.iter().zip(&weighed) {

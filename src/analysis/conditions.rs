@@ -3,7 +3,7 @@
 use super::Prepared;
 use crate::diagnostics::SetAsideReason;
 use crate::error::Error;
-use crate::normalize::SpanFlags;
+use crate::normalize::{Need, SpanFlags, Stretch};
 use crate::span::{AttributeScope, SpanStatus};
 use hashbrown::HashMap;
 
@@ -111,51 +111,65 @@ pub(super) fn values_of(
 
 /// Calls `see` with the trace and value of every span that has `key`.
 fn each(prepared: &Prepared, key: &str, see: &mut dyn FnMut(usize, &str)) {
-    let (frame, forest) = (&prepared.frame, &prepared.forest);
+    let forest = &prepared.forest;
     if INTRINSIC.contains(&key) {
-        for trace in 0..forest.n_traces() {
-            for span in forest.spans_of(trace) {
-                let operation = forest.operations[forest.operation[span] as usize];
-                let row = forest.row[span] as usize;
-                match key {
-                    "service.name" => see(trace, &forest.services[operation.service as usize].name),
-                    "name" => see(trace, forest.operation_name(operation)),
-                    "kind" => see(trace, forest.kind(span).as_str()),
-                    _ if forest.flags[span].has(SpanFlags::FAILED) => see(trace, SpanStatus::Error.as_str()),
-                    _ => see(trace, SpanStatus::from_code(u64::from(frame.spans.status[row])).as_str()),
+        let need = if key == "status" { Need::All } else { Need::Links };
+        return each_span(prepared, need, &mut |stretch, trace, span| {
+            let (forest, frame) = (stretch.forest, stretch.frame(&prepared.frame));
+            let operation = forest.operations[forest.operation[span] as usize];
+            let row = forest.row[span] as usize;
+            match key {
+                "service.name" => see(trace, &forest.services[operation.service as usize].name),
+                "name" => see(trace, forest.operation_name(operation)),
+                "kind" => see(trace, forest.kind(span).as_str()),
+                _ if forest.flags[span].has(SpanFlags::FAILED) => see(trace, SpanStatus::Error.as_str()),
+                _ => see(trace, SpanStatus::from_code(u64::from(frame.spans.status[row])).as_str()),
+            }
+        });
+    }
+    if !forest.attributes(&prepared.frame).iter().any(|(known, _)| known.key == key) {
+        return;
+    }
+    forest.each_stretch_of_all(Need::All, |stretch, traces| {
+        let (forest, frame) = (stretch.forest, stretch.frame(&prepared.frame));
+        // The trace of each row; duplicates are in none.
+        let mut trace_of = vec![u32::MAX; frame.spans.len()];
+        for &trace in traces {
+            for span in forest.spans_of(stretch.local(trace)) {
+                trace_of[forest.row[span] as usize] = trace;
+            }
+        }
+        let scopes = [AttributeScope::Span, AttributeScope::Resource].into_iter();
+        for column in scopes.filter_map(|scope| frame.attributes.get(scope, key)) {
+            for (row, value) in column.iter() {
+                let trace = trace_of[row as usize];
+                if trace != u32::MAX {
+                    see(trace as usize, &frame.attributes.text(value));
                 }
             }
         }
-        return;
-    }
-    let columns: Vec<_> = [AttributeScope::Span, AttributeScope::Resource]
-        .into_iter()
-        .filter_map(|scope| frame.attributes.get(scope, key))
-        .collect();
-    if columns.is_empty() {
-        return;
-    }
-    // The trace of each row; duplicates are in none.
-    let mut trace_of = vec![u32::MAX; frame.spans.len()];
-    for trace in 0..forest.n_traces() {
-        for span in forest.spans_of(trace) {
-            trace_of[forest.row[span] as usize] = u32::try_from(trace).unwrap_or(u32::MAX);
+    });
+}
+
+/// Calls `see` with every span and its trace; of traces that a profile tells of with their tops.
+fn each_span(prepared: &Prepared, need: Need, see: &mut dyn FnMut(&Stretch<'_>, usize, usize)) {
+    let forest = &prepared.forest;
+    forest.with_all(|stretch| {
+        for trace in (0..forest.n_traces()).filter(|&trace| forest.is_summed(trace)) {
+            forest.spans_of(trace).for_each(|span| see(stretch, trace, span));
         }
-    }
-    for column in columns {
-        for (row, value) in column.iter() {
-            let trace = trace_of[row as usize];
-            if trace != u32::MAX {
-                see(trace as usize, &frame.attributes.text(value));
-            }
+    });
+    forest.each_stretch_of_all(need, |stretch, traces| {
+        for &trace in traces {
+            stretch.forest.spans_of(stretch.local(trace)).for_each(|span| see(stretch, trace as usize, span));
         }
-    }
+    });
 }
 
 /// What to say of a key that no span has: the nearest of those that were decoded, and where to find the others.
 fn known_keys(prepared: &Prepared, key: &str) -> String {
     let mut keys: Vec<String> =
-        prepared.frame.attributes.sorted().into_iter().map(|(known, _)| known.key.clone()).collect();
+        prepared.forest.attributes(&prepared.frame).into_iter().map(|(known, _)| known.key).collect();
     keys.extend(INTRINSIC.map(str::to_owned));
     keys.sort_unstable();
     keys.dedup();

@@ -3,9 +3,9 @@
 use super::build::{names, operation, pair, ratio};
 use super::document::{EntryFailures, ErrorKind, ErrorPart, Errors, ExceptionSeen, Operation, Pair};
 use super::evidence::Evidence;
-use crate::compare::paths::{Failure, FailureKind, NO_PATH, NO_SPAN};
+use crate::compare::paths::{Failure, FailureKind, NO_PATH};
 use crate::compare::ratio::{self, Ratio};
-use crate::profile::exception_of;
+use crate::profile::each_exception;
 use crate::stats;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,8 @@ struct Count {
     entry: u32,
     n_failures: f64,
     /// Who to ask for an exception.
-    failure: Option<Failure>,
+    /// An index of the table's failures.
+    failure: Option<usize>,
     limit_ns: Option<i64>,
 }
 
@@ -39,6 +40,7 @@ fn error_kind(kind: FailureKind) -> ErrorKind {
 /// The three lists, those that changed most first.
 pub(super) fn errors(evidence: Evidence<'_>) -> Errors {
     let traces = Traces::new(evidence);
+    let exceptions = Exceptions::new(evidence);
     let lists = [
         traces.originates(evidence),
         traces.passing(evidence, &evidence.table.propagated),
@@ -47,7 +49,7 @@ pub(super) fn errors(evidence: Evidence<'_>) -> Errors {
     let mut parts: Vec<(usize, ErrorPart, f64)> = Vec::new();
     for (list, counts) in lists.into_iter().enumerate() {
         for (key, counts) in counts {
-            let (part, p) = traces.part(evidence, key, &counts);
+            let (part, p) = traces.part(evidence, &exceptions, key, &counts);
             parts.push((list, part, p));
         }
     }
@@ -149,7 +151,7 @@ impl Traces {
         };
         // Names are made once a subject and kind.
         let mut keys = BTreeMap::<(u32, FailureKind), Key>::new();
-        for &(trace, failure) in &table.failures {
+        for (place, &(trace, failure)) in table.failures.iter().enumerate() {
             let Failure { path, kind, operation, .. } = failure;
             let Some(mut own) = self.count(evidence, trace, path) else { continue };
             let is_unanswered = kind == FailureKind::Unanswered;
@@ -163,7 +165,7 @@ impl Traces {
             if own.n_failures <= 1e-9 {
                 continue;
             }
-            own.failure = Some(failure);
+            own.failure = Some(place);
             own.limit_ns = (kind == FailureKind::TimedOut).then(|| table.limits.of(operation)).flatten();
             let subject = attribution.failure_subjects[path as usize][kind as usize];
             let key = keys.entry((subject, kind)).or_insert_with(|| key(subject, kind)).clone();
@@ -184,7 +186,13 @@ impl Traces {
     }
 
     /// One part and the chance of its change.
-    fn part(&self, evidence: Evidence<'_>, (name, kind): Key, counts: &[Count]) -> (ErrorPart, f64) {
+    fn part(
+        &self,
+        evidence: Evidence<'_>,
+        exceptions: &Exceptions,
+        (name, kind): Key,
+        counts: &[Count],
+    ) -> (ErrorPart, f64) {
         let mut by_trace = BTreeMap::<u32, f64>::new();
         let mut by_entry = BTreeMap::<u32, [f64; 2]>::new();
         let mut n_failures = [0.0; 2];
@@ -212,7 +220,7 @@ impl Traces {
             q: 1.0,
             n_failures: pair(n_failures),
             limit_ms: counts.iter().filter_map(|own| own.limit_ns).max().map(|limit| limit as f64 / 1e6),
-            exception: exception(evidence, counts),
+            exception: exceptions.seen(counts),
             entries: self.entries(evidence, by_entry),
         };
         (part, p)
@@ -248,24 +256,46 @@ fn main_kind_of(keys: &mut BTreeMap<(u32, FailureKind), Key>, evidence: Evidence
     known.map_or_else(|| main_kind(evidence, subject), |(&(_, kind), _)| kind)
 }
 
-/// The exception seen most often with a part's failures in the regression, or in the baseline if it has none there.
-fn exception(evidence: Evidence<'_>, counts: &[Count]) -> Option<ExceptionSeen> {
-    let mut seen = BTreeMap::<(String, String), [u64; 2]>::new();
-    for own in counts {
-        let Some(failure) = own.failure else { continue };
-        let kept = &evidence.table.kept.exceptions;
-        let text = if failure.span == NO_SPAN {
-            kept.get(failure.exception as usize).cloned()
-        } else {
-            exception_of(evidence.frame, evidence.forest.row[failure.span as usize])
+/// Type and message of the exceptions of all failures.
+struct Exceptions {
+    texts: Vec<(String, String)>,
+    /// Index in `texts` of each failure of the table, if it tells of an exception.
+    of: Vec<Option<u32>>,
+}
+
+impl Exceptions {
+    fn new(evidence: Evidence<'_>) -> Self {
+        let table = evidence.table;
+        let mut texts = BTreeMap::<(String, String), u32>::new();
+        let mut of = vec![None; table.failures.len()];
+        let add = |place: usize, text: Option<(String, String)>| {
+            let fresh = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+            of[place] = text.map(|text| *texts.entry(text).or_insert(fresh));
         };
-        if let Some(text) = text {
-            seen.entry(text).or_default()[own.window] += 1;
+        each_exception(evidence.frame, evidence.forest, table, add);
+        let mut list = vec![<(String, String)>::default(); texts.len()];
+        for (text, place) in texts {
+            list[place as usize] = text;
         }
+        Self { texts: list, of }
     }
+
+    /// The exception seen most often with a part's failures in the regression, or in the baseline if it has none there.
+    fn seen(&self, counts: &[Count]) -> Option<ExceptionSeen> {
+        let mut seen = BTreeMap::<&(String, String), [u64; 2]>::new();
+        for own in counts {
+            if let Some(text) = own.failure.and_then(|failure| self.of[failure]) {
+                seen.entry(&self.texts[text as usize]).or_default()[own.window] += 1;
+            }
+        }
+        most_seen(&seen)
+    }
+}
+
+fn most_seen(seen: &BTreeMap<&(String, String), [u64; 2]>) -> Option<ExceptionSeen> {
     // By type first: messages often hold what differs from call to call.
     let mut kinds = BTreeMap::<&str, [u64; 2]>::new();
-    for ((kind, _), counts) in &seen {
+    for ((kind, _), counts) in seen {
         let sum = kinds.entry(kind).or_default();
         (0..2).for_each(|window| sum[window] += counts[window]);
     }

@@ -6,6 +6,7 @@ use super::evidence::{Evidence, Part, Parts, typical_extremes};
 use super::rows::REGRESSION;
 use crate::compare::attribute::tops;
 use crate::compare::paths::Scope;
+use crate::normalize::Stretch;
 use crate::span::SpanId;
 use std::cmp::Reverse;
 
@@ -89,8 +90,7 @@ fn shown(evidence: Evidence<'_>, path: u32, part: Part, failing: Option<u32>) ->
 fn hops(evidence: Evidence<'_>, path: u32, traces: &[u32]) -> Vec<Hop> {
     let paths = &evidence.table.paths;
     let chain = paths.from_top(path);
-    let chains: Vec<(u32, Vec<usize>)> =
-        traces.iter().filter_map(|&trace| Some((trace, spans_on(evidence, trace, &chain)?))).collect();
+    let chains: Vec<Vec<SpanExemplar>> = traces.iter().filter_map(|&trace| spans_on(evidence, trace, &chain)).collect();
     let sums = [&evidence.comparison.baseline, &evidence.comparison.regression];
     let mut hops: Vec<Hop> = Vec::with_capacity(chain.len());
     for (step, &path) in chain.iter().enumerate() {
@@ -109,14 +109,14 @@ fn hops(evidence: Evidence<'_>, path: u32, traces: &[u32]) -> Vec<Hop> {
             operation: name.operation,
             duration_ms: Pair { baseline: before.0, regression: after.0 },
             calls_per_request: Pair { baseline: before.1, regression: after.1 },
-            exemplars: chains.iter().map(|(trace, spans)| span_exemplar(evidence, *trace, spans[step])).collect(),
+            exemplars: chains.iter().map(|spans| spans[step].clone()).collect(),
         });
     }
     hops
 }
 
-fn span_exemplar(evidence: Evidence<'_>, trace: u32, span: usize) -> SpanExemplar {
-    let (frame, forest) = (evidence.frame, evidence.forest);
+fn span_exemplar(evidence: Evidence<'_>, stretch: &Stretch<'_>, trace: u32, span: usize) -> SpanExemplar {
+    let (frame, forest) = (stretch.frame(evidence.frame), stretch.forest);
     let id = SpanId::new(frame.spans.span_id[forest.row[span] as usize]);
     SpanExemplar {
         trace_id: evidence.trace_id(trace),
@@ -126,9 +126,17 @@ fn span_exemplar(evidence: Evidence<'_>, trace: u32, span: usize) -> SpanExempla
 }
 
 /// The spans of a trace along a call path: those above and with the longest span that was called this way.
-fn spans_on(evidence: Evidence<'_>, trace: u32, chain: &[u32]) -> Option<Vec<usize>> {
-    let (forest, paths) = (evidence.forest, &evidence.table.paths.list);
-    let spans = forest.spans_of(trace as usize);
+fn spans_on(evidence: Evidence<'_>, trace: u32, chain: &[u32]) -> Option<Vec<SpanExemplar>> {
+    let on = |stretch: &Stretch<'_>| {
+        let spans = spans_in(evidence, stretch, trace, chain)?;
+        Some(spans.into_iter().map(|span| span_exemplar(evidence, stretch, trace, span)).collect())
+    };
+    evidence.forest.with_stretch(trace, on).flatten()
+}
+
+fn spans_in(evidence: Evidence<'_>, stretch: &Stretch<'_>, trace: u32, chain: &[u32]) -> Option<Vec<usize>> {
+    let (forest, paths) = (stretch.forest, &evidence.table.paths.list);
+    let spans = forest.spans_of(stretch.local(trace));
     let above = |span: usize| {
         let mut upwards = Vec::with_capacity(chain.len());
         let mut span = span;

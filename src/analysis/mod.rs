@@ -203,7 +203,7 @@ impl Prepared {
 /// Compares the windows and ranks what changed.
 ///
 /// # Errors
-/// None so far; [`explain`], which does the same work, can fail.
+/// Only if spans that lie in a folder cannot be read back.
 pub fn analyze(prepared: &Prepared, windows: &window::Windows, selection: &Selection) -> Result<Analysis, Error> {
     analyze_with(prepared, windows, selection, &Options::default())
 }
@@ -312,6 +312,9 @@ fn with_evidence<T>(
     let mut analysis = build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
     owners::add(&mut analysis, evidence, &options.owners);
     changes::add(&mut analysis, prepared, evidence, &options.changes);
+    if let Some(error) = prepared.forest.failure() {
+        return Err(error);
+    }
     then(analysis, &ranking, evidence)
 }
 

@@ -5,6 +5,7 @@ use super::evidence::Evidence;
 use super::resolve::nearest;
 use super::{Analysis, Contribution, suspects};
 use crate::compare::Estimate;
+use crate::normalize::Need;
 use crate::owners::Owners;
 use crate::span::AttributeScope;
 use schemars::JsonSchema;
@@ -163,29 +164,36 @@ fn owners(evidence: Evidence<'_>, options: &OwnerOptions) -> (Vec<Option<Owner>>
 
 /// How many spans of each service have each value of the first attribute that any has.
 fn values(evidence: Evidence<'_>, keys: &[String]) -> Vec<Option<(String, BTreeMap<String, u64>)>> {
-    let (forest, attributes) = (evidence.forest, &evidence.frame.attributes);
+    let forest = evidence.forest;
     let mut found = vec![None; forest.services.len()];
-    let columns: Vec<_> =
-        keys.iter().filter_map(|key| Some((key, attributes.get(AttributeScope::Resource, key)?))).collect();
-    if columns.is_empty() {
+    let known = forest.attributes(evidence.frame);
+    let is_known = |key: &String| known.iter().any(|(own, _)| own.scope == AttributeScope::Resource && own.key == *key);
+    let keys: Vec<&String> = keys.iter().filter(|key| is_known(key)).collect();
+    if keys.is_empty() {
         return found;
     }
-    let mut service = vec![u32::MAX; evidence.frame.spans.len()];
-    for (span, &row) in forest.row.iter().enumerate() {
-        service[row as usize] = forest.operations[forest.operation[span] as usize].service;
-    }
-    for (key, column) in columns {
-        let mut counts = vec![BTreeMap::<String, u64>::new(); forest.services.len()];
-        for (row, value) in column.iter() {
-            let own = service.get(row as usize).and_then(|&own| counts.get_mut(own as usize));
-            let Some(own) = own else { continue };
-            let text = attributes.text(value);
-            match own.get_mut(text.as_ref()) {
-                Some(count) => *count += 1,
-                None if text.trim().is_empty() => {}
-                None => _ = own.insert(text.into_owned(), 1),
+    let mut of_keys = vec![vec![BTreeMap::<String, u64>::new(); forest.services.len()]; keys.len()];
+    forest.each_stretch_of_all(Need::All, |stretch, _| {
+        let (forest, frame) = (stretch.forest, stretch.frame(evidence.frame));
+        let mut service = vec![u32::MAX; frame.spans.len()];
+        for (span, &row) in forest.row.iter().enumerate() {
+            service[row as usize] = forest.operations[forest.operation[span] as usize].service;
+        }
+        for (key, counts) in keys.iter().zip(&mut of_keys) {
+            let column = frame.attributes.get(AttributeScope::Resource, key);
+            for (row, value) in column.iter().flat_map(|column| column.iter()) {
+                let own = service.get(row as usize).and_then(|&own| counts.get_mut(own as usize));
+                let Some(own) = own else { continue };
+                let text = frame.attributes.text(value);
+                match own.get_mut(text.as_ref()) {
+                    Some(count) => *count += 1,
+                    None if text.trim().is_empty() => {}
+                    None => _ = own.insert(text.into_owned(), 1),
+                }
             }
         }
+    });
+    for (key, counts) in keys.into_iter().zip(of_keys) {
         for (found, counts) in found.iter_mut().zip(counts) {
             if found.is_none() && !counts.is_empty() {
                 *found = Some((key.clone(), counts));

@@ -1,12 +1,22 @@
 //! Where the baseline is a profile, and how a profile is made of what is prepared.
 
 use super::{Narrowed, Prepared, prepare};
-use crate::diagnostics::{SetAside, SetAsideReason};
+use crate::diagnostics::{SetAside, SetAsideReason, SourceReport};
 use crate::error::Error;
 use crate::ingest::Ingested;
+use crate::normalize::{self, Partitions};
 use crate::profile::{self, About, Profile};
 use crate::window;
 use std::sync::OnceLock;
+
+/// What a process takes before it has read anything; no limit is held below it.
+const LEAST_BYTES: u64 = 128 << 20;
+/// Id, start, weight, place and shape of a trace.
+const BYTES_A_TRACE: u64 = 120;
+/// A request of a trace, and what is listed of it.
+const BYTES_A_TOP: u64 = 100;
+/// A row of the cost table, and what is sorted of it at a time.
+const BYTES_A_COST: u64 = 100;
 
 /// A baseline that is a data set of its own.
 #[derive(Debug)]
@@ -26,13 +36,59 @@ impl Prepared {
             Some(BaselineData::Spans(baseline)) => return prepare(Some(*baseline), regression),
             Some(BaselineData::Profile(profile)) => *profile,
         };
-        let Prepared { frame, mut forest, mut repairs, mut sources, .. } = prepare(None, regression);
+        prepare(None, regression).beside(profile)
+    }
+
+    /// Links spans that lie in partitions: those of a baseline come first if `with_second`. Or sets a profile beside them.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] and any error of the folder that they lie in.
+    pub fn partitioned(
+        partitions: Partitions,
+        n_buckets: usize,
+        with_second: bool,
+        sources: Vec<SourceReport>,
+        profile: Option<Profile>,
+    ) -> Result<Self, Error> {
+        let (forest, frame, repairs, first_of_second) = normalize::forest_of(partitions, n_buckets, with_second)?;
+        let first_of_second = with_second.then_some(first_of_second);
+        let (costs, narrowed) = (OnceLock::new(), Narrowed::default());
+        let prepared = Prepared { frame, forest, repairs, sources, costs, narrowed, first_of_second, profile: None };
+        Ok(match profile {
+            Some(profile) => prepared.beside(profile),
+            None => prepared,
+        })
+    }
+
+    /// Sets what a profile kept of a baseline beside the spans.
+    fn beside(self, profile: Profile) -> Self {
+        let Prepared { frame, mut forest, mut repairs, mut sources, .. } = self;
         let first_of_second = u32::try_from(profile.traces.len()).ok();
         let (frame, baseline) = profile::join(profile, frame, &mut forest);
         profile::add_repairs(&mut repairs, &baseline.about.repairs);
         sources.splice(0..0, baseline.about.sources.iter().cloned());
         let (costs, narrowed) = (OnceLock::new(), Narrowed::default());
         Prepared { frame, forest, repairs, sources, costs, narrowed, first_of_second, profile: Some(baseline) }
+    }
+
+    /// Whether what is kept of each trace of spans in a folder takes more than `limit` bytes, which is known once the costs are.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if it does.
+    pub fn check_memory(&self, limit: u64) -> Result<(), Error> {
+        if !self.forest.is_away() {
+            return Ok(());
+        }
+        let n_costs = self.costs.get().map_or(0, |costs| costs.costs.len());
+        let needed = self.forest.n_traces() as u64 * BYTES_A_TRACE
+            + self.forest.n_spans() as u64 * BYTES_A_TOP
+            + n_costs as u64 * BYTES_A_COST;
+        if needed <= limit.max(LEAST_BYTES) {
+            return Ok(());
+        }
+        let hint =
+            "raise `--memory-limit`, or read less: the files of the two windows, or a sample of the traces".to_owned();
+        Err(Error::Memory { needed, limit, hint })
     }
 
     /// The profile of the traces that a question leaves and that start in the window, or of all; above `max_cells` rows of the

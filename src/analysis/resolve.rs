@@ -45,7 +45,8 @@ impl Names {
     fn new(evidence: Evidence<'_>) -> Self {
         let forest = evidence.forest;
         let service = |index: u32| forest.services[index as usize].name.clone();
-        let services = (0_u32..).zip(&forest.services).map(|(index, one)| (one.name.clone(), Target::Service(index)));
+        let services =
+            (0_u32..).zip(forest.services.iter()).map(|(index, one)| (one.name.clone(), Target::Service(index)));
         let (mut operations, mut edges) = (Vec::new(), Vec::new());
         for &subject in &evidence.comparison.attribution.subjects {
             match subject {

@@ -2,7 +2,7 @@
 
 use super::Prepared;
 use crate::compare::paths::CostTable;
-use crate::normalize::{Forest, SpanFlags};
+use crate::normalize::{Forest, Need, SpanFlags, Stretch};
 use crate::window::{Data, Root, Signal, SignalKind, Window};
 
 /// Services with series of their own, those that requests wait for most: further ones would cost these their power.
@@ -25,9 +25,10 @@ impl DataSet {
     /// The requests of these traces, in their order; with what they say about services where that is of use.
     pub(super) fn new(prepared: &Prepared, traces: &[u32], with_signals: bool) -> Self {
         let forest = &prepared.forest;
-        let spans = traces.iter().flat_map(|&trace| forest.spans_of(trace as usize));
-        let range =
-            Window::covering(spans.map(|span| (forest.start_ns[span], forest.end_ns[span] - forest.start_ns[span])));
+        let range = Window::covering(traces.iter().map(|&trace| {
+            let (start_ns, end_ns) = forest.covers(trace);
+            (start_ns, end_ns.saturating_sub(start_ns))
+        }));
         // A profile says what its spans covered.
         let kept =
             prepared.profile.as_ref().filter(|_| traces.first().is_some_and(|&trace| forest.is_summed(trace as usize)));
@@ -92,7 +93,9 @@ fn signals(forest: &Forest, table: &CostTable, tops: &[(u32, usize)]) -> Vec<Sig
         .collect();
     let mut accounts = vec![Account::default(); services.len()];
     let mut touched: Vec<usize> = Vec::new();
-    for (root, &(trace, _)) in (0_u32..).zip(tops) {
+    let traces: Vec<u32> = tops.iter().map(|&(trace, _)| trace).collect();
+    let mut root = 0_u32;
+    let mut add = |stretch: &Stretch<'_>, trace: u32| {
         let mut account = |service: u32, add: &dyn Fn(&mut Account)| {
             if let Some(at) = place[service as usize] {
                 let account = &mut accounts[at];
@@ -107,9 +110,10 @@ fn signals(forest: &Forest, table: &CostTable, tops: &[(u32, usize)]) -> Vec<Sig
             let (service, time_ns) = blamed(forest, table, cost.path, cost);
             account(service, &|account| account.time_ns += time_ns);
         }
-        for span in forest.spans_of(trace as usize) {
-            let operation = forest.operations[forest.operation[span] as usize];
-            let has_failed = forest.flags[span].has(SpanFlags::FAILED);
+        let own = stretch.forest;
+        for span in own.spans_of(stretch.local(trace)) {
+            let operation = forest.operations[own.operation[span] as usize];
+            let has_failed = own.flags[span].has(SpanFlags::FAILED);
             let count = |account: &mut Account| {
                 account.n_calls += 1.0;
                 account.has_failed |= has_failed;
@@ -126,7 +130,14 @@ fn signals(forest: &Forest, table: &CostTable, tops: &[(u32, usize)]) -> Vec<Sig
                 signal.observations.push((root, value));
             }
         }
-    }
+        root += 1;
+    };
+    // Windows are looked for in spans only, so all of these traces have theirs.
+    forest.each_stretch(&traces, Need::Links, |stretch, traces| {
+        for &trace in traces {
+            add(stretch, trace);
+        }
+    });
     signals
 }
 

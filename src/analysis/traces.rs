@@ -3,7 +3,7 @@
 use super::build::NS_PER_MS;
 use super::evidence::{Evidence, Stake};
 use crate::blame::{BlameKind, BlameSink, Walker};
-use crate::normalize::{Forest, NO_PARENT, SpanFlags};
+use crate::normalize::{Forest, NO_PARENT, SpanFlags, Stretch};
 use crate::span::SpanKind;
 use crate::trace::tree_order;
 use rayon::prelude::*;
@@ -89,16 +89,17 @@ pub(super) fn pairs(evidence: Evidence<'_>, shown: &[Shown]) -> Vec<TracePair> {
             }
         }
     }
-    let pair = |(suspect, stake, trace, baseline): (u32, &Stake, u32, Option<u32>)| TracePair {
-        suspect,
-        regression: view(evidence, stake, trace),
-        baseline: baseline
+    let pair = |(suspect, stake, trace, baseline): (u32, &Stake, u32, Option<u32>)| {
+        Some(TracePair {
+            suspect,
+            regression: evidence.forest.with_stretch(trace, |stretch| view(evidence, stretch, stake, trace))?,
             // A profile keeps no spans to show.
-            .filter(|&trace| !evidence.forest.is_summed(trace as usize))
-            .map(|trace| view(evidence, stake, trace))
-            .filter(|view| !view.spans.is_empty()),
+            baseline: baseline
+                .and_then(|trace| evidence.forest.with_stretch(trace, |stretch| view(evidence, stretch, stake, trace)))
+                .filter(|view| !view.spans.is_empty()),
+        })
     };
-    chosen.into_par_iter().map(pair).collect()
+    chosen.into_par_iter().filter_map(pair).collect()
 }
 
 /// Segments of a trace: span, kind, start and end.
@@ -132,14 +133,14 @@ impl Blamed {
     }
 }
 
-fn view(evidence: Evidence<'_>, stake: &Stake, trace: u32) -> TraceView {
-    let forest = evidence.forest;
-    let spans = forest.spans_of(trace as usize);
+fn view(evidence: Evidence<'_>, stretch: &Stretch<'_>, stake: &Stake, trace: u32) -> TraceView {
+    let (forest, local) = (stretch.forest, stretch.local(trace));
+    let spans = forest.spans_of(local);
     let first = spans.start;
     let mut walker = Walker::default();
-    walker.load(forest, trace as usize);
+    walker.load(forest, local);
     let mut blamed = vec![Blamed::default(); spans.len()];
-    evidence.table.paths_of_spans(forest, &walker, trace as usize, |position, path, _| {
+    evidence.table.paths_of_spans(forest, &walker, local, |position, path, _| {
         blamed[position].path = Some(path);
     });
     for top in spans.clone().filter(|&span| forest.is_top(span)) {
@@ -153,10 +154,10 @@ fn view(evidence: Evidence<'_>, stake: &Stake, trace: u32) -> TraceView {
             own.segments.push((start_ns, end_ns, is_suspect));
         }
     }
-    let start_ns = forest.first_top(trace as usize).map_or(0, |top| forest.start_ns[top]);
+    let start_ns = forest.first_top(local).map_or(0, |top| forest.start_ns[top]);
     let after_start_ms = |at_ns: i64| at_ns.saturating_sub(start_ns) as f64 / NS_PER_MS;
     let is_kept = kept(forest, first, &blamed);
-    let order = tree_order(forest, trace as usize);
+    let order = tree_order(forest, local);
     let suspect_ns = blamed.iter().fold(0, |sum: i64, own| sum.saturating_add(own.time_ns(true)));
     let span_view = |(span, depth): (usize, u32)| {
         let operation = forest.operations[forest.operation[span] as usize];

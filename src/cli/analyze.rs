@@ -163,7 +163,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         }
     };
     context.write_with(outputs, &text, &args.output)?;
-    // The process ends, and its memory with it: to give millions of spans back one by one takes longer.
-    std::mem::forget(prepared);
+    // The process ends, and its memory with it: to give millions of spans back one by one takes longer. A folder of them has to go.
+    if !prepared.forest.is_away() {
+        std::mem::forget(prepared);
+    }
     Ok(if changes.n_skipped > 0 && exit == Exit::Complete { Exit::Partial } else { exit })
 }

@@ -1,7 +1,10 @@
-use super::{Context, Exit, InputArgs};
-use crate::analysis::{Prepared, Question};
+use super::{Collected, Context, Exit, InputArgs, MemoryArgs};
+use crate::analysis::{BaselineData, Prepared, Question};
 use crate::compare::Selection;
+use crate::diagnostics::SourceReport;
 use crate::error::Error;
+use crate::ingest::Ingested;
+use crate::profile::Profile;
 use crate::span::AttributeSelection;
 use crate::window;
 use std::path::PathBuf;
@@ -38,6 +41,9 @@ pub struct ComparisonArgs {
     /// Only traces in which some span has this value; repeatable, all must hold
     #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the question")]
     pub conditions: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub memory: MemoryArgs,
 }
 
 /// The data with the two windows chosen.
@@ -47,6 +53,43 @@ pub(super) struct Compared {
     pub(super) selection: Selection,
     /// Whether all of the data could be read.
     pub(super) exit: Exit,
+}
+
+/// The baseline's own data: reports of its spans, or a profile.
+pub(super) enum BaselineReports {
+    /// Of spans, which were collected.
+    Spans(Vec<SourceReport>),
+    /// What a profile kept.
+    Profile(Box<Profile>),
+}
+
+/// Links what was collected, wherever it is.
+fn prepare(
+    collected: Collected,
+    baseline: Option<BaselineReports>,
+    mut sources: Vec<SourceReport>,
+) -> Result<Prepared, Error> {
+    match collected {
+        Collected::Memory(frames) => {
+            let [before, after] = *frames;
+            let baseline = baseline.map(|baseline| match baseline {
+                BaselineReports::Spans(sources) => BaselineData::Spans(Box::new(Ingested { frame: before, sources })),
+                BaselineReports::Profile(profile) => BaselineData::Profile(profile),
+            });
+            Ok(Prepared::against(baseline, Ingested { frame: after, sources }))
+        }
+        Collected::Partitions(partitions, n_buckets) => {
+            let (with_second, profile) = match baseline {
+                None => (false, None),
+                Some(BaselineReports::Profile(profile)) => (false, Some(*profile)),
+                Some(BaselineReports::Spans(reports)) => {
+                    sources.splice(0..0, reports);
+                    (true, None)
+                }
+            };
+            Prepared::partitioned(*partitions, n_buckets, with_second, sources, profile)
+        }
+    }
 }
 
 impl ComparisonArgs {
@@ -69,13 +112,19 @@ impl ComparisonArgs {
     ) -> Result<Compared, Error> {
         let question = self.question();
         let options = input.options(attributes.and(question.attributes()));
-        let (regression, mut exit) = context.read_some(&input.paths, &options)?;
-        let (baseline, baseline_exit) = context.read_baseline(&self.baseline_data, &options)?;
+        let collector = self.memory.collector();
+        let limit = collector.limit();
+        let (regression, mut exit) = context.collect(&collector, 1, &input.paths, &options)?;
+        let (baseline, baseline_exit) = context.collect_baseline(&collector, &self.baseline_data, &options)?;
         exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
-        let mut prepared = context.timed("link", || Prepared::against(baseline, regression));
+        let collected = collector.finish()?;
+        let mut prepared = context.timed("link", || prepare(collected, baseline, regression))?;
+        prepared.check_memory(limit)?;
         prepared.narrow(&question)?;
         let windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
         let (windows, selection) = context.timed("windows", || prepared.select(&windows))?;
+        prepared.costs();
+        prepared.check_memory(limit)?;
         context.warn_windows(&windows.warnings);
         Ok(Compared { prepared, windows, selection, exit })
     }

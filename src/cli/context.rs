@@ -1,10 +1,10 @@
+use super::comparison::BaselineReports;
 use super::{
-    Color, Exit, Format, OutputArgs, messages,
+    Collector, Color, Exit, Format, OutputArgs, messages,
     output::{self, Outputs},
     progress::{Progress, Unit},
     terminal,
 };
-use crate::analysis::BaselineData;
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::ingest::{self, Ingested};
@@ -47,13 +47,7 @@ impl Context {
     /// [`Exit::Partial`] says that there were such things. Without any span the caller has nothing to work on:
     /// see [`Context::read_some`].
     pub fn read(&self, paths: &[PathBuf], options: &ingest::Options) -> Result<(Ingested, Exit), Error> {
-        // Of an address the reader says so: to ask for its first bytes alone takes a request.
-        if let Some(path) = paths.iter().find(|path| !store::is_remote(path) && is_profile(path).unwrap_or(false)) {
-            return Err(Error::Usage {
-                message: format!("`{}` is a profile, which holds no spans", path.display()),
-                hint: "give it as `--baseline-data`; `suspect profile --show` says what it holds".to_owned(),
-            });
-        }
+        refuse_profiles(paths)?;
         let progress = Progress::new("reading", Unit::Bytes, !self.quiet);
         let result = self.timed("read", || ingest::read(paths, options, &|done, total| progress.update(done, total)));
         progress.finish();
@@ -93,21 +87,40 @@ impl Context {
         Ok((ingested, exit))
     }
 
-    /// Reads the baseline's own data: spans, or profiles, which become one.
-    ///
-    /// `None` without paths.
-    pub fn read_baseline(
+    /// [`Context::read_some`], where the spans are collected as data set `set`.
+    pub(super) fn collect(
         &self,
+        collector: &Collector,
+        set: u32,
         paths: &[PathBuf],
         options: &ingest::Options,
-    ) -> Result<(Option<BaselineData>, Exit), Error> {
+    ) -> Result<(Vec<SourceReport>, Exit), Error> {
+        refuse_profiles(paths)?;
+        let sources = collector.read(set, paths, options, !self.quiet)?;
+        self.warn(&messages::sources(&sources));
+        if collector.n_spans(set) == 0 {
+            return Err(no_spans(paths));
+        }
+        let exit = if sources.iter().all(is_complete) { Exit::Complete } else { Exit::Partial };
+        Ok((sources, exit))
+    }
+
+    /// Reads the baseline's own data: spans, which are collected, or profiles, which become one.
+    ///
+    /// `None` without paths.
+    pub(super) fn collect_baseline(
+        &self,
+        collector: &Collector,
+        paths: &[PathBuf],
+        options: &ingest::Options,
+    ) -> Result<(Option<BaselineReports>, Exit), Error> {
         let is_profile = paths.iter().map(|path| is_profile(path)).collect::<Result<Vec<bool>, Error>>()?;
         if !is_profile.contains(&true) {
             if paths.is_empty() {
                 return Ok((None, Exit::Complete));
             }
-            let (ingested, exit) = self.read_some(paths, options)?;
-            return Ok((Some(BaselineData::Spans(Box::new(ingested))), exit));
+            let (sources, exit) = self.collect(collector, 0, paths, options)?;
+            return Ok((Some(BaselineReports::Spans(sources)), exit));
         }
         if let Some(at) = is_profile.iter().position(|is_profile| !is_profile) {
             return Err(Error::Usage {
@@ -119,7 +132,7 @@ impl Context {
         let mut profiles = profiles?;
         // One alone is taken as it is, whatever its size.
         let profile = if profiles.len() == 1 { profiles.pop() } else { Some(profile::merge(profiles, usize::MAX)?) };
-        Ok((profile.map(|profile| BaselineData::Profile(Box::new(profile))), Exit::Complete))
+        Ok((profile.map(|profile| BaselineReports::Profile(Box::new(profile))), Exit::Complete))
     }
 
     /// Writes text for people to standard output.
@@ -211,6 +224,18 @@ pub(super) fn print(text: &str, color: ColorChoice) -> Result<(), Error> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(source) => Err(Error::Io { action: "write", path: "standard output".into(), source }),
         Ok(()) => Ok(()),
+    }
+}
+
+/// Says so if spans are expected where a profile is.
+fn refuse_profiles(paths: &[PathBuf]) -> Result<(), Error> {
+    // Of an address the reader says so: to ask for its first bytes alone takes a request.
+    match paths.iter().find(|path| !store::is_remote(path) && is_profile(path).unwrap_or(false)) {
+        None => Ok(()),
+        Some(path) => Err(Error::Usage {
+            message: format!("`{}` is a profile, which holds no spans", path.display()),
+            hint: "give it as `--baseline-data`; `suspect profile --show` says what it holds".to_owned(),
+        }),
     }
 }
 

@@ -11,7 +11,7 @@
 //! Calls that fail at once pile up, too, but good calls last longer than they. Limits are looked for in all data, not in a window: the
 //! fault may be that they are reached now.
 
-use crate::normalize::{Forest, NO_PARENT, SpanFlags};
+use crate::normalize::{Forest, NO_PARENT, Need, SpanFlags};
 use crate::span::SpanKind;
 use std::collections::BTreeMap;
 
@@ -39,36 +39,44 @@ pub struct Limits {
     bands: BTreeMap<u32, (i64, i64)>,
 }
 
-/// Durations of one operation's calls.
-#[derive(Debug, Default)]
-struct Calls {
-    /// Of those that failed or were cut.
-    lost_ns: Vec<i64>,
-    /// Of all others.
-    good_ns: Vec<i64>,
+/// The densest pile-up of an operation's lost calls, and the good calls beside it.
+#[derive(Debug)]
+struct Pile {
+    /// Shortest and longest duration.
+    band: (i64, i64),
+    /// Lost calls that last as long, and those that are not far shorter.
+    n_calls: usize,
+    n_near: usize,
+    /// Good calls, those that last as long, and those that are not far shorter.
+    n_good: u64,
+    n_longer: u64,
+    n_near_good: u64,
 }
 
 impl Limits {
     /// Looks for the limits of all operations of `forest`; a pass over the spans.
     #[must_use]
     pub fn learn(forest: &Forest) -> Self {
-        let mut calls = BTreeMap::<u32, Calls>::new();
-        each_call(forest, |span, is_lost| {
+        let mut lost = BTreeMap::<u32, Vec<i64>>::new();
+        each_call(forest, |forest, span, is_lost| {
             if is_lost {
-                calls.entry(forest.operation[span]).or_default().lost_ns.push(duration_ns(forest, span));
+                lost.entry(forest.operation[span]).or_default().push(duration_ns(forest, span));
             }
         });
-        calls.retain(|_, calls| calls.lost_ns.len() >= MIN_ROUND_CALLS);
-        if calls.is_empty() {
+        lost.retain(|_, lost| lost.len() >= MIN_ROUND_CALLS);
+        let mut piles: BTreeMap<u32, Pile> =
+            lost.into_iter().filter_map(|(operation, lost)| Some((operation, Pile::densest(lost)?))).collect();
+        if piles.is_empty() {
             return Self::default();
         }
-        each_call(forest, |span, is_lost| {
-            if !is_lost && let Some(calls) = calls.get_mut(&forest.operation[span]) {
-                calls.good_ns.push(duration_ns(forest, span));
+        each_call(forest, |forest, span, is_lost| {
+            if !is_lost && let Some(pile) = piles.get_mut(&forest.operation[span]) {
+                pile.add_good(duration_ns(forest, span));
             }
         });
-        let bands = calls.into_iter().filter_map(|(operation, calls)| Some((operation, calls.band()?))).collect();
-        Self { bands }
+        let bands =
+            piles.into_iter().filter(|(_, pile)| pile.is_limit()).map(|(operation, pile)| (operation, pile.band));
+        Self { bands: bands.collect() }
     }
 
     /// The pile-ups by operation: shortest and longest duration, nanoseconds.
@@ -99,28 +107,34 @@ impl Limits {
     }
 }
 
-impl Calls {
-    /// The densest band of lost calls, if it is a limit.
-    fn band(mut self) -> Option<(i64, i64)> {
-        self.lost_ns.retain(|&duration| duration >= MIN_LIMIT_NS);
-        self.lost_ns.sort_unstable();
-        let lost = &self.lost_ns;
+impl Pile {
+    /// The densest band of lost calls.
+    fn densest(mut lost: Vec<i64>) -> Option<Self> {
+        lost.retain(|&duration| duration >= MIN_LIMIT_NS);
+        lost.sort_unstable();
         let until = |first: usize| lost.partition_point(|&duration| duration <= band_end(lost[first]));
         // Of equally dense ones the longest.
         let first = (0..lost.len()).max_by_key(|&first| (until(first) - first, first))?;
         let (shortest, end) = (lost[first], until(first));
-        let n_calls = end - first;
-        let enough = if round_below(shortest).is_some() { MIN_ROUND_CALLS } else { MIN_CALLS };
         // Lost calls that spread over all durations are no pile-up.
         let n_near = lost.len() - lost.partition_point(|&duration| duration < shortest / 2);
-        let is_above = |bound: i64| {
-            let n_longer = self.good_ns.iter().filter(|&&duration| duration >= bound).count();
-            n_longer as f64 <= MAX_LONGER * self.good_ns.len() as f64
-        };
+        let band = (shortest, lost[end - 1]);
+        Some(Self { band, n_calls: end - first, n_near, n_good: 0, n_longer: 0, n_near_good: 0 })
+    }
+
+    fn add_good(&mut self, duration_ns: i64) {
+        self.n_good += 1;
+        self.n_longer += u64::from(duration_ns >= self.band.0);
+        self.n_near_good += u64::from(duration_ns >= self.band.0 / FAR);
+    }
+
+    fn is_limit(&self) -> bool {
+        let is_round = round_below(self.band.0).is_some();
+        let enough = if is_round { MIN_ROUND_CALLS } else { MIN_CALLS };
+        let are_few = |n_longer: u64| n_longer as f64 <= MAX_LONGER * self.n_good as f64;
         // With no good call to be longer than, only a round number tells a limit from a refusal.
-        let is_clear = round_below(shortest).is_some() || (!self.good_ns.is_empty() && is_above(shortest / FAR));
-        let is_limit = n_calls >= enough && n_calls * 2 >= n_near && is_above(shortest) && is_clear;
-        is_limit.then(|| (shortest, lost[end - 1]))
+        let is_clear = is_round || (self.n_good > 0 && are_few(self.n_near_good));
+        self.n_calls >= enough && self.n_calls * 2 >= self.n_near && are_few(self.n_longer) && is_clear
     }
 }
 
@@ -146,24 +160,27 @@ fn round_below(duration_ns: i64) -> Option<i64> {
         .min_by_key(|&round| (duration_ns - round).abs())
 }
 
-/// Calls `visit` for every span that asks or answers, with whether it failed or was given up before its callee was done.
-fn each_call(forest: &Forest, mut visit: impl FnMut(usize, bool)) {
+/// Calls `visit` for every span that asks or answers, with its forest and whether it failed or was given up before its callee was done.
+fn each_call(forest: &Forest, mut visit: impl FnMut(&Forest, usize, bool)) {
     // Latest end of what is below each span of the trace.
     let mut below_ns: Vec<i64> = Vec::new();
-    for trace in (0..forest.n_traces()).filter(|&trace| !forest.is_summed(trace)) {
-        let spans = forest.spans_of(trace);
-        below_ns.clear();
-        below_ns.resize(spans.len(), i64::MIN);
-        for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
-            let latest = &mut below_ns[forest.parent[span] as usize];
-            *latest = (*latest).max(forest.end_ns[span]);
-        }
-        for span in spans.clone() {
-            let kind = forest.kind(span);
-            if matches!(kind, SpanKind::Client | SpanKind::Server) {
-                let is_cut = kind == SpanKind::Client && below_ns[span - spans.start] > forest.end_ns[span];
-                visit(span, is_cut || forest.flags[span].has(SpanFlags::FAILED));
+    forest.each_stretch_of_all(Need::Links, |stretch, traces| {
+        let forest = stretch.forest;
+        for &trace in traces {
+            let spans = forest.spans_of(stretch.local(trace));
+            below_ns.clear();
+            below_ns.resize(spans.len(), i64::MIN);
+            for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
+                let latest = &mut below_ns[forest.parent[span] as usize];
+                *latest = (*latest).max(forest.end_ns[span]);
+            }
+            for span in spans.clone() {
+                let kind = forest.kind(span);
+                if matches!(kind, SpanKind::Client | SpanKind::Server) {
+                    let is_cut = kind == SpanKind::Client && below_ns[span - spans.start] > forest.end_ns[span];
+                    visit(forest, span, is_cut || forest.flags[span].has(SpanFlags::FAILED));
+                }
             }
         }
-    }
+    });
 }

@@ -3,7 +3,7 @@
 use super::kept::Kept;
 use super::limits::Limits;
 use crate::blame::{BlameKind, BlameSink, Walker};
-use crate::normalize::{Forest, SpanFlags};
+use crate::normalize::{Forest, Need, SpanFlags};
 use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -108,7 +108,7 @@ pub struct Failure {
     pub path: u32,
     /// How.
     pub kind: FailureKind,
-    /// The last failing span, an index of the forest, or [`NO_SPAN`] if only a profile tells of it.
+    /// The last failing span, by its position in the trace, or [`NO_SPAN`] if only a profile tells of it.
     pub span: u32,
     /// Its operation, an index in [`Forest::operations`].
     pub operation: u32,
@@ -205,22 +205,25 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
     if let Some(profile) = profile {
         limits.absorb(profile.limits.bands().iter().map(|(&operation, &band)| (operation, band)));
     }
-    let traces: Vec<usize> = (0..forest.n_traces()).collect();
-    let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
-    let parts: Vec<CostTable> = traces
-        .par_chunks(chunk)
-        .map(|traces| {
-            let mut part = Kernel::new(forest, &limits);
-            for &trace in traces {
-                part.trace(trace);
-            }
-            part.table
-        })
-        .collect();
-    let mut table = CostTable { offsets: vec![0], limits, ..CostTable::default() };
-    for part in parts {
-        table.absorb(&part);
-    }
+    let mut table = CostTable { offsets: vec![0], ..CostTable::default() };
+    forest.each_stretch_of_all(Need::Links, |stretch, traces| {
+        let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
+        let parts: Vec<CostTable> = traces
+            .par_chunks(chunk)
+            .map(|traces| {
+                let mut part = Kernel::new(stretch.forest, &limits);
+                for &trace in traces {
+                    part.trace(trace, stretch.local(trace));
+                }
+                part.table
+            })
+            .collect();
+        for (part, traces) in parts.iter().zip(traces.chunks(chunk)) {
+            table.absorb(part, traces);
+        }
+    });
+    table.fill(forest.n_traces());
+    table.limits = limits;
     if let Some(profile) = profile {
         table.interleave(profile);
     }
@@ -229,10 +232,14 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
 }
 
 impl CostTable {
-    fn absorb(&mut self, part: &Self) {
+    /// Adds the rows of `traces`, which come after all so far.
+    fn absorb(&mut self, part: &Self, traces: &[u32]) {
         let code = self.intern_all(&part.paths);
         let first = self.costs.len();
-        self.offsets.extend(part.offsets[1..].iter().map(|offset| offset + first));
+        for (&trace, offset) in traces.iter().zip(&part.offsets[1..]) {
+            self.fill(trace as usize);
+            self.offsets.push(offset + first);
+        }
         self.costs.extend(part.costs.iter().map(|cost| PathCost { path: code[cost.path as usize], ..*cost }));
         let failure =
             |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
@@ -240,6 +247,12 @@ impl CostTable {
         let with_code = |&(trace, path): &(u32, u32)| (trace, code[path as usize]);
         self.swallowed.extend(part.swallowed.iter().map(with_code));
         self.propagated.extend(part.propagated.iter().map(with_code));
+    }
+
+    /// Traces below `n_traces` that are not here yet have no rows.
+    fn fill(&mut self, n_traces: usize) {
+        let end = self.offsets.last().copied().unwrap_or(0);
+        self.offsets.resize(self.offsets.len().max(n_traces + 1), end);
     }
 
     /// Adds the rows of the traces that are empty here.
@@ -342,14 +355,11 @@ impl<'a> Kernel<'a> {
         Self { forest, walker: Walker::default(), table, limits, scope: Scope::Request, rows: HashMap::default() }
     }
 
-    fn trace(&mut self, trace: usize) {
-        if self.forest.is_summed(trace) {
-            self.table.offsets.push(self.table.costs.len());
-            return;
-        }
-        let spans = self.forest.spans_of(trace);
+    /// Walks a trace, which the forest knows as `local`.
+    fn trace(&mut self, trace: u32, local: usize) {
+        let spans = self.forest.spans_of(local);
         let mut walker = std::mem::take(&mut self.walker);
-        walker.load(self.forest, trace);
+        walker.load(self.forest, local);
         self.rows.clear();
         for top in spans.clone().filter(|&span| self.forest.is_top(span)) {
             self.scope = if self.forest.is_root(top) { Scope::Request } else { Scope::Background };
@@ -375,10 +385,9 @@ impl<'a> Kernel<'a> {
     }
 
     /// Descends from a failing top through failing children to where the failure began.
-    fn failure(&mut self, walker: &Walker, trace: usize, first: usize, top: usize) {
+    fn failure(&mut self, walker: &Walker, trace: u32, first: usize, top: usize) {
         let forest = self.forest;
         let failed = |span: usize| forest.flags[span].has(SpanFlags::FAILED);
-        let trace = u32::try_from(trace).unwrap_or(u32::MAX);
         let mut path = self.path(None, top, false);
         let mut span = top;
         if failed(top) {
@@ -408,7 +417,7 @@ impl<'a> Kernel<'a> {
     /// How the failure of `span`, none of whose children failed it, began.
     fn origin(&mut self, walker: &Walker, first: usize, span: usize, path: u32) -> Failure {
         let forest = self.forest;
-        let row = u32::try_from(span).unwrap_or(u32::MAX);
+        let row = u32::try_from(span - first).unwrap_or(u32::MAX);
         let operation = forest.operation[span];
         let answer = walker.children(span - first).first().map(|&child| first + child as usize);
         let calls = forest.operations[forest.operation[span] as usize].peer.is_some();

@@ -1,12 +1,11 @@
 //! Attributes as one code a span, those that can tell calls apart.
 
-use super::Of;
-use crate::normalize::{Forest, NO_PARENT};
-use crate::span::{
-    AttributeColumn, AttributeKey, AttributeScope, AttributeTable, AttributeValue, MAX_DISTINCT, SpanFrame,
-    tells_calls_apart,
-};
+use super::{Input, Of};
+use crate::normalize::{Forest, NO_PARENT, Need};
+use crate::span::{AttributeKey, AttributeScope, AttributeValue, MAX_DISTINCT, SpanFrame, tells_calls_apart};
 use hashbrown::HashMap;
+use rayon::prelude::*;
+use std::hash::BuildHasher;
 
 /// No value.
 pub(super) const NO_CODE: u32 = u32::MAX;
@@ -19,69 +18,159 @@ const MAX_TREND: f64 = 0.9;
 /// Same-service spans around a span that are asked for an attribute it lacks: a handler's span is rarely deeper in its server span.
 const MAX_AROUND: usize = 8;
 
-/// The columns worth looking into, by key.
-pub(super) fn telling<'a>(
-    table: &'a AttributeTable,
-    is_named: &dyn Fn(&str) -> bool,
-) -> Vec<(&'a AttributeKey, &'a AttributeColumn)> {
-    let mut columns = table.sorted();
-    columns.retain(|(key, column)| {
-        !column.is_empty() && (is_named(&key.key) || tells_calls_apart(&key.key)) && !table.has_many(&key.key)
-    });
-    columns
+/// Pairs of a number and a start by which ranges are chosen, at most: enough for quantiles that are right to a thousandth.
+const MAX_SAMPLE: usize = 1 << 18;
+
+/// The keys worth looking into, in order, of those with a count that the values of each have at least.
+pub(super) fn telling(attributes: &[(AttributeKey, u32)], is_named: &dyn Fn(&str) -> bool) -> Vec<AttributeKey> {
+    let is_telling = |key: &str| is_named(key) || tells_calls_apart(key);
+    let keys = attributes.iter().filter(|(key, _)| is_telling(&key.key) && !has_many(attributes, &key.key));
+    keys.map(|(key, _)| key.clone()).collect()
 }
 
-/// An attribute as one code a span row.
-pub(super) struct Dense {
-    scope: AttributeScope,
-    codes: Vec<u32>,
+/// Whether a key has more values than [`MAX_DISTINCT`], in either scope.
+pub(super) fn has_many(attributes: &[(AttributeKey, u32)], key: &str) -> bool {
+    attributes.iter().any(|(known, count)| known.key == key && *count > MAX_DISTINCT)
+}
+
+/// What tells values apart; none for lists and maps, which are no categories.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Identity {
+    Text(String),
+    Int(i64),
+    Double(u64),
+    Bool(bool),
+}
+
+/// How the values of an attribute become codes.
+#[derive(Debug)]
+enum Kind {
+    Categories(HashMap<Identity, u32, foldhash::fast::FixedState>),
+    /// Largest number of each range but the last.
+    Ranges(Vec<f64>),
+}
+
+/// An attribute that can tell calls apart.
+#[derive(Debug)]
+pub(super) struct Coding {
+    pub(super) key: AttributeKey,
+    kind: Kind,
     /// Text of each code.
     pub(super) values: Vec<String>,
 }
 
-impl Dense {
-    /// `None` if it has too many values to tell anything, or the same on every span.
-    pub(super) fn new(frame: &SpanFrame, key: &AttributeKey, column: &AttributeColumn) -> Option<Self> {
-        let n_rows = frame.spans.len();
-        let mut known = HashMap::<(u8, u64), u32, foldhash::fast::FixedState>::default();
-        let mut values: Vec<AttributeValue> = Vec::new();
-        let mut codes = vec![NO_CODE; n_rows];
+/// What is seen of the values of an attribute.
+#[derive(Debug)]
+struct Survey {
+    known: HashMap<Identity, u32, foldhash::fast::FixedState>,
+    values: Vec<String>,
+    /// Whether there are more than [`MAX_DISTINCT`].
+    has_many: bool,
+    are_numbers: bool,
+    are_finite: bool,
+    n_rows: usize,
+    n_with: usize,
+    /// Numbers and starts whose hash has so many zeros at its end.
+    sample: Vec<(f64, i64)>,
+    n_zeros: u32,
+}
+
+/// How the attributes `keys` tell calls apart; none for one with too many values, or the same on every span.
+pub(super) fn codings(input: Input<'_>, keys: &[AttributeKey]) -> Vec<Coding> {
+    let mut surveys: Vec<Survey> = keys.iter().map(|_| Survey::default()).collect();
+    input.forest.each_stretch_of_all(Need::All, |stretch, _| {
+        let frame = stretch.frame(input.frame);
+        let mut is_span = vec![false; frame.spans.len()];
+        stretch.forest.row.iter().for_each(|&row| is_span[row as usize] = true);
+        keys.par_iter().zip(&mut surveys).for_each(|(key, survey)| survey.add(frame, key, &is_span));
+    });
+    keys.iter().zip(surveys).filter_map(|(key, survey)| survey.coding(key)).collect()
+}
+
+impl Default for Survey {
+    fn default() -> Self {
+        Self {
+            known: HashMap::default(),
+            values: Vec::new(),
+            has_many: false,
+            are_numbers: true,
+            are_finite: true,
+            n_rows: 0,
+            n_with: 0,
+            sample: Vec::new(),
+            n_zeros: 0,
+        }
+    }
+}
+
+impl Survey {
+    fn add(&mut self, frame: &SpanFrame, key: &AttributeKey, is_span: &[bool]) {
+        self.n_rows += is_span.iter().filter(|&&is_span| is_span).count();
         let mut last = None;
-        for (row, value) in column.iter() {
-            let Some(identity) = identity(value) else { continue };
-            let code = match last {
-                Some((same, code)) if same == identity => code,
-                _ => *known.entry(identity).or_insert_with(|| {
-                    values.push(value);
-                    u32::try_from(values.len() - 1).unwrap_or(NO_CODE)
-                }),
-            };
-            last = Some((identity, code));
-            if let Some(slot) = codes.get_mut(row as usize) {
-                *slot = code;
+        // Texts are looked at once a frame.
+        let mut seen = vec![false; frame.attributes.values.len()];
+        let column = frame.attributes.get(key.scope, &key.key);
+        for (row, value) in column.iter().flat_map(|column| column.iter()) {
+            if !is_span.get(row as usize).is_some_and(|&is_span| is_span) {
+                continue;
+            }
+            self.n_with += 1;
+            if let Some(number) = number(value) {
+                self.are_finite &= number.is_finite();
+                self.draw(number, frame.spans.start_unix_ns[row as usize]);
+            }
+            if last == Some(value) {
+                continue;
+            }
+            last = Some(value);
+            if let AttributeValue::String(code) = value
+                && let Some(seen) = seen.get_mut(code as usize)
+                && std::mem::replace(seen, true)
+            {
+                continue;
+            }
+            let Some(identity) = identity(frame, value) else { continue };
+            self.are_numbers &= number(value).is_some();
+            if self.values.len() > MAX_DISTINCT as usize {
+                self.has_many |= !self.known.contains_key(&identity);
+            } else if !self.known.contains_key(&identity) {
+                self.known.insert(identity, u32::try_from(self.values.len()).unwrap_or(NO_CODE));
+                self.values.push(frame.attributes.text(value).into_owned());
+                self.has_many |= self.values.len() > MAX_DISTINCT as usize;
             }
         }
-        let numbers: Option<Vec<f64>> = values.iter().map(|&value| number(value)).collect();
-        if let Some(numbers) = numbers.filter(|numbers| numbers.len() > MAX_NUMBERS) {
-            return Self::ranges(frame, key, codes, &numbers);
+    }
+
+    /// Keeps a pair by its hash, so that the order in which pairs are seen does not matter.
+    fn draw(&mut self, number: f64, start_ns: i64) {
+        let zeros = |&(number, start_ns): &(f64, i64)| {
+            foldhash::quality::FixedState::with_seed(7).hash_one((number.to_bits(), start_ns)).trailing_zeros()
+        };
+        if zeros(&(number, start_ns)) >= self.n_zeros {
+            self.sample.push((number, start_ns));
         }
-        let is_constant = values.len() < 2 && column.len() >= n_rows;
-        if values.is_empty() || values.len() > MAX_DISTINCT as usize || is_constant {
+        while self.sample.len() > MAX_SAMPLE && self.n_zeros < u64::BITS {
+            self.n_zeros += 1;
+            let n_zeros = self.n_zeros;
+            self.sample.retain(|pair| zeros(pair) >= n_zeros);
+        }
+    }
+
+    fn coding(self, key: &AttributeKey) -> Option<Coding> {
+        if self.are_numbers && self.values.len() > MAX_NUMBERS {
+            return self.ranges(key);
+        }
+        let is_constant = self.values.len() < 2 && self.n_with >= self.n_rows;
+        if self.values.is_empty() || self.has_many || is_constant {
             return None;
         }
-        let values = values.into_iter().map(|value| frame.attributes.text(value).into_owned()).collect();
-        Some(Self { scope: key.scope, codes, values })
+        Some(Coding { key: key.clone(), kind: Kind::Categories(self.known), values: self.values })
     }
 
     /// Cuts a number into ranges; `None` if it only counts on with time.
-    fn ranges(frame: &SpanFrame, key: &AttributeKey, mut codes: Vec<u32>, numbers: &[f64]) -> Option<Self> {
-        if numbers.iter().any(|number| !number.is_finite()) {
-            return None;
-        }
-        let rows = || codes.iter().enumerate().filter(|&(_, &code)| code != NO_CODE);
-        let starts: Vec<i64> = rows().map(|(row, _)| frame.spans.start_unix_ns[row]).collect();
-        let values: Vec<f64> = rows().map(|(_, &code)| numbers[code as usize]).collect();
-        if trend(&values, &starts).abs() > MAX_TREND {
+    fn ranges(self, key: &AttributeKey) -> Option<Coding> {
+        let (values, starts): (Vec<f64>, Vec<i64>) = self.sample.into_iter().unzip();
+        if !self.are_finite || trend(&values, &starts).abs() > MAX_TREND {
             return None;
         }
         let mut sorted = values;
@@ -89,16 +178,54 @@ impl Dense {
         let at = |q: f64| crate::stats::quantile(&sorted, q).unwrap_or(0.0).floor();
         let mut cuts: Vec<f64> = CUTS.into_iter().map(at).collect();
         cuts.dedup();
-        for code in codes.iter_mut().filter(|code| **code != NO_CODE) {
-            let number = numbers[*code as usize];
-            *code = u32::try_from(cuts.partition_point(|&cut| cut < number)).unwrap_or(NO_CODE);
-        }
         let mut values = vec![format!("up to {}", cuts[0])];
         values.extend(cuts.windows(2).map(|pair| format!("over {} to {}", pair[0], pair[1])));
         values.push(format!("over {}", cuts[cuts.len() - 1]));
-        Some(Self { scope: key.scope, codes, values })
+        Some(Coding { key: key.clone(), kind: Kind::Ranges(cuts), values })
+    }
+}
+
+/// An attribute as one code a row of a frame.
+pub(super) struct Dense {
+    scope: AttributeScope,
+    codes: Vec<u32>,
+}
+
+impl Coding {
+    /// The codes of a frame's rows.
+    pub(super) fn dense(&self, frame: &SpanFrame) -> Dense {
+        let mut codes = vec![NO_CODE; frame.spans.len()];
+        let mut last = None;
+        let mut texts = vec![None; frame.attributes.values.len()];
+        let column = frame.attributes.get(self.key.scope, &self.key.key);
+        for (row, value) in column.iter().flat_map(|column| column.iter()) {
+            let code = match (last, value) {
+                (Some((known, code)), value) if known == value => code,
+                (_, AttributeValue::String(text)) if (text as usize) < texts.len() => {
+                    *texts[text as usize].get_or_insert_with(|| self.code(frame, value))
+                }
+                _ => self.code(frame, value),
+            };
+            last = Some((value, code));
+            if let Some(slot) = codes.get_mut(row as usize) {
+                *slot = code;
+            }
+        }
+        Dense { scope: self.key.scope, codes }
     }
 
+    fn code(&self, frame: &SpanFrame, value: AttributeValue) -> u32 {
+        match &self.kind {
+            Kind::Categories(known) => {
+                identity(frame, value).and_then(|identity| known.get(&identity).copied()).unwrap_or(NO_CODE)
+            }
+            Kind::Ranges(cuts) => number(value)
+                .map_or(NO_CODE, |number| u32::try_from(cuts.partition_point(|&cut| cut < number)).unwrap_or(NO_CODE)),
+        }
+    }
+}
+
+impl Dense {
     /// Code of a span's value; a span attribute that it lacks is that of the nearest span around it in its service.
     pub(super) fn code(&self, forest: &Forest, first: usize, span: usize) -> u32 {
         let own = |span: usize| self.codes[forest.row[span] as usize];
@@ -123,13 +250,12 @@ impl Dense {
     }
 }
 
-/// What tells values apart; none for lists and maps, which are no categories.
-fn identity(value: AttributeValue) -> Option<(u8, u64)> {
+fn identity(frame: &SpanFrame, value: AttributeValue) -> Option<Identity> {
     match value {
-        AttributeValue::String(code) => Some((0, u64::from(code))),
-        AttributeValue::Int(value) => Some((1, value.cast_unsigned())),
-        AttributeValue::Double(value) => Some((2, value.to_bits())),
-        AttributeValue::Bool(value) => Some((3, u64::from(value))),
+        AttributeValue::String(code) => Some(Identity::Text(frame.attributes.values.get(code).to_owned())),
+        AttributeValue::Int(value) => Some(Identity::Int(value)),
+        AttributeValue::Double(value) => Some(Identity::Double(value.to_bits())),
+        AttributeValue::Bool(value) => Some(Identity::Bool(value)),
         AttributeValue::Json(_) => None,
     }
 }

@@ -3,8 +3,8 @@
 use super::Input;
 use super::columns::preference;
 use super::{Of, columns};
-use crate::normalize::Forest;
-use crate::span::{AttributeColumn, AttributeKey, AttributeScope, AttributeValue, SpanFrame};
+use crate::normalize::{Forest, Need, Stretch};
+use crate::span::{AttributeKey, AttributeScope, AttributeValue, SpanFrame};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -97,34 +97,45 @@ impl Kept {
     #[must_use]
     pub fn of(frame: &SpanFrame, forest: &Forest, traces: &[u32]) -> Self {
         let mut kept = Self::default();
+        let attributes = forest.attributes(frame);
+        let told: Vec<AttributeKey> = columns::telling(&attributes, &|_| false).into_iter().filter(is_told).collect();
+        for key in &told {
+            kept.seen.insert((key.scope, key.key.clone()), BTreeMap::new());
+        }
+        forest.each_stretch(traces, Need::All, |stretch, traces| {
+            kept.add(&told, stretch, stretch.frame(frame), traces);
+        });
+        let many = attributes.iter().filter(|(key, _)| is_told(key) && columns::has_many(&attributes, &key.key));
+        kept.many = many.map(|(key, _)| key.key.clone()).collect();
+        kept
+    }
+
+    fn add(&mut self, keys: &[AttributeKey], stretch: &Stretch<'_>, frame: &SpanFrame, traces: &[u32]) {
+        let forest = stretch.forest;
         let mut service = vec![u32::MAX; frame.spans.len()];
-        for span in traces.iter().flat_map(|&trace| forest.spans_of(trace as usize)) {
+        for span in traces.iter().flat_map(|&trace| forest.spans_of(stretch.local(trace))) {
             let own = forest.operations[forest.operation[span] as usize].service;
             service[forest.row[span] as usize] = own;
-            *kept.n_spans.entry(own).or_default() += 1;
+            *self.n_spans.entry(own).or_default() += 1;
         }
-        for (key, column) in columns::telling(&frame.attributes, &|_| false).into_iter().filter(|(key, _)| is_told(key))
-        {
+        for key in keys {
             let mut seen = HashMap::<(u32, u32), Seen, foldhash::fast::FixedState>::default();
-            for (row, value) in column.iter() {
+            let column = frame.attributes.get(key.scope, &key.key);
+            for (row, value) in column.iter().flat_map(|column| column.iter()) {
                 let AttributeValue::String(code) = value else { continue };
                 let Some(&own) = service.get(row as usize).filter(|&&own| own != u32::MAX) else { continue };
                 let count = seen.entry((own, code)).or_insert(Seen { n_spans: 0, last_ns: i64::MIN });
                 count.n_spans += 1;
                 count.last_ns = count.last_ns.max(frame.spans.start_unix_ns[row as usize]);
             }
-            let text = |code: u32| frame.attributes.values.get(code).to_owned();
-            let seen = seen.into_iter().map(|((own, code), seen)| ((own, text(code)), seen));
-            kept.seen.insert((key.scope, key.key.clone()), seen.collect());
+            let kept = self.seen.entry((key.scope, key.key.clone())).or_default();
+            for ((own, code), seen) in seen.into_iter().collect::<BTreeMap<_, _>>() {
+                let text = frame.attributes.values.get(code).to_owned();
+                let known = kept.entry((own, text)).or_insert(Seen { n_spans: 0, last_ns: i64::MIN });
+                known.n_spans += seen.n_spans;
+                known.last_ns = known.last_ns.max(seen.last_ns);
+            }
         }
-        kept.many = frame
-            .attributes
-            .sorted()
-            .into_iter()
-            .filter(|(key, _)| is_told(key) && frame.attributes.has_many(&key.key))
-            .map(|(key, _)| key.key.clone())
-            .collect();
-        kept
     }
 
     /// Adds the counts of other data with the same numbers for services.
@@ -165,84 +176,131 @@ fn is_told(key: &AttributeKey) -> bool {
     key.scope == AttributeScope::Resource || OF_RESOURCE.contains(&key.key.as_str())
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Count {
     n_spans: [u64; 2],
     first_ns: i64,
     last_ns: i64,
 }
 
+impl Count {
+    const NONE: Self = Self { n_spans: [0; 2], first_ns: i64::MAX, last_ns: i64::MIN };
+
+    fn absorb(&mut self, other: &Self) {
+        self.n_spans = [0, 1].map(|side: usize| self.n_spans[side] + other.n_spans[side]);
+        self.first_ns = self.first_ns.min(other.first_ns);
+        self.last_ns = self.last_ns.max(other.last_ns);
+    }
+}
+
+/// Spans of a key by service and value.
+type Counts = BTreeMap<(u32, String), Count>;
+
+/// Window of each trace: 0 for neither, 1 for the baseline, 2 for the regression.
+fn side_of(input: Input<'_>) -> Vec<u8> {
+    let mut side = vec![0_u8; input.forest.n_traces()];
+    for (which, traces) in [(1, &input.selection.baseline), (2, &input.selection.regression)] {
+        for &trace in traces {
+            side[trace as usize] = which;
+        }
+    }
+    side
+}
+
+/// Window and service of each row of a stretch; [`u32::MAX`] of a row that is no span of the forest.
+struct Rows<'a> {
+    frame: &'a SpanFrame,
+    window: Vec<u8>,
+    service: Vec<u32>,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of `traces`, which are counted in `totals`.
+    fn new(
+        stretch: &Stretch<'_>,
+        frame: &'a SpanFrame,
+        traces: &[u32],
+        side_of: &[u8],
+        totals: &mut [[u64; 2]],
+    ) -> Self {
+        let forest = stretch.forest;
+        let (mut window, mut service) = (vec![0; frame.spans.len()], vec![u32::MAX; frame.spans.len()]);
+        for &trace in traces {
+            for span in forest.spans_of(stretch.local(trace)) {
+                let own = forest.operations[forest.operation[span] as usize].service;
+                let row = forest.row[span] as usize;
+                (window[row], service[row]) = (side_of[trace as usize], own);
+                if let Some(side) = window[row].checked_sub(1) {
+                    totals[own as usize][usize::from(side)] += 1;
+                }
+            }
+        }
+        Self { frame, window, service }
+    }
+
+    /// Adds the values of a key.
+    fn count(&self, key: &AttributeKey, counts: &mut Counts) {
+        let mut own = HashMap::<(u32, u32), Count, foldhash::fast::FixedState>::default();
+        let column = self.frame.attributes.get(key.scope, &key.key);
+        for (row, value) in column.iter().flat_map(|column| column.iter()) {
+            let AttributeValue::String(code) = value else { continue };
+            let row = row as usize;
+            if self.service.get(row).is_none_or(|&service| service == u32::MAX) {
+                continue;
+            }
+            let start = self.frame.spans.start_unix_ns[row];
+            let count = own.entry((self.service[row], code)).or_insert(Count::NONE);
+            if let Some(side) = self.window[row].checked_sub(1) {
+                count.n_spans[usize::from(side)] += 1;
+            }
+            // In a gap between the windows it may begin or end, too.
+            if self.window[row] != 1 {
+                count.first_ns = count.first_ns.min(start);
+            }
+            if self.window[row] != 2 {
+                count.last_ns = count.last_ns.max(start);
+            }
+        }
+        for ((service, code), count) in own.into_iter().collect::<BTreeMap<_, _>>() {
+            let text = self.frame.attributes.values.get(code).to_owned();
+            counts.entry((service, text)).or_insert(Count::NONE).absorb(&count);
+        }
+    }
+}
+
 /// What is new or gone, by service; the largest shares first.
 #[must_use]
 pub fn presence(input: Input<'_>) -> Vec<Presence> {
     let forest = input.forest;
-    let n_rows = input.frame.spans.len();
-    // Window and service of each row: 0 for neither window, 1 for the baseline, 2 for the regression.
-    let mut window = vec![0_u8; n_rows];
-    for (which, traces) in [(1, &input.selection.baseline), (2, &input.selection.regression)] {
-        for &trace in traces.iter().filter(|&&trace| !forest.is_summed(trace as usize)) {
-            for span in forest.spans_of(trace as usize) {
-                window[forest.row[span] as usize] = which;
-            }
-        }
-    }
-    let mut service = vec![u32::MAX; n_rows];
+    let attributes = forest.attributes(input.frame);
     let mut totals = vec![[0_u64; 2]; forest.services.len()];
-    for (span, &row) in forest.row.iter().enumerate() {
-        let own = forest.operations[forest.operation[span] as usize].service;
-        service[row as usize] = own;
-        if let Some(side) = window[row as usize].checked_sub(1) {
-            totals[own as usize][usize::from(side)] += 1;
-        }
-    }
     for (&service, n_spans) in input.kept.iter().flat_map(|kept| &kept.n_spans) {
         totals[service as usize][0] += n_spans;
     }
     let is_wanted = |key: &AttributeKey| is_told(key) && input.kept.is_none_or(|kept| !kept.many.contains(&key.key));
-    let mut keys: Vec<(AttributeKey, Option<&AttributeColumn>)> = columns::telling(&input.frame.attributes, &|_| false)
-        .into_iter()
-        .filter(|(key, _)| is_wanted(key))
-        .map(|(key, column)| (key.clone(), Some(column)))
-        .collect();
+    let mut keys = columns::telling(&attributes, &|_| false);
+    keys.retain(is_wanted);
+    let n_own = keys.len();
     // What only the baseline has is gone.
     for (scope, key) in input.kept.iter().flat_map(|kept| kept.seen.keys()) {
         let key = AttributeKey { scope: *scope, key: key.clone() };
-        let is_known = keys.iter().any(|(known, _)| (known.scope, &known.key) == (key.scope, &key.key));
-        if !is_known && is_wanted(&key) && !input.frame.attributes.has_many(&key.key) {
-            keys.push((key, None));
+        if !keys.contains(&key) && is_wanted(&key) && !columns::has_many(&attributes, &key.key) {
+            keys.push(key);
         }
     }
+    let mut counts: Vec<Counts> = keys.iter().map(|_| Counts::default()).collect();
+    let is_in = side_of(input);
+    forest.each_stretch_of_all(Need::All, |stretch, traces| {
+        let rows = Rows::new(stretch, stretch.frame(input.frame), traces, &is_in, &mut totals);
+        keys[..n_own].par_iter().zip(&mut counts).for_each(|(key, counts)| rows.count(key, counts));
+    });
     let mut found: Vec<Presence> = keys
         .par_iter()
-        .flat_map_iter(|(key, column)| {
-            let mut counts = HashMap::<(u32, u32), Count, foldhash::fast::FixedState>::default();
-            for (row, value) in column.iter().flat_map(|column| column.iter()) {
-                let AttributeValue::String(code) = value else { continue };
-                let row = row as usize;
-                if service.get(row).is_none_or(|&service| service == u32::MAX) {
-                    continue;
-                }
-                let start = input.frame.spans.start_unix_ns[row];
-                let fresh = Count { n_spans: [0; 2], first_ns: i64::MAX, last_ns: i64::MIN };
-                let count = counts.entry((service[row], code)).or_insert(fresh);
-                if let Some(side) = window[row].checked_sub(1) {
-                    count.n_spans[usize::from(side)] += 1;
-                }
-                // In a gap between the windows it may begin or end, too.
-                if window[row] != 1 {
-                    count.first_ns = count.first_ns.min(start);
-                }
-                if window[row] != 2 {
-                    count.last_ns = count.last_ns.max(start);
-                }
-            }
-            let text = |code: u32| input.frame.attributes.values.get(code);
-            let mut counts: HashMap<(u32, &str), Count, foldhash::fast::FixedState> =
-                counts.into_iter().map(|((service, code), count)| ((service, text(code)), count)).collect();
+        .zip(counts)
+        .flat_map_iter(|(key, mut counts)| {
             let kept = input.kept.and_then(|kept| kept.seen.get(&(key.scope, key.key.clone())));
             for ((service, value), seen) in kept.into_iter().flatten() {
-                let fresh = Count { n_spans: [0; 2], first_ns: i64::MAX, last_ns: i64::MIN };
-                let count = counts.entry((*service, value.as_str())).or_insert(fresh);
+                let count = counts.entry((*service, value.clone())).or_insert(Count::NONE);
                 count.n_spans[0] += seen.n_spans;
                 count.last_ns = count.last_ns.max(seen.last_ns);
             }
@@ -277,11 +335,7 @@ pub fn presence(input: Input<'_>) -> Vec<Presence> {
 }
 
 /// The values of one key that only one window has, a few a service.
-fn listed(
-    key: &AttributeKey,
-    counts: HashMap<(u32, &str), Count, foldhash::fast::FixedState>,
-    totals: &[[u64; 2]],
-) -> Vec<Presence> {
+fn listed(key: &AttributeKey, counts: Counts, totals: &[[u64; 2]]) -> Vec<Presence> {
     let mut list: Vec<Presence> = Vec::new();
     for ((service, value), count) in counts {
         let total = totals[service as usize];
@@ -296,7 +350,7 @@ fn listed(
         list.push(Presence {
             service,
             key: key.key.clone(),
-            value: value.to_owned(),
+            value,
             change,
             also: Vec::new(),
             n_spans: count.n_spans[side],

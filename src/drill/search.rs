@@ -1,11 +1,10 @@
 //! Best first: the value that explains most with the fewest calls, then what it explains together with another, then what is left.
 
-use super::columns::{Dense, NO_CODE, preference, telling};
+use super::columns::{Coding, NO_CODE, codings, preference, telling};
 use super::split::{Group, Parts};
-use super::units::{NO_SPAN, collect};
+use super::units::{NO_SPAN, Unit, collect};
 use super::{Carrier, Condition, Drill, Input, Of, Target};
-use crate::normalize::Forest;
-use crate::span::{AttributeColumn, AttributeKey};
+use crate::normalize::Need;
 use crate::stats;
 use rayon::prelude::*;
 
@@ -39,60 +38,85 @@ struct Tried {
 struct Coded<'a> {
     attribute: usize,
     of: Of,
-    key: &'a AttributeKey,
-    values: Vec<String>,
+    coding: &'a Coding,
     codes: Vec<u32>,
 }
+
+/// Codes of the units of a target by one attribute, of each of the spans that may carry it.
+type Codes = [Vec<u32>; 4];
 
 /// Finds what carries the contribution of each target.
 ///
 /// `keys` are those that the user asks for; if there are none, all that can tell calls apart are tried. Cost: a pass over the spans of the
-/// traces that touch a target, then one a key over the targets' calls.
+/// traces that touch a target, one over the attributes, then one a key over the targets' calls.
 #[must_use]
 pub fn drill(input: Input<'_>, targets: &[Target], keys: &[String]) -> Vec<Drill> {
-    let columns = telling(&input.frame.attributes, &|key| keys.iter().any(|known| known == key));
-    let columns: Vec<_> = columns.into_iter().filter(|(key, _)| keys.is_empty() || keys.contains(&key.key)).collect();
-    if columns.is_empty() {
+    let attributes = input.forest.attributes(input.frame);
+    let mut wanted = telling(&attributes, &|key| keys.iter().any(|known| known == key));
+    wanted.retain(|key| keys.is_empty() || keys.contains(&key.key));
+    if wanted.is_empty() {
         return vec![Drill::default(); targets.len()];
     }
     let parts: Vec<Parts> = collect(input, targets).into_iter().map(Parts::new).collect();
-    // Keys one by one, so that memory holds the codes of one a thread.
-    let tried: Vec<Vec<Vec<Tried>>> =
-        columns.par_iter().enumerate().map(|(attribute, column)| try_key(input, &parts, attribute, *column)).collect();
-    (0..targets.len())
-        .into_par_iter()
-        .map(|target| {
-            let tried: Vec<Tried> = tried.iter().flat_map(|of_key| of_key[target].iter().cloned()).collect();
-            search(input, &columns, &parts[target], tried)
-        })
-        .collect()
+    let codings = codings(input, &wanted);
+    // A few keys at a time, so that memory holds the codes of these only.
+    let n_at_once = rayon::current_num_threads().max(1);
+    let mut tried: Vec<Vec<Tried>> = vec![Vec::new(); targets.len()];
+    for (some, first) in codings.chunks(n_at_once).zip((0..).step_by(n_at_once)) {
+        let some: Vec<&Coding> = some.iter().collect();
+        let coded = codes(input, &some, &parts.iter().collect::<Vec<_>>());
+        let found: Vec<Vec<Vec<Tried>>> = coded
+            .par_iter()
+            .enumerate()
+            .map(|(place, coded)| {
+                let of_target = |(parts, codes): (&Parts, &Codes)| try_key(parts, first + place, codes);
+                parts.iter().zip(coded).map(of_target).collect()
+            })
+            .collect();
+        for of_key in found {
+            for (tried, own) in tried.iter_mut().zip(of_key) {
+                tried.extend(own);
+            }
+        }
+    }
+    (parts.iter().zip(tried)).map(|(parts, tried)| search(input, &codings, parts, tried)).collect()
 }
 
-/// The figures of all values of one key, for each target.
-fn try_key(
-    input: Input<'_>,
-    parts: &[Parts],
-    attribute: usize,
-    (key, column): (&AttributeKey, &AttributeColumn),
-) -> Vec<Vec<Tried>> {
-    let Some(dense) = Dense::new(input.frame, key, column) else { return vec![Vec::new(); parts.len()] };
-    parts
-        .iter()
-        .map(|parts| {
-            let tried = |of: Of| {
-                let groups = parts.groups(&codes(input.forest, &dense, parts, of));
-                groups.into_iter().map(move |group| Tried { attribute, of, group, q: 1.0 })
-            };
-            if parts.is_empty() { Vec::new() } else { Of::ALL.into_iter().flat_map(tried).collect() }
-        })
-        .collect()
-}
-
-fn codes(forest: &Forest, dense: &Dense, parts: &Parts, of: Of) -> Vec<u32> {
-    let code = |span: u32, first: u32| {
-        if span == NO_SPAN { NO_CODE } else { dense.code(forest, first as usize, span as usize) }
+/// The figures of all values of one key.
+fn try_key(parts: &Parts, attribute: usize, codes: &Codes) -> Vec<Tried> {
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    let tried = |of: Of| {
+        let groups = parts.groups(&codes[of as usize]);
+        groups.into_iter().map(move |group| Tried { attribute, of, group, q: 1.0 })
     };
-    parts.units.iter().map(|unit| code(unit.spans[of as usize], unit.first)).collect()
+    Of::ALL.into_iter().flat_map(tried).collect()
+}
+
+/// The codes of the units in `parts`, by attribute and part.
+fn codes(input: Input<'_>, codings: &[&Coding], parts: &[&Parts]) -> Vec<Vec<Codes>> {
+    let empty = |parts: &&Parts| [0; 4].map(|_| vec![NO_CODE; parts.units.len()]);
+    let mut result: Vec<Vec<Codes>> = codings.iter().map(|_| parts.iter().map(empty).collect()).collect();
+    let mut traces: Vec<u32> = input.selection.baseline.iter().chain(&input.selection.regression).copied().collect();
+    traces.sort_unstable();
+    input.forest.each_stretch(&traces, Need::All, |stretch, traces| {
+        let (Some(&first), Some(&last)) = (traces.first(), traces.last()) else { return };
+        let frame = stretch.frame(input.frame);
+        codings.par_iter().zip(&mut result).for_each(|(coding, result)| {
+            let dense = coding.dense(frame);
+            for (parts, codes) in parts.iter().zip(result) {
+                for unit in parts.units_of(first..=last) {
+                    let Unit { spans, trace, .. } = parts.units[unit];
+                    let begin = stretch.forest.spans_of(stretch.local(trace)).start;
+                    for (codes, span) in codes.iter_mut().zip(spans).filter(|&(_, span)| span != NO_SPAN) {
+                        codes[unit] = dense.code(stretch.forest, begin, begin + span as usize);
+                    }
+                }
+            }
+        });
+    });
+    result
 }
 
 /// What a group explains beyond its number; a share above one explains no more than all.
@@ -106,12 +130,7 @@ fn carries(group: &Group) -> bool {
     group.excess > 0.0 && group.share >= MIN_SHARE && gain(group) >= MIN_GAIN && is_known
 }
 
-fn search(
-    input: Input<'_>,
-    columns: &[(&AttributeKey, &AttributeColumn)],
-    parts: &Parts,
-    mut tried: Vec<Tried>,
-) -> Drill {
+fn search(input: Input<'_>, codings: &[Coding], parts: &Parts, mut tried: Vec<Tried>) -> Drill {
     let tests: Vec<usize> = (0..tried.len()).filter(|&index| tried[index].group.p.is_some()).collect();
     let p: Vec<f64> = tests.iter().filter_map(|&index| tried[index].group.p).collect();
     for (&index, q) in tests.iter().zip(stats::false_discovery_rates(&p)) {
@@ -125,7 +144,7 @@ fn search(
     let is_everywhere =
         |tried: &Tried| tried.group.p.is_none() && tried.group.only_in_regression && carries_all(&tried.group);
     tried.retain(|tried| (tried.q <= MAX_Q && carries(&tried.group)) || is_everywhere(tried));
-    let coded = coded(input, columns, parts, &tried);
+    let coded = coded(input, codings, parts, &tried);
     let mut values: Vec<Value<'_>> = tried
         .iter()
         .filter_map(|tried| {
@@ -134,7 +153,7 @@ fn search(
         })
         .collect();
     values.sort_by(|left, right| {
-        let name = |value: &Value<'_>| (preference(&value.coded.key.key, value.coded.of), value.condition());
+        let name = |value: &Value<'_>| (preference(&value.coded.coding.key.key, value.coded.of), value.condition());
         gain(&right.group).total_cmp(&gain(&left.group)).then_with(|| name(left).cmp(&name(right)))
     });
 
@@ -177,28 +196,29 @@ impl Value<'_> {
 
     fn condition(&self) -> Condition {
         Condition {
-            key: self.coded.key.key.clone(),
-            value: self.coded.values.get(self.group.code as usize).cloned().unwrap_or_default(),
+            key: self.coded.coding.key.key.clone(),
+            value: self.coded.coding.values.get(self.group.code as usize).cloned().unwrap_or_default(),
             of: self.coded.of,
-            scope: self.coded.key.scope,
+            scope: self.coded.coding.key.scope,
         }
     }
 }
 
 /// The codes by every attribute that `tried` has a value of.
-fn coded<'a>(
-    input: Input<'_>,
-    columns: &[(&'a AttributeKey, &AttributeColumn)],
-    parts: &Parts,
-    tried: &[Tried],
-) -> Vec<Coded<'a>> {
+fn coded<'a>(input: Input<'_>, codings: &'a [Coding], parts: &Parts, tried: &[Tried]) -> Vec<Coded<'a>> {
+    let mut attributes: Vec<usize> = tried.iter().map(|tried| tried.attribute).collect();
+    attributes.dedup();
+    if attributes.is_empty() {
+        return Vec::new();
+    }
+    let chosen: Vec<&Coding> = attributes.iter().map(|&attribute| &codings[attribute]).collect();
+    let mut codes: Vec<Codes> = codes(input, &chosen, &[parts]).into_iter().flatten().collect();
     let mut result: Vec<Coded<'a>> = Vec::new();
-    for chunk in tried.chunk_by(|left, right| left.attribute == right.attribute) {
-        let (key, column) = columns[chunk[0].attribute];
-        let Some(dense) = Dense::new(input.frame, key, column) else { continue };
-        for of in chunk.chunk_by(|left, right| left.of == right.of).map(|same| same[0].of) {
-            let codes = codes(input.forest, &dense, parts, of);
-            result.push(Coded { attribute: chunk[0].attribute, of, key, values: dense.values.clone(), codes });
+    for Tried { attribute, of, .. } in tried {
+        let Ok(place) = attributes.binary_search(attribute) else { continue };
+        if result.last().is_none_or(|last| (last.attribute, last.of) != (*attribute, *of)) {
+            let codes = std::mem::take(&mut codes[place][*of as usize]);
+            result.push(Coded { attribute: *attribute, of: *of, coding: &codings[*attribute], codes });
         }
     }
     result

@@ -9,6 +9,7 @@ use super::columns::NO_CODE;
 use super::terms::Term;
 use super::units::{Unit, Units};
 use crate::stats;
+use std::ops::RangeInclusive;
 
 /// Fewest calls of the regression by which a value is judged: it has support.
 const MIN_CALLS: u64 = 20;
@@ -154,6 +155,18 @@ impl Parts {
             })
             .collect();
         Self { units, y, terms, n_blocks, total: total * sign, sign, influence, n_units }
+    }
+
+    /// Which units are calls of these traces.
+    pub(super) fn units_of(&self, traces: RangeInclusive<u32>) -> impl Iterator<Item = usize> {
+        let n_baseline = self.units.partition_point(|unit| !unit.is_regression);
+        let within = |begin: usize, end: usize| {
+            let own = &self.units[begin..end];
+            let from = own.partition_point(|unit| unit.trace < *traces.start());
+            let until = own.partition_point(|unit| unit.trace <= *traces.end());
+            begin + from..begin + until
+        };
+        within(0, n_baseline).chain(within(n_baseline, self.units.len()))
     }
 
     /// Whether there is something to split.

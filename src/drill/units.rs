@@ -7,7 +7,7 @@ use super::{Input, Of, Target};
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::compare::attribute::Subject;
 use crate::compare::paths::{FailureKind, NO_PATH};
-use crate::normalize::{NO_PARENT, SpanFlags};
+use crate::normalize::{NO_PARENT, Need, SpanFlags, Stretch};
 use rayon::prelude::*;
 
 /// No span.
@@ -17,10 +17,10 @@ const MAX_BLOCKS: usize = 200;
 /// One call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unit {
-    /// Spans that may carry an attribute, by [`Of`], or [`NO_SPAN`].
+    /// Spans that may carry an attribute, by [`Of`], as positions in the trace, or [`NO_SPAN`].
     pub(super) spans: [u32; 4],
-    /// First span of the trace.
-    pub(super) first: u32,
+    /// The trace.
+    pub(super) trace: u32,
     pub(super) term: u16,
     /// Blocks of the baseline come first.
     pub(super) block: u16,
@@ -67,21 +67,38 @@ pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
     uses.sort_by_key(|&(path, of)| (path, of.target, of.term));
     let windows = [&input.selection.baseline, &input.selection.regression];
     let n_blocks = windows.map(|traces| traces.len().min(MAX_BLOCKS));
-    let jobs: Vec<(usize, usize)> =
-        (0..2).flat_map(|window| (0..n_blocks[window]).map(move |block| (window, block))).collect();
-    let parts: Vec<Vec<Vec<Unit>>> = jobs
-        .par_iter()
-        .map_init(
-            || Collector::new(input, targets, &result, &uses),
-            |collector, &(window, block)| {
-                let traces = windows[window];
-                let bound = |block: usize| block * traces.len() / n_blocks[window].max(1);
-                let place = block + if window == 0 { 0 } else { n_blocks[0] };
-                collector.block(&traces[bound(block)..bound(block + 1)], window == 1, u16::try_from(place).unwrap_or(0))
-            },
-        )
-        .collect();
-    for part in parts {
+    let mut found: Vec<Vec<Vec<Unit>>> = Vec::new();
+    for (window, all) in windows.into_iter().enumerate() {
+        // Of which block each trace is.
+        let bound = |block: usize| block * all.len() / n_blocks[window].max(1);
+        let mut blocks = vec![0_u16; all.len()];
+        for block in 0..n_blocks[window] {
+            let place = block + if window == 0 { 0 } else { n_blocks[0] };
+            blocks[bound(block)..bound(block + 1)].fill(u16::try_from(place).unwrap_or(0));
+        }
+        let mut rest = blocks.as_slice();
+        input.forest.each_stretch(all, Need::Links, |stretch, traces| {
+            let (own, after) = rest.split_at(traces.len());
+            rest = after;
+            let jobs: Vec<(&[u32], u16)> = own
+                .chunk_by(|left, right| left == right)
+                .scan(traces, |traces, blocks| {
+                    let (own, rest) = traces.split_at(blocks.len());
+                    *traces = rest;
+                    Some((own, blocks[0]))
+                })
+                .collect();
+            let parts: Vec<Vec<Vec<Unit>>> = jobs
+                .par_iter()
+                .map_init(
+                    || Collector::new(input, stretch, targets, &result, &uses),
+                    |collector, &(traces, block)| collector.block(traces, window == 1, block),
+                )
+                .collect();
+            found.extend(parts);
+        });
+    }
+    for part in found {
         for (units, part) in result.iter_mut().zip(part) {
             units.list.extend(part);
         }
@@ -95,6 +112,7 @@ pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
 /// Walks traces; buffers are by position in the trace.
 struct Collector<'a> {
     input: Input<'a>,
+    stretch: &'a Stretch<'a>,
     targets: &'a [Target],
     terms: Vec<&'a [Term]>,
     uses: &'a [(u32, Use)],
@@ -110,9 +128,16 @@ struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn new(input: Input<'a>, targets: &'a [Target], units: &'a [Units], uses: &'a [(u32, Use)]) -> Self {
+    fn new(
+        input: Input<'a>,
+        stretch: &'a Stretch<'a>,
+        targets: &'a [Target],
+        units: &'a [Units],
+        uses: &'a [(u32, Use)],
+    ) -> Self {
         Self {
             input,
+            stretch,
             targets,
             terms: units.iter().map(|units| units.terms.as_slice()).collect(),
             uses,
@@ -150,7 +175,7 @@ impl<'a> Collector<'a> {
                     let Some(value) = self.measure(position, &self.terms[target][term as usize]) else { continue };
                     units[target].push(Unit {
                         spans: self.spans(position, self.targets[target]),
-                        first: u32::try_from(self.first).unwrap_or(NO_SPAN),
+                        trace,
                         term,
                         block,
                         is_regression,
@@ -176,7 +201,7 @@ impl<'a> Collector<'a> {
             }
             What::Visited => {
                 // Calls of callers that nobody waits for are not on the blamed path whatever happens.
-                let parent = self.input.forest.parent[self.first + position];
+                let parent = self.stretch.forest.parent[self.first + position];
                 let is_asked = parent != NO_PARENT && self.is_visited[parent as usize];
                 is_asked.then(|| f64::from(u8::from(self.is_visited[position])))
             }
@@ -186,9 +211,9 @@ impl<'a> Collector<'a> {
 
     /// The spans around the unit at `position` that may carry an attribute.
     fn spans(&self, position: usize, target: Target) -> [u32; 4] {
-        let forest = self.input.forest;
+        let forest = self.stretch.forest;
         let service = |position: usize| forest.operations[forest.operation[self.first + position] as usize].service;
-        let span = |position: usize| u32::try_from(self.first + position).unwrap_or(NO_SPAN);
+        let span = |position: usize| u32::try_from(position).unwrap_or(NO_SPAN);
         let child_of = |service_asked: u32| {
             let children = self.walker.children(position).iter().map(|&child| child as usize);
             children.filter(|&child| service(child) == service_asked).min().map_or(NO_SPAN, span)
@@ -217,7 +242,7 @@ impl<'a> Collector<'a> {
 
     /// The nearest span above that belongs to another service.
     fn caller(&self, position: usize) -> Option<usize> {
-        let forest = self.input.forest;
+        let forest = self.stretch.forest;
         let service = |position: usize| forest.operations[forest.operation[self.first + position] as usize].service;
         let mut above = position;
         while above != self.top[position] as usize {
@@ -235,8 +260,8 @@ impl<'a> Collector<'a> {
 
     /// Finds the path, visits, times and failures of every span of a trace.
     fn load(&mut self, trace: u32) {
-        let Input { forest, table, .. } = self.input;
-        let spans = forest.spans_of(trace as usize);
+        let (forest, table, local) = (self.stretch.forest, self.input.table, self.stretch.local(trace));
+        let spans = forest.spans_of(local);
         let n_spans = spans.len();
         self.first = spans.start;
         for (buffer, empty) in [(&mut self.path, NO_PATH), (&mut self.top, 0)] {
@@ -250,8 +275,8 @@ impl<'a> Collector<'a> {
         self.has_failed.clear();
         self.has_failed.resize(n_spans, [false; FailureKind::ALL.len()]);
         let mut walker = std::mem::take(&mut self.walker);
-        walker.load(forest, trace as usize);
-        table.paths_of_spans(forest, &walker, trace as usize, |position, path, top| {
+        walker.load(forest, local);
+        table.paths_of_spans(forest, &walker, local, |position, path, top| {
             self.path[position] = path;
             self.top[position] = u32::try_from(top).unwrap_or(0);
         });
@@ -264,7 +289,7 @@ impl<'a> Collector<'a> {
             let failed = |position: usize| forest.flags[self.first + position].has(SpanFlags::FAILED);
             let is_on_path = |position: &usize| self.path.get(*position) == Some(&failure.path);
             // The span that failed, or the one that it waited for in vain.
-            let origin = (failure.span as usize).checked_sub(self.first).filter(is_on_path).or_else(|| {
+            let origin = Some(failure.span as usize).filter(is_on_path).or_else(|| {
                 let key = |&position: &usize| (failed(position), forest.end_ns[self.first + position], position);
                 (0..n_spans).filter(is_on_path).max_by_key(key)
             });
@@ -285,7 +310,7 @@ impl BlameSink for Collector<'_> {
     }
 
     fn blame(&mut self, _node: (), span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
-        let which = kind.part(start_ns == self.input.forest.start_ns[span]);
+        let which = kind.part(start_ns == self.stretch.forest.start_ns[span]);
         let time_ns = &mut self.time_ns[span - self.first][which];
         *time_ns = time_ns.saturating_add(end_ns - start_ns);
     }

@@ -22,7 +22,7 @@ pub fn rankings(forest: &Forest, selection: &Selection) -> BTreeMap<String, Vec<
 fn by_score(forest: &Forest, scores: Vec<f64>) -> Vec<String> {
     let mut ranked: Vec<(f64, &str)> = scores
         .into_iter()
-        .zip(&forest.services)
+        .zip(forest.services.iter())
         .filter(|(_, service)| !service.is_inferred)
         .map(|(score, service)| (score, service.name.as_str()))
         .collect();

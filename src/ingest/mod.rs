@@ -27,7 +27,7 @@ pub use sink::{RawSpan, Sink};
 
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
-use crate::span::{AttributeSelection, SpanFrame};
+use crate::span::{AttributeSelection, SpanBatch, SpanFrame};
 use crate::store::{self, Ahead, Failure, Object};
 use discover::{Found, Origin};
 use rayon::prelude::*;
@@ -47,6 +47,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Errors
 /// [`Error::Io`] or [`Error::Remote`] if none of the paths exists. A file that cannot be read is no error of the run: its report says why.
 pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Ingested, Error> {
+    read_with(paths, options, progress, None)
+}
+
+/// Takes batches of spans as they are read, from any thread; place is the number of the source and of the part of it.
+pub trait Keeper: Sync {
+    /// Takes a batch, or leaves it.
+    fn keep(&self, place: (u32, u32), batch: &mut SpanBatch);
+
+    /// Drops what was taken of a source, which turned out to be broken.
+    fn forget(&self, source: u32);
+
+    /// Whether there is no more use in reading.
+    fn has_failed(&self) -> bool;
+}
+
+/// [`read`], where `keeper` may take the spans: they are then not in the frame.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(
+    paths: &[PathBuf],
+    options: &Options,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    keeper: Option<&dyn Keeper>,
+) -> Result<Ingested, Error> {
     let found = discover::discover(paths)?;
     let meter = Meter {
         done: AtomicU64::new(0),
@@ -54,7 +79,11 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
         progress,
     };
     let ahead = Ahead::new(found.iter().filter_map(Found::as_object).collect());
-    let read: Vec<_> = found.par_iter().map(|found| read_one(found, options, &meter, &ahead)).collect();
+    let sources = (0_u32..).zip(&found).collect::<Vec<_>>();
+    let read: Vec<_> = sources
+        .into_par_iter()
+        .map(|(source, found)| read_one(found, options, &meter, &ahead, Kept { keeper, source }))
+        .collect();
     gather(read)
 }
 
@@ -65,7 +94,7 @@ pub fn read(paths: &[PathBuf], options: &Options, progress: &(dyn Fn(u64, u64) +
 pub fn read_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Ingested, Error> {
     let (n_bytes, origin) = (bytes.len() as u64, Origin::Memory(bytes));
     let found = Found { name: name.to_owned(), origin, walked: false, n_bytes, stamp: None, problem: None };
-    gather(vec![read_one(&found, options, &Meter::unwatched(), &Ahead::new(Vec::new()))])
+    gather(vec![read_one(&found, options, &Meter::unwatched(), &Ahead::new(Vec::new()), Kept::NOBODY)])
 }
 
 /// What one input gave: its report, its parts, and the failure of a server to give it, which the report tells, too.
@@ -115,10 +144,38 @@ pub fn recognise_spans(content: &[u8]) -> Option<&'static str> {
 
 fn holds_spans(found: &Found) -> bool {
     let options = Options { attributes: AttributeSelection::Keys(Vec::new()), columns: Vec::new() };
-    read_one(found, &options, &Meter::unwatched(), &Ahead::new(Vec::new()))
+    read_one(found, &options, &Meter::unwatched(), &Ahead::new(Vec::new()), Kept::NOBODY)
         .1
         .iter()
         .any(|(batch, _)| !batch.spans.start_unix_ns.is_empty())
+}
+
+/// Who takes the batches of a source.
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    keeper: Option<&'a dyn Keeper>,
+    source: u32,
+}
+
+impl Kept<'_> {
+    const NOBODY: Self = Self { keeper: None, source: 0 };
+
+    /// Offers a part of the source, whose number is `part`.
+    fn offer(&self, part: usize, batch: &mut SpanBatch) {
+        if let Some(keeper) = self.keeper.filter(|_| !batch.spans.is_empty()) {
+            keeper.keep((self.source, u32::try_from(part).unwrap_or(u32::MAX)), batch);
+        }
+    }
+
+    fn forget(&self) {
+        if let Some(keeper) = self.keeper {
+            keeper.forget(self.source);
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.keeper.is_some_and(Keeper::has_failed)
+    }
 }
 
 struct Meter<'a> {
@@ -140,8 +197,11 @@ impl Meter<'_> {
 }
 
 /// Reads one input; the report holds what concerns the input as a whole, the parts the rest.
-fn read_one(found: &Found, options: &Options, meter: &Meter, ahead: &Arc<Ahead>) -> Read {
+fn read_one(found: &Found, options: &Options, meter: &Meter, ahead: &Arc<Ahead>, kept: Kept) -> Read {
     let mut report = SourceReport { path: found.name.clone(), n_bytes: found.n_bytes, ..SourceReport::default() };
+    if kept.has_failed() {
+        return (report, Vec::new(), None);
+    }
     if let Some(problem) = &found.problem {
         report.error = Some(problem.clone());
         return (report, Vec::new(), None);
@@ -170,20 +230,26 @@ fn read_one(found: &Found, options: &Options, meter: &Meter, ahead: &Arc<Ahead>)
         told.fetch_add(share, Ordering::Relaxed);
         meter.add(share);
     };
-    let (format, parts) = parse(&source, found, options, &done);
+    let (format, parts) = parse(&source, found, options, &done, kept);
     if !is_counted {
         meter.add(report.n_bytes.saturating_sub(told.load(Ordering::Relaxed)));
     }
     let in_pieces = source.path.is_some() && source.bytes.is_empty();
     let parts = stamp::check(found.stamp, found.path(), in_pieces, &mut report, parts);
     let parts = match parts {
-        Ok(parts) => parts,
-        Err(Refusal::NotSpans(note)) => {
-            report.notes.push(note);
-            Vec::new()
+        Ok(mut parts) => {
+            // Those that were not offered as they were read.
+            for (part, (batch, _)) in parts.iter_mut().enumerate() {
+                kept.offer(part, batch);
+            }
+            parts
         }
-        Err(Refusal::Broken(reason)) => {
-            report.error.get_or_insert(reason);
+        Err(refusal) => {
+            kept.forget();
+            match refusal {
+                Refusal::NotSpans(note) => report.notes.push(note),
+                Refusal::Broken(reason) => _ = report.error.get_or_insert(reason),
+            }
             Vec::new()
         }
     };
@@ -204,6 +270,7 @@ fn parse(
     found: &Found,
     options: &Options,
     done: &(dyn Fn(usize) + Sync),
+    kept: Kept,
 ) -> (Option<Format>, Result<Vec<Part>, Refusal>) {
     let bytes = &source.bytes;
     if bytes.is_empty() && source.path.is_none() {
@@ -216,11 +283,11 @@ fn parse(
         Err(what) => return (None, Err(Refusal::Broken(format!("found {what}, expected {EXPECTED}")))),
     };
     let parts = match format {
-        Format::Json(flavour, lines) => Ok(records::read_json(bytes, flavour, lines, options, done)),
-        Format::BareProto => Ok(records::read_bare_proto(bytes, options, done)),
-        Format::Framed => Ok(records::read_framed(bytes, options, done)),
+        Format::Json(flavour, lines) => Ok(records::read_json(bytes, flavour, lines, options, done, kept)),
+        Format::BareProto => Ok(records::read_bare_proto(bytes, options, done, kept)),
+        Format::Framed => Ok(records::read_framed(bytes, options, done, kept)),
         Format::JsonRows => table::read_json_rows(source, options),
-        Format::Parquet => table::read_parquet(source, options),
+        Format::Parquet => table::read_parquet(source, options, kept),
         Format::ArrowIpc => table::read_arrow_ipc(source, options),
         Format::Csv => table::read_csv(source, options),
     };

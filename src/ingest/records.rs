@@ -8,7 +8,7 @@ use super::json::{Cursor, Kind, Malformed, Step};
 use super::sniff::JsonFlavour;
 use super::source::Part;
 use super::wire::{Field, Fields};
-use super::{Options, Sink, divide, jaeger, otlp_json, otlp_proto, zipkin};
+use super::{Kept, Options, Sink, divide, jaeger, otlp_json, otlp_proto, zipkin};
 use crate::diagnostics::Place;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -53,6 +53,7 @@ pub(super) fn read_json(
     lines: bool,
     options: &Options,
     done: &(dyn Fn(usize) + Sync),
+    kept: Kept,
 ) -> Vec<Part> {
     if !lines {
         return read_divided(bytes, flavour, options, done).unwrap_or_else(|| {
@@ -75,7 +76,8 @@ pub(super) fn read_json(
         .into_par_iter()
         .enumerate()
         .map(|(index, (chunk, first_line))| {
-            let part = read_lines(chunk, first_line, index == last, flavour, options);
+            let mut part = read_lines(chunk, first_line, index == last, flavour, options);
+            kept.offer(index, &mut part.0);
             done(chunk.len());
             part
         })
@@ -224,7 +226,7 @@ fn describe(bytes: &[u8], malformed: Malformed) -> String {
 }
 
 /// Spans of `TracesData` without framing, a part a chunk of `ResourceSpans`.
-pub(super) fn read_bare_proto(bytes: &[u8], options: &Options, done: &(dyn Fn(usize) + Sync)) -> Vec<Part> {
+pub(super) fn read_bare_proto(bytes: &[u8], options: &Options, done: &(dyn Fn(usize) + Sync), kept: Kept) -> Vec<Part> {
     let mut outer = Sink::new(&options.attributes);
     let mut records = Vec::new();
     let mut fields = Fields::open_ended(bytes, 0);
@@ -253,7 +255,7 @@ pub(super) fn read_bare_proto(bytes: &[u8], options: &Options, done: &(dyn Fn(us
         &records,
         |record| record.0.len(),
         options,
-        done,
+        (done, kept),
         |&(message, at, cut_off), sink| {
             otlp_proto::read_resource_spans(message, at, cut_off, sink);
         },
@@ -264,7 +266,7 @@ pub(super) fn read_bare_proto(bytes: &[u8], options: &Options, done: &(dyn Fn(us
 
 /// Spans of the collector's file exporter: messages, each after its length in four bytes, big end first; a message may
 /// be protobuf or JSON, and compressed by itself.
-pub(super) fn read_framed(bytes: &[u8], options: &Options, done: &(dyn Fn(usize) + Sync)) -> Vec<Part> {
+pub(super) fn read_framed(bytes: &[u8], options: &Options, done: &(dyn Fn(usize) + Sync), kept: Kept) -> Vec<Part> {
     let mut outer = Sink::new(&options.attributes);
     let mut records = Vec::new();
     let mut at = 0;
@@ -282,7 +284,7 @@ pub(super) fn read_framed(bytes: &[u8], options: &Options, done: &(dyn Fn(usize)
         &records,
         |record| record.0.len(),
         options,
-        done,
+        (done, kept),
         |&(message, at), sink| {
             read_frame(message, at, sink);
         },
@@ -329,7 +331,7 @@ fn in_chunks<R: Sync>(
     records: &[R],
     n_bytes: impl Fn(&R) -> usize,
     options: &Options,
-    done: &(dyn Fn(usize) + Sync),
+    (done, kept): (&(dyn Fn(usize) + Sync), Kept),
     read: impl Fn(&R, &mut Sink) + Sync,
 ) -> Vec<Part> {
     let mut chunks = Vec::new();
@@ -344,11 +346,13 @@ fn in_chunks<R: Sync>(
     }
     chunks
         .into_par_iter()
-        .map(|(chunk, n_bytes)| {
+        .enumerate()
+        .map(|(index, (chunk, n_bytes))| {
             let mut sink = Sink::new(&options.attributes);
             for record in chunk {
                 read(record, &mut sink);
             }
+            kept.offer(index, &mut sink.batch);
             done(n_bytes);
             (sink.batch, sink.report)
         })

@@ -44,20 +44,26 @@ pub(super) struct Facts {
     pub(super) failed: Vec<bool>,
     /// Adjusted count of the span's sampling, 0 where unknown; empty if no span says.
     pub(super) weight: Vec<f64>,
-    /// Texts of `peer`.
-    pub(super) peers: Dictionary,
 }
 
-pub(super) fn facts(frame: &SpanFrame) -> Facts {
+/// Texts that facts are codes of.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    /// Whom spans call.
+    pub(super) peers: Dictionary,
+    /// Where they ran.
+    pub(super) hosts: Dictionary,
+}
+
+pub(super) fn facts(frame: &SpanFrame, texts: &mut Texts) -> Facts {
     let n_spans = frame.spans.len();
-    let mut peers = Dictionary::default();
-    let peer = peer(frame, &mut peers);
-    let mut hosts = Dictionary::default();
+    let Texts { peers, hosts } = texts;
+    let peer = peer(frame, peers);
     let mut host = vec![NONE; n_spans];
     for key in HOST {
         fill(&frame.attributes, key, &mut host, |value| hosts.intern(&frame.attributes.text(value)));
     }
-    Facts { peer, host, failed: failed(frame), weight: weight(frame), peers }
+    Facts { peer, host, failed: failed(frame), weight: weight(frame) }
 }
 
 /// Columns of `key` in both scopes, span first.
@@ -84,11 +90,9 @@ fn fill(table: &AttributeTable, key: &str, codes: &mut [u32], mut code: impl FnM
 impl Facts {
     /// Gives the hosts of the second recording codes of their own.
     pub(super) fn tell_hosts_apart(&mut self, is_second: impl Fn(usize) -> bool) {
-        let known = self.host.iter().copied().filter(|&host| host != NONE);
-        let n_hosts = known.max().map_or(0, |host| host.saturating_add(1));
         for (row, host) in self.host.iter_mut().enumerate() {
-            if *host != NONE && is_second(row) {
-                *host = host.saturating_add(n_hosts);
+            if *host != NONE {
+                *host = host.saturating_mul(2).saturating_add(u32::from(is_second(row)));
             }
         }
     }

@@ -1,8 +1,10 @@
 //! A forest of spans, joined with traces of which only their requests were kept; and the numbers of services and operations.
 
+use super::known::Known;
 use super::{Forest, NO_PARENT, Operation, Service, SpanFlags};
-use crate::span::TraceKey;
+use crate::span::{SpanFrame, TraceKey};
 use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// A request of a trace whose spans were not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +64,12 @@ impl Forest {
             operations: std::mem::take(&mut self.operations),
             services: std::mem::take(&mut self.services),
             names: std::mem::take(&mut self.names),
+            away: self.away.take(),
             offsets: vec![0],
             ..Self::default()
         };
         let mut traces = vec![0; summed.traces.len()];
+        let places = joined.away.as_mut().map(|away| std::mem::take(&mut away.places));
         for (place, (start_ns, _, is_summed, trace)) in (0_u32..).zip(order) {
             joined.root_start_ns.push(start_ns);
             if is_summed {
@@ -73,6 +77,9 @@ impl Forest {
                 joined.push_summed(summed, trace, &operations);
             } else {
                 joined.push_own(self, trace);
+            }
+            if let (Some(away), Some(places)) = (&mut joined.away, &places) {
+                away.places.push(if is_summed { u32::MAX } else { places[trace] });
             }
             joined.offsets.push(joined.row.len());
         }
@@ -85,40 +92,65 @@ impl Forest {
         }
     }
 
+    /// Takes over the services and operations that were learnt, and numbers them by name; `frame` has the names.
+    pub(super) fn number(&mut self, known: Known, frame: &SpanFrame) {
+        let merged = known.services.merged();
+        self.services = Arc::new(known.services.list);
+        self.names = Arc::new(frame.names.iter().map(str::to_owned).collect());
+        let named =
+            |operation: Operation| Operation { peer: operation.peer.map(|peer| merged[peer as usize]), ..operation };
+        self.operations = Arc::new(known.operations.into_iter().map(named).collect());
+        let is_left: Vec<bool> = merged.iter().zip(0..).map(|(&merged, own)| merged == own).collect();
+        self.settle_but(&is_left);
+    }
+
     /// Numbers services, operations and their names by name, those that report spans before inferred ones, so that
     /// no sum is taken in the order in which they were read; returns the new numbers of the old.
-    pub(super) fn settle(&mut self) -> Joined {
+    fn settle(&mut self) -> Joined {
+        self.settle_but(&vec![true; self.services.len()])
+    }
+
+    /// The same without the services that `is_left` says are gone, which no operation names any more.
+    fn settle_but(&mut self, is_left: &[bool]) -> Joined {
         let code = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        let new = |order: &[u32]| {
-            let mut new = vec![0; order.len()];
-            for (place, &old) in (0_u32..).zip(order) {
-                new[old as usize] = place;
-            }
-            new
-        };
-        let mut order: Vec<u32> = (0..code(self.services.len())).collect();
+        let mut order: Vec<u32> = (0..code(self.services.len())).filter(|&index| is_left[index as usize]).collect();
         order.sort_by_key(|&index| {
             let service = &self.services[index as usize];
             (service.is_inferred, &service.name)
         });
-        let services: Vec<u32> = new(&order);
-        self.services = order.iter().map(|&index| self.services[index as usize].clone()).collect();
+        let mut services = vec![u32::MAX; self.services.len()];
+        for (place, &old) in (0_u32..).zip(&order) {
+            services[old as usize] = place;
+        }
+        self.services = Arc::new(order.iter().map(|&index| self.services[index as usize].clone()).collect());
         let mut used: Vec<u32> = self.operations.iter().map(|operation| operation.name).collect();
         used.sort_unstable();
         used.dedup();
         used.sort_by_key(|&name| self.name(name));
         let names: HashMap<u32, u32> = used.iter().copied().zip(0_u32..).collect();
-        self.names = used.iter().map(|&name| self.name(name).to_owned()).collect();
-        for operation in &mut self.operations {
-            operation.service = services[operation.service as usize];
-            operation.name = names.get(&operation.name).copied().unwrap_or(u32::MAX);
-            operation.peer = operation.peer.map(|peer| services[peer as usize]);
+        self.names = Arc::new(used.iter().map(|&name| self.name(name).to_owned()).collect());
+        let renumbered = |operation: &Operation| Operation {
+            service: services[operation.service as usize],
+            name: names.get(&operation.name).copied().unwrap_or(u32::MAX),
+            kind: operation.kind,
+            peer: operation.peer.map(|peer| services[peer as usize]),
+        };
+        let own: Vec<Operation> = self.operations.iter().map(renumbered).collect();
+        let mut order: Vec<u32> = (0..code(own.len())).collect();
+        order.sort_by_key(|&index| own[index as usize]);
+        let mut operations = vec![0; order.len()];
+        let mut sorted: Vec<Operation> = Vec::with_capacity(order.len());
+        for index in order {
+            let operation = own[index as usize];
+            // Two names of one peer make one operation.
+            if sorted.last() != Some(&operation) {
+                sorted.push(operation);
+            }
+            operations[index as usize] = code(sorted.len() - 1);
         }
-        let mut order: Vec<u32> = (0..code(self.operations.len())).collect();
-        order.sort_by_key(|&index| self.operations[index as usize]);
-        let operations: Vec<u32> = new(&order);
-        self.operations = order.iter().map(|&index| self.operations[index as usize]).collect();
-        for operation in &mut self.operation {
+        self.operations = Arc::new(sorted);
+        let away = self.away.iter_mut().flat_map(|away| &mut away.operations);
+        for operation in self.operation.iter_mut().chain(away) {
             *operation = operations[*operation as usize];
         }
         Joined { services, operations, traces: Vec::new() }
@@ -170,9 +202,10 @@ impl Forest {
             .iter()
             .map(|other| {
                 let index = *known.entry(other.name.clone()).or_insert(self.services.len());
-                match self.services.get_mut(index) {
+                let services = Arc::make_mut(&mut self.services);
+                match services.get_mut(index) {
                     Some(service) => service.is_inferred &= other.is_inferred,
-                    None => self.services.push(other.clone()),
+                    None => services.push(other.clone()),
                 }
                 u32::try_from(index).unwrap_or(u32::MAX)
             })
@@ -188,7 +221,7 @@ impl Forest {
             let fresh = code(self.names.len());
             let index = *known.entry(name.clone()).or_insert(fresh);
             if index == fresh {
-                self.names.push(name.clone());
+                Arc::make_mut(&mut self.names).push(name.clone());
             }
             names.push(index);
         }
@@ -207,7 +240,7 @@ impl Forest {
                 let fresh = code(self.operations.len());
                 let index = *known.entry(operation).or_insert(fresh);
                 if index == fresh {
-                    self.operations.push(operation);
+                    Arc::make_mut(&mut self.operations).push(operation);
                 }
                 index
             })

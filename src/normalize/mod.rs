@@ -6,23 +6,33 @@
 //! nobody waits for are *detached* from their parents. Everything done is counted in [`Repairs`].
 
 mod attributes;
+mod away;
 mod join;
+mod known;
 mod link;
+mod partition;
 mod peer;
 mod skew;
+mod sort;
 mod template;
 
 pub use attributes::required_attributes;
+pub use away::{Need, Stretch};
 pub use join::{Joined, Request, Summed};
 pub use link::NO_PARENT;
+pub use partition::{Partitions, Place};
 pub use skew::SkewedPair;
+pub use sort::forest_of;
 
 use crate::span::{SpanFrame, SpanKind};
+use away::Away;
+use known::{Draft, Known};
 use link::{LinkCounts, Linked, Room, link};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// More operation names than this in one service means that there are ids in them; the busiest service of
 /// three public systems has 22, and a monolith may well have a few hundred routes.
@@ -105,13 +115,15 @@ pub struct Forest {
     /// Flags, a span.
     pub flags: Vec<SpanFlags>,
     /// Distinct operations.
-    pub operations: Vec<Operation>,
+    pub operations: Arc<Vec<Operation>>,
     /// Services, those that report spans first.
-    pub services: Vec<Service>,
+    pub services: Arc<Vec<Service>>,
     kinds: Vec<SpanKind>,
-    names: Vec<String>,
-    /// For a trace of which a profile kept the requests only, how many spans it has; empty if all traces have theirs.
+    names: Arc<Vec<String>>,
+    /// For a trace of which only the tops of its requests are here, how many spans it has; empty if all traces have theirs.
     summed: Vec<Option<u64>>,
+    /// Where the spans are, if not here.
+    away: Option<Away>,
 }
 
 impl Forest {
@@ -140,7 +152,7 @@ impl Forest {
         self.trace.len()
     }
 
-    /// Number of spans.
+    /// Number of spans that are here: of a trace that only a profile tells of, or whose spans lie in a folder, only its tops.
     #[must_use]
     pub fn n_spans(&self) -> usize {
         self.row.len()
@@ -149,7 +161,10 @@ impl Forest {
     /// Whether only a profile tells of trace `trace`: then its spans are the tops of its requests.
     #[must_use]
     pub fn is_summed(&self, trace: usize) -> bool {
-        self.summed.get(trace).is_some_and(Option::is_some)
+        match &self.away {
+            Some(away) => away.places[trace] == u32::MAX,
+            None => self.summed.get(trace).is_some_and(Option::is_some),
+        }
     }
 
     /// Number of spans that trace `trace` was recorded with.
@@ -158,7 +173,8 @@ impl Forest {
         self.summed.get(trace).copied().flatten().unwrap_or_else(|| self.spans_of(trace).len() as u64)
     }
 
-    /// The spans of trace `trace`; of a trace that only a profile tells of, the tops of its requests.
+    /// The spans of trace `trace` that are here: of a trace that only a profile tells of, or whose spans lie in a folder, the tops of its
+    /// requests.
     #[must_use]
     pub fn spans_of(&self, trace: usize) -> Range<usize> {
         self.offsets[trace]..self.offsets[trace + 1]
@@ -221,6 +237,23 @@ pub struct Repairs {
     pub n_unweighted_traces: u64,
 }
 
+impl Repairs {
+    /// Adds the counts of other spans of the same data.
+    fn add(&mut self, other: &Self) {
+        self.n_duplicates += other.n_duplicates;
+        self.n_shared_ids += other.n_shared_ids;
+        self.n_conflicting_ids += other.n_conflicting_ids;
+        self.n_orphans += other.n_orphans;
+        self.n_cycles += other.n_cycles;
+        self.n_rootless_traces += other.n_rootless_traces;
+        self.n_detached += other.n_detached;
+        self.n_extended += other.n_extended;
+        self.n_inferred_kinds += other.n_inferred_kinds;
+        self.n_weighted_traces += other.n_weighted_traces;
+        self.n_unweighted_traces += other.n_unweighted_traces;
+    }
+}
+
 /// Links and repairs the spans of `frame`.
 ///
 /// Cost: a sort within each trace, in parallel, and a few passes over columns; the result holds 30 bytes a span.
@@ -233,26 +266,16 @@ pub fn forest(frame: &mut SpanFrame) -> (Forest, Repairs) {
 /// of its clock in the other.
 #[must_use]
 pub fn forest_apart(frame: &mut SpanFrame, first_of_second: Option<u32>) -> (Forest, Repairs) {
-    let mut repairs = Repairs::default();
-    let mut facts = attributes::facts(frame);
-    if let Some(first) = first_of_second {
-        facts.tell_hosts_apart(|row| frame.spans.trace[row] >= first);
+    let mut known = Known::default();
+    let draft = Draft::new(frame, first_of_second, &mut known);
+    known.learn(frame, &draft);
+    if known.has_doubtful_clocks() {
+        known.learn_clocks(&draft);
     }
-    let mut forest = Forest::default();
-    gather(frame, &mut forest, &mut repairs);
-    forest.kinds = peer::infer_kinds(frame, &forest, &facts, &mut repairs);
-    repairs.skew = skew::correct(&mut forest, &facts.host);
-    for (flags, &row) in forest.flags.iter_mut().zip(&forest.row) {
-        if facts.failed[row as usize] {
-            flags.set(SpanFlags::FAILED);
-        }
-    }
-    repairs.n_extended = extend(&mut forest);
-    detach(&mut forest, &mut repairs);
-    peer::name_operations(frame, &mut forest, &facts, &mut repairs);
-    weigh(&mut forest, &facts.weight, &mut repairs);
-    forest.names = frame.names.iter().map(str::to_owned).collect();
-    forest.settle();
+    known.settle(frame);
+    let mut forest = known.finish(frame, draft);
+    let repairs = known.take_repairs();
+    forest.number(known, frame);
     (forest, repairs)
 }
 
@@ -296,7 +319,8 @@ fn gather(frame: &SpanFrame, forest: &mut Forest, repairs: &mut Repairs) {
             begin = end;
         }
     }
-    order.sort_unstable_by_key(|&(start, key, ..)| (start, key));
+    // Two recordings may have a trace of one id.
+    order.sort_unstable_by_key(|&(start, key, trace, ..)| (start, key, trace));
 
     forest.offsets.push(0);
     for (start, _, trace, part, range) in order {
@@ -378,15 +402,15 @@ fn detach(forest: &mut Forest, repairs: &mut Repairs) {
     }
 }
 
-/// A trace's weight is its first span's that carries one.
-fn weigh(forest: &mut Forest, weight: &[f64], repairs: &mut Repairs) {
+/// A trace's weight is its first span's that carries one; `is_sampled` if any trace's does.
+fn weigh(forest: &mut Forest, weight: &[f64], is_sampled: bool, repairs: &mut Repairs) {
     forest.weight = vec![1.0; forest.n_traces()];
-    if weight.is_empty() {
+    if !is_sampled {
         return;
     }
     for trace in 0..forest.n_traces() {
-        let known =
-            forest.row[forest.spans_of(trace)].iter().map(|&row| weight[row as usize]).find(|&weight| weight > 0.0);
+        let rows = forest.row[forest.spans_of(trace)].iter();
+        let known = rows.filter_map(|&row| weight.get(row as usize).copied()).find(|&weight| weight > 0.0);
         match known {
             Some(known) => {
                 forest.weight[trace] = known;

@@ -1,10 +1,9 @@
 //! Kinds, peers and operation identities.
 
 use super::{
-    Forest, Operation, Repairs, Service,
+    Forest, Repairs, Service,
     attributes::{Facts, NONE},
     link::NO_PARENT,
-    template,
 };
 use crate::span::{Dictionary, SpanFrame, SpanKind};
 use hashbrown::HashMap;
@@ -51,60 +50,8 @@ pub(super) fn infer_kinds(frame: &SpanFrame, forest: &Forest, facts: &Facts, rep
     kinds
 }
 
-/// Gives every span its operation, and every client or producer span its peer.
-pub(super) fn name_operations(frame: &mut SpanFrame, forest: &mut Forest, facts: &Facts, repairs: &mut Repairs) {
-    let (folded, folded_services) = template::fold(&frame.spans.service, &frame.spans.operation, &mut frame.names);
-    repairs.folded_services = folded_services.iter().map(|&service| frame.names.get(service).to_owned()).collect();
-    repairs.folded_services.sort_unstable();
-
-    let answer = answers(frame, forest);
-    let callee = Callees::learn(frame, forest, facts, &answer);
-    let mut services = Services::default();
-    // Services that report spans come first, so that a peer's name finds the service of that name. They stand in order of their names,
-    // so that no sum over services depends on the order in which spans were read.
-    let mut reports = vec![false; frame.names.len()];
-    for &service in &frame.spans.service {
-        reports[service as usize] = true;
-    }
-    let mut reporting: Vec<u32> =
-        (0_u32..).zip(reports).filter(|&(_, reports)| reports).map(|(code, _)| code).collect();
-    reporting.sort_unstable_by_key(|&code| frame.names.get(code));
-    for code in reporting {
-        services.reporting(code, &frame.names);
-    }
-    let mut index = Map::<Operation, u32>::default();
-    let mut last = None;
-    forest.operation.reserve_exact(forest.row.len());
-    for (span, &row) in forest.row.iter().enumerate() {
-        let row = row as usize;
-        let (service, name) = (frame.spans.service[row], frame.spans.operation[row]);
-        let name = if folded.is_empty() { name } else { folded.get(&(service, name)).copied().unwrap_or(name) };
-        let kind = forest.kinds[span];
-        let peer = if matches!(kind, SpanKind::Client | SpanKind::Producer) {
-            match callee.of(answer[span], facts.peer[row], service, name) {
-                Callee::Service(peer) => Some(services.reporting(peer, &frame.names)),
-                Callee::Peer(peer) => Some(services.peer(facts.peers.get(peer))),
-                Callee::Unknown => None,
-            }
-        } else {
-            None
-        };
-        let operation = Operation { service: services.reporting(service, &frame.names), name, kind, peer };
-        let code = match last {
-            Some((known, code)) if known == operation => code,
-            _ => *index.entry(operation).or_insert_with(|| {
-                forest.operations.push(operation);
-                u32::try_from(forest.operations.len() - 1).unwrap_or(u32::MAX)
-            }),
-        };
-        last = Some((operation, code));
-        forest.operation.push(code);
-    }
-    forest.services = services.list;
-}
-
 /// For each client or producer span the service code of the child that answers it, or [`NONE`].
-fn answers(frame: &SpanFrame, forest: &Forest) -> Vec<u32> {
+pub(super) fn answers(frame: &SpanFrame, forest: &Forest) -> Vec<u32> {
     let mut answer = vec![NONE; forest.n_spans()];
     for trace in 0..forest.n_traces() {
         let range = forest.spans_of(trace);
@@ -122,7 +69,7 @@ fn answers(frame: &SpanFrame, forest: &Forest) -> Vec<u32> {
     answer
 }
 
-enum Callee {
+pub(super) enum Callee {
     /// Code of a service that reports spans.
     Service(u32),
     /// Code of a peer text.
@@ -130,31 +77,44 @@ enum Callee {
     Unknown,
 }
 
-/// Which service answers a call, learned from the calls that were answered.
-struct Callees {
-    by_peer: Map<u32, u32>,
-    by_operation: Map<(u32, u32), u32>,
+/// How often calls were answered by a service.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    by_peer: Map<(u32, u32), u64>,
+    by_operation: Map<((u32, u32), u32), u64>,
 }
 
-impl Callees {
-    fn learn(frame: &SpanFrame, forest: &Forest, facts: &Facts, answer: &[u32]) -> Self {
-        let mut by_peer = Map::<(u32, u32), u64>::default();
-        let mut by_operation = Map::<((u32, u32), u32), u64>::default();
+impl Answers {
+    /// Adds the answered calls of a forest.
+    pub(super) fn add(&mut self, frame: &SpanFrame, forest: &Forest, facts: &Facts, answer: &[u32]) {
         for (span, &service) in answer.iter().enumerate().filter(|&(_, &service)| service != NONE) {
             let row = forest.row[span] as usize;
             let peer = facts.peer[row];
             if peer == NONE {
                 let caller = (frame.spans.service[row], frame.spans.operation[row]);
-                *by_operation.entry((caller, service)).or_default() += 1;
+                *self.by_operation.entry((caller, service)).or_default() += 1;
             } else {
-                *by_peer.entry((peer, service)).or_default() += 1;
+                *self.by_peer.entry((peer, service)).or_default() += 1;
             }
         }
-        Self { by_peer: majority(by_peer), by_operation: majority(by_operation) }
     }
 
+    /// Who answers, once all calls were added.
+    pub(super) fn settle(self) -> Callees {
+        Callees { by_peer: majority(self.by_peer), by_operation: majority(self.by_operation) }
+    }
+}
+
+/// Which service answers a call, learned from the calls that were answered.
+#[derive(Debug, Default)]
+pub(super) struct Callees {
+    by_peer: Map<u32, u32>,
+    by_operation: Map<(u32, u32), u32>,
+}
+
+impl Callees {
     /// The service whose span answers the call; else the one that usually answers this peer, or this operation.
-    fn of(&self, answer: u32, peer: u32, service: u32, name: u32) -> Callee {
+    pub(super) fn of(&self, answer: u32, peer: u32, service: u32, name: u32) -> Callee {
         let known = match (answer, peer) {
             (NONE, NONE) => self.by_operation.get(&(service, name)),
             (NONE, peer) => self.by_peer.get(&peer),
@@ -181,18 +141,19 @@ fn majority<K: Copy + Ord + std::hash::Hash>(pairs: Map<(K, u32), u64>) -> Map<K
         .collect()
 }
 
-#[derive(Default)]
-struct Services {
-    list: Vec<Service>,
+/// Services as they are met: those that report spans by the code of their name, the others by what their callers call them.
+#[derive(Debug, Default)]
+pub(super) struct Services {
+    pub(super) list: Vec<Service>,
     by_name: Map<String, u32>,
     by_code: Map<u32, u32>,
-    by_peer: Map<String, u32>,
+    by_peer: Map<u32, u32>,
     last: Option<(u32, u32)>,
 }
 
 impl Services {
     /// Index of the service that reports spans under name code `code`.
-    fn reporting(&mut self, code: u32, names: &Dictionary) -> u32 {
+    pub(super) fn reporting(&mut self, code: u32, names: &Dictionary) -> u32 {
         if let Some((known, index)) = self.last
             && known == code
         {
@@ -209,15 +170,17 @@ impl Services {
         index
     }
 
-    /// Index of the service that callers call `peer`: the one of that name or of that first DNS label, else an inferred one.
-    fn peer(&mut self, peer: &str) -> u32 {
-        if let Some(&index) = self.by_peer.get(peer) {
+    /// Index of the service that callers call by the peer with code `code`: the one that reports spans under that name or that first DNS
+    /// label, else an inferred one. All services that report spans are known before.
+    pub(super) fn peer(&mut self, code: u32, peers: &Dictionary) -> u32 {
+        if let Some(&index) = self.by_peer.get(&code) {
             return index;
         }
-        let label = peer.split('.').next().unwrap_or(peer);
-        let known = self.by_name.get(peer).or_else(|| self.by_name.get(label)).copied();
+        let peer = peers.get(code);
+        let reporting = |name: &str| self.by_name.get(name).copied().filter(|&at| !self.list[at as usize].is_inferred);
+        let known = reporting(peer).or_else(|| reporting(first_label(peer)));
         let index = known.unwrap_or_else(|| self.add(peer, true));
-        self.by_peer.insert(peer.to_owned(), index);
+        self.by_peer.insert(code, index);
         index
     }
 
@@ -227,4 +190,20 @@ impl Services {
         self.by_name.insert(name.to_owned(), index);
         index
     }
+
+    /// For each service the one that it is another name of: an inferred one whose first DNS label names another inferred one is that one.
+    ///
+    /// Found when all are known, so that the order in which they were met does not matter.
+    pub(super) fn merged(&self) -> Vec<u32> {
+        let own = (0_u32..).zip(&self.list);
+        let merged = own.map(|(index, service)| {
+            let short = if service.is_inferred { self.by_name.get(first_label(&service.name)) } else { None };
+            short.copied().filter(|&short| self.list[short as usize].is_inferred).unwrap_or(index)
+        });
+        merged.collect()
+    }
+}
+
+fn first_label(peer: &str) -> &str {
+    peer.split('.').next().unwrap_or(peer)
 }

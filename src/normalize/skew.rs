@@ -32,39 +32,70 @@ pub struct SkewedPair {
 /// Rounding of source timestamps to microseconds puts a child outside its parent by up to this much with perfect clocks.
 const ROUNDING_NS: i64 = 2_000;
 
-type Pair = (u32, u32);
+/// Host codes of caller and callee.
+pub(super) type Pair = (u32, u32);
+type Map<V> = HashMap<Pair, V, foldhash::fast::FixedState>;
 
-/// Corrects `forest` in place; `host` holds a host code a frame row.
-pub(super) fn correct(forest: &mut Forest, host: &[u32]) -> Vec<SkewedPair> {
-    let mut outside = HashMap::<Pair, u64, foldhash::fast::FixedState>::default();
-    for_each_call(forest, host, |pair, call| {
-        if call.is_outside() {
-            *outside.entry(pair).or_default() += 1;
-        }
-    });
-    if outside.is_empty() {
-        return Vec::new();
+/// What is learnt of clocks, from all traces.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    /// Calls whose child falls outside its parent.
+    outside: Map<u64>,
+    /// Offsets of the calls of these pairs.
+    offsets: Map<Vec<i64>>,
+}
+
+impl Clocks {
+    /// Looks for pairs whose clocks disagree; `host` holds a host code a frame row.
+    pub(super) fn add_outside(&mut self, forest: &Forest, host: &[u32]) {
+        for_each_call(forest, host, |pair, call| {
+            if call.is_outside() {
+                *self.outside.entry(pair).or_default() += 1;
+            }
+        });
     }
-    let mut offsets = HashMap::<Pair, Vec<i64>, foldhash::fast::FixedState>::default();
-    for_each_call(forest, host, |pair, call| {
-        if outside.contains_key(&pair) && call.fits() {
-            offsets.entry(pair).or_default().push(call.offset_ns());
-        }
-    });
-    let mut pairs: Vec<SkewedPair> = offsets
-        .into_iter()
-        .map(|((parent_host, child_host), mut offsets)| {
+
+    /// Whether any pair's clocks may disagree.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        !self.outside.is_empty()
+    }
+
+    /// Adds the offsets of the calls of such pairs, once these are known of all traces.
+    pub(super) fn add_offsets(&mut self, forest: &Forest, host: &[u32]) {
+        for_each_call(forest, host, |pair, call| {
+            if self.outside.contains_key(&pair) && call.fits() {
+                self.offsets.entry(pair).or_default().push(call.offset_ns());
+            }
+        });
+    }
+
+    /// By how much the clocks of each pair disagree.
+    pub(super) fn pairs(self) -> Vec<SkewedPair> {
+        let pair = |((parent_host, child_host), mut offsets): (Pair, Vec<i64>)| {
             let n_calls = offsets.len() as u64;
             let middle = offsets.len() / 2;
             let (_, &mut offset_ns, _) = offsets.select_nth_unstable(middle);
             SkewedPair { parent_host, child_host, offset_ns, n_calls, n_corrected: 0 }
-        })
-        .filter(|pair| pair.offset_ns.abs() > ROUNDING_NS)
-        .collect();
-    pairs.sort_unstable_by_key(|pair| (pair.parent_host, pair.child_host));
-    let index: HashMap<Pair, usize, foldhash::fast::FixedState> =
+        };
+        let mut pairs: Vec<SkewedPair> =
+            self.offsets.into_iter().map(pair).filter(|pair| pair.offset_ns.abs() > ROUNDING_NS).collect();
+        pairs.sort_unstable_by_key(|pair| (pair.parent_host, pair.child_host));
+        pairs
+    }
+}
+
+/// Corrects `forest` in place and counts that in `pairs`, which are in order of their hosts.
+pub(super) fn correct(forest: &mut Forest, host: &[u32], pairs: &mut [SkewedPair]) {
+    if pairs.is_empty() {
+        return;
+    }
+    let index: Map<usize> =
         pairs.iter().enumerate().map(|(index, pair)| ((pair.parent_host, pair.child_host), index)).collect();
-    shift(forest, host, &index, &mut pairs);
+    shift(forest, host, &index, pairs);
+}
+
+/// The pairs of which calls were moved.
+pub(super) fn corrected(mut pairs: Vec<SkewedPair>) -> Vec<SkewedPair> {
     pairs.retain(|pair| pair.n_corrected > 0);
     // By what is shown: the codes of hosts depend on the order in which they were read.
     pairs.sort_unstable_by_key(|pair| (std::cmp::Reverse(pair.n_corrected), pair.n_calls, pair.offset_ns));
@@ -139,12 +170,7 @@ fn for_each_call(forest: &Forest, host: &[u32], mut visit: impl FnMut(Pair, Call
 }
 
 /// Moves each child that falls outside its parent, and all below it, by its pair's offset.
-fn shift(
-    forest: &mut Forest,
-    host: &[u32],
-    index: &HashMap<Pair, usize, foldhash::fast::FixedState>,
-    pairs: &mut [SkewedPair],
-) {
+fn shift(forest: &mut Forest, host: &[u32], index: &Map<usize>, pairs: &mut [SkewedPair]) {
     let mut own = Vec::new();
     let mut total = Vec::new();
     let mut chain = Vec::new();

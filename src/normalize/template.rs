@@ -4,38 +4,50 @@ use super::DISTINCT_NAMES;
 use crate::span::Dictionary;
 use hashbrown::{HashMap, HashSet};
 
-/// For each pair of service and operation the operation's code after folding; empty if no service needs it.
-///
-/// A service with more than [`DISTINCT_NAMES`] operations surely has ids in their names: there each path segment or word that
-/// looks like an id becomes `{id}`. Cost: one pass over the distinct pairs.
-pub(super) fn fold(
-    services: &[u32],
-    operations: &[u32],
-    names: &mut Dictionary,
-) -> (HashMap<(u32, u32), u32>, Vec<u32>) {
-    let mut pairs = HashSet::<(u32, u32), foldhash::fast::FixedState>::default();
-    let mut last = None;
-    for pair in services.iter().copied().zip(operations.iter().copied()) {
-        if last != Some(pair) {
-            pairs.insert(pair);
+/// The names of each service, until there are so many that there must be ids in them.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Codes by the service's code.
+    known: HashMap<u32, HashSet<u32, foldhash::fast::FixedState>, foldhash::fast::FixedState>,
+    folded: HashSet<u32, foldhash::fast::FixedState>,
+    /// The template of each code of a service whose names are folded.
+    templates: HashMap<u32, u32, foldhash::fast::FixedState>,
+}
+
+impl Names {
+    /// Adds the names of spans.
+    pub(super) fn add(&mut self, services: &[u32], operations: &[u32]) {
+        let mut last = None;
+        for pair in services.iter().copied().zip(operations.iter().copied()) {
+            if last == Some(pair) || self.folded.contains(&pair.0) {
+                continue;
+            }
             last = Some(pair);
-        }
-    }
-    let mut pairs: Vec<_> = pairs.into_iter().collect();
-    pairs.sort_unstable();
-    let mut folded = HashMap::new();
-    let mut folded_services = Vec::new();
-    for group in pairs.chunk_by(|left, right| left.0 == right.0).filter(|group| group.len() > DISTINCT_NAMES) {
-        for &(service, operation) in group {
-            let template = template(names.get(operation));
-            let code = names.intern(&template);
-            if code != operation {
-                folded.insert((service, operation), code);
+            let known = self.known.entry(pair.0).or_default();
+            known.insert(pair.1);
+            if known.len() > DISTINCT_NAMES {
+                self.folded.insert(pair.0);
+                self.known.remove(&pair.0);
             }
         }
-        folded_services.push(group[0].0);
     }
-    (folded, folded_services)
+
+    /// Codes of the services whose names are folded, in no order.
+    pub(super) fn folded(&self) -> impl Iterator<Item = u32> {
+        self.folded.iter().copied()
+    }
+
+    /// The code of an operation's name, folded if there are ids in the names of its service: there each path segment or word that
+    /// looks like an id becomes `{id}`.
+    pub(super) fn fold(&mut self, service: u32, operation: u32, names: &mut Dictionary) -> u32 {
+        if self.folded.is_empty() || !self.folded.contains(&service) {
+            return operation;
+        }
+        *self.templates.entry(operation).or_insert_with(|| {
+            let template = template(names.get(operation));
+            names.intern(&template)
+        })
+    }
 }
 
 /// `name` with every part that looks like an id replaced by `{id}`.

@@ -43,7 +43,8 @@ pub fn join(profile: Profile, regression: SpanFrame, forest: &mut Forest) -> (Sp
         *trace += first_trace;
     }
     for row in &mut forest.row {
-        *row += first_row;
+        // Of a trace whose spans lie in a folder there are none.
+        *row = row.saturating_add(first_row);
     }
     frame.append_apart(regression);
     let joined = forest.join(&summed, |trace| frame.traces.key(trace));

@@ -22,7 +22,7 @@ pub use file::{FORMAT_VERSION, MAGIC, is_profile, read, write};
 pub use join::{Baseline, join};
 pub use merge::add_repairs;
 pub use merge::merge;
-pub use take::{Grounds, OnCalls, add_grounds, exception_of, take};
+pub use take::{Grounds, OnCalls, add_grounds, each_exception, exception_of, take};
 
 use crate::compare::paths::CostTable;
 use crate::diagnostics::{SetAside, SourceReport};

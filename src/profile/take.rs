@@ -5,7 +5,7 @@ use super::{About, Profile, Request, Trace};
 use crate::compare::kept::{self, ClientCalls, Kept};
 use crate::compare::paths::{CostTable, Failure, NO_EXCEPTION, NO_SPAN, PathCost};
 use crate::drill::presence;
-use crate::normalize::{Forest, NO_PARENT, SpanFlags};
+use crate::normalize::{Forest, NO_PARENT, Need, SpanFlags};
 use crate::span::{AttributeScope, SpanFrame, SpanKind, schema};
 use crate::topology::sums::Sums;
 use crate::window::Window;
@@ -43,9 +43,17 @@ pub type Grounds = BTreeMap<(u32, u32), OnCalls>;
 
 /// Adds the calls in `traces` to `grounds`, in one pass over their spans.
 pub fn add_grounds(frame: &SpanFrame, forest: &Forest, traces: &[u32], grounds: &mut Grounds) {
+    forest.each_stretch(traces, Need::All, |stretch, traces| {
+        for &trace in traces {
+            add_trace(stretch.frame(frame), stretch.forest, stretch.local(trace), grounds);
+        }
+    });
+}
+
+fn add_trace(frame: &SpanFrame, forest: &Forest, trace: usize, grounds: &mut Grounds) {
     let shift = |span: usize| forest.start_ns[span] - frame.spans.start_unix_ns[forest.row[span] as usize];
-    for &trace in traces.iter().filter(|&&trace| !forest.is_summed(trace as usize)) {
-        let spans = forest.spans_of(trace as usize);
+    {
+        let spans = forest.spans_of(trace);
         for span in spans.clone() {
             let operation = forest.operations[forest.operation[span] as usize];
             if let Some(peer) = operation.peer {
@@ -81,8 +89,8 @@ pub fn take(
 ) -> Profile {
     let mut profile = Profile {
         names: Vec::new(),
-        services: forest.services.clone(),
-        operations: forest.operations.clone(),
+        services: forest.services.to_vec(),
+        operations: forest.operations.to_vec(),
         offsets: vec![0],
         graph: Sums::of(forest, traces),
         values: presence::Kept::of(frame, forest, traces),
@@ -145,14 +153,15 @@ fn costs(frame: &SpanFrame, forest: &Forest, table: &CostTable, traces: &[u32]) 
         own.offsets.push(own.costs.len());
     }
     let mut exceptions = BTreeMap::<(String, String), u32>::new();
-    for &(trace, failure) in &table.failures {
-        let Some(trace) = place[trace as usize] else { continue };
+    each_exception(frame, forest, table, |at, exception| {
+        let (trace, failure) = table.failures[at];
+        let Some(trace) = place[trace as usize] else { return };
         let fresh = u32::try_from(exceptions.len()).unwrap_or(u32::MAX);
-        let exception = exception_of(frame, forest.row[failure.span as usize])
+        let exception = exception
             .map(|(kind, message)| (cut(&kind), cut(&message)))
             .map_or(NO_EXCEPTION, |text| *exceptions.entry(text).or_insert(fresh));
         own.failures.push((trace, Failure { span: NO_SPAN, exception, ..failure }));
-    }
+    });
     let mut texts = vec![<(String, String)>::default(); exceptions.len()];
     for (text, code) in exceptions {
         texts[code as usize] = text;
@@ -163,13 +172,15 @@ fn costs(frame: &SpanFrame, forest: &Forest, table: &CostTable, traces: &[u32]) 
     own.swallowed = placed(&table.swallowed);
     own.propagated = placed(&table.propagated);
     own.kept = Kept { clients: clients(forest, table, traces), exceptions: texts, ..Kept::default() };
-    for &trace in traces {
-        kept::add_starts(forest, trace as usize, |pair, after_ns| {
-            let (sum, count) = own.kept.starts.entry(pair).or_default();
-            *sum += after_ns;
-            *count += 1;
-        });
-    }
+    forest.each_stretch(traces, Need::Links, |stretch, traces| {
+        for &trace in traces {
+            kept::add_starts(stretch.forest, stretch.local(trace), |pair, after_ns| {
+                let (sum, count) = own.kept.starts.entry(pair).or_default();
+                *sum += after_ns;
+                *count += 1;
+            });
+        }
+    });
     own
 }
 
@@ -179,11 +190,48 @@ fn cut(text: &str) -> String {
 
 fn clients(forest: &Forest, table: &CostTable, traces: &[u32]) -> Vec<(u32, ClientCalls)> {
     let (mut ends, mut calls, mut result) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, &trace) in (0_u32..).zip(traces) {
-        kept::client_calls(forest, &table.limits, trace as usize, &mut ends, &mut calls);
-        result.extend(calls.iter().map(|&calls| (index, calls)));
-    }
+    let mut index = 0_u32;
+    forest.each_stretch(traces, Need::Links, |stretch, traces| {
+        for &trace in traces {
+            kept::client_calls(stretch.forest, &table.limits, stretch.local(trace), &mut ends, &mut calls);
+            result.extend(calls.iter().map(|&calls| (index, calls)));
+            index += 1;
+        }
+    });
     result
+}
+
+/// Calls `see` with the place of each failure of `table`, in their order, and the type and message of its exception, if it tells of one.
+pub fn each_exception(
+    frame: &SpanFrame,
+    forest: &Forest,
+    table: &CostTable,
+    mut see: impl FnMut(usize, Option<(String, String)>),
+) {
+    let mut next = 0;
+    let mut until = |limit: Option<u32>, read: &mut dyn FnMut(&Failure) -> Option<(String, String)>| {
+        while let Some((trace, failure)) =
+            table.failures.get(next).filter(|(trace, _)| limit.is_none_or(|limit| *trace <= limit))
+        {
+            let kept = || table.kept.exceptions.get(failure.exception as usize).cloned();
+            let own = if failure.span == NO_SPAN || limit != Some(*trace) { kept() } else { read(failure) };
+            see(next, own);
+            next += 1;
+        }
+    };
+    let mut traces: Vec<u32> = table.failures.iter().map(|&(trace, _)| trace).collect();
+    traces.dedup();
+    forest.each_stretch(&traces, Need::All, |stretch, traces| {
+        for &trace in traces {
+            let first = stretch.forest.spans_of(stretch.local(trace)).start;
+            let mut read = |failure: &Failure| {
+                let row = stretch.forest.row.get(first + failure.span as usize)?;
+                exception_of(stretch.frame(frame), *row)
+            };
+            until(Some(trace), &mut read);
+        }
+    });
+    until(None, &mut |_| None);
 }
 
 /// Type and message of the exception that a span in row `row` tells of.

@@ -66,21 +66,21 @@ impl AttributeKey {
 
 /// A count of codes that are higher than all before.
 #[derive(Clone, Copy, Debug, Default)]
-struct Rise {
+pub(super) struct Rise {
     /// One more than the highest code so far.
     above: u32,
-    count: u32,
+    pub(super) count: u32,
 }
 
 /// All attributes kept, a sparse column a key.
 #[derive(Clone, Debug, Default)]
 pub struct AttributeTable {
-    keys: Vec<AttributeKey>,
-    columns: Vec<AttributeColumn>,
+    pub(super) keys: Vec<AttributeKey>,
+    pub(super) columns: Vec<AttributeColumn>,
     /// At least so many distinct texts are in each column: how often a text came with a higher code than any before.
-    distinct: Vec<Rise>,
+    pub(super) distinct: Vec<Rise>,
     /// Whether any has more than [`MAX_DISTINCT`].
-    has_any_many: bool,
+    pub(super) has_any_many: bool,
     /// Column by key, resource scope first.
     index: [HashMap<Box<str>, u32, foldhash::fast::FixedState>; 2],
     /// Texts of string and JSON values.

@@ -1,6 +1,7 @@
 //! The values of one attribute, in as few bytes as their kind and spread allow.
 
 use super::AttributeValue;
+use super::bytes::{Broken, Bytes, Plain, put_list};
 use std::ops::Range;
 
 /// The values of one attribute; rows ascend, a row appears at most once.
@@ -126,6 +127,80 @@ impl AttributeColumn {
                 self.values = if any.is_empty() { Values::default() } else { Values::Any(any) };
             }
         }
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn n_bytes(&self) -> usize {
+        let values = match &self.values {
+            Values::Texts(codes) => 4 * codes.capacity(),
+            Values::Ints(values) => 8 * values.capacity(),
+            Values::Any(values) => 16 * values.capacity(),
+        };
+        4 * self.rest.capacity() + values
+    }
+
+    /// Appends the column.
+    pub(super) fn write_to(&self, out: &mut Vec<u8>) {
+        self.dense.start.put(out);
+        self.dense.end.put(out);
+        put_list(&self.rest, out);
+        match &self.values {
+            Values::Texts(codes) => {
+                0_u8.put(out);
+                put_list(codes, out);
+            }
+            Values::Ints(values) => {
+                1_u8.put(out);
+                put_list(values, out);
+            }
+            Values::Any(values) => {
+                2_u8.put(out);
+                (values.len() as u64).put(out);
+                for &value in values {
+                    let (kind, bits): (u8, u64) = match value {
+                        AttributeValue::String(code) => (0, u64::from(code)),
+                        AttributeValue::Int(value) => (1, value.cast_unsigned()),
+                        AttributeValue::Double(value) => (2, value.to_bits()),
+                        AttributeValue::Bool(value) => (3, u64::from(value)),
+                        AttributeValue::Json(code) => (4, u64::from(code)),
+                    };
+                    kind.put(out);
+                    bits.put(out);
+                }
+            }
+        }
+    }
+
+    /// A column that was written.
+    pub(super) fn read(bytes: &mut Bytes) -> Result<Self, Broken> {
+        let dense = bytes.number()?..bytes.number()?;
+        let rest: Vec<u32> = bytes.list()?;
+        let values = match bytes.number::<u8>()? {
+            0 => Values::Texts(bytes.list()?),
+            1 => Values::Ints(bytes.list()?),
+            _ => {
+                let n_values = bytes.len()?;
+                let value = |bytes: &mut Bytes| -> Result<AttributeValue, Broken> {
+                    let (kind, bits) = (bytes.number::<u8>()?, bytes.number::<u64>()?);
+                    let code = u32::try_from(bits).unwrap_or(u32::MAX);
+                    Ok(match kind {
+                        0 => AttributeValue::String(code),
+                        1 => AttributeValue::Int(bits.cast_signed()),
+                        2 => AttributeValue::Double(f64::from_bits(bits)),
+                        3 => AttributeValue::Bool(bits != 0),
+                        _ => AttributeValue::Json(code),
+                    })
+                };
+                Values::Any((0..n_values).map(|_| value(bytes)).collect::<Result<_, _>>()?)
+            }
+        };
+        let column = Self { dense, rest, values };
+        let n_values = match &column.values {
+            Values::Texts(codes) => codes.len(),
+            Values::Ints(values) => values.len(),
+            Values::Any(values) => values.len(),
+        };
+        if n_values == column.len() { Ok(column) } else { Err("a column has not as many values as rows") }
     }
 
     /// Appends a value; a row that is not above the last one keeps what it has.

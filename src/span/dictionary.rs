@@ -60,6 +60,12 @@ impl Dictionary {
         self.ends.is_empty()
     }
 
+    /// Bytes on the heap, about.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.text.capacity() + 14 * self.ends.capacity()
+    }
+
     /// All strings in code order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.ends.len()).map(|index| self.get(u32::try_from(index).unwrap_or(u32::MAX)))

@@ -65,6 +65,13 @@ pub struct SpanFrame {
     pub attributes: AttributeTable,
 }
 
+impl From<SpanFrame> for SpanBatch {
+    fn from(frame: SpanFrame) -> Self {
+        let SpanFrame { spans, names, traces, span_ids, attributes } = frame;
+        Self { spans, names, traces, span_ids, attributes }
+    }
+}
+
 impl SpanFrame {
     /// Merges batches in their order; codes are re-mapped to shared dictionaries.
     ///
@@ -80,17 +87,26 @@ impl SpanFrame {
 
     /// Appends the spans of another data set; a trace id that both have names two traces.
     pub fn append_apart(&mut self, other: Self) {
-        let Self { spans, names, traces, span_ids, attributes } = other;
-        self.absorb(SpanBatch { spans, names, traces, span_ids, attributes }, true);
+        self.absorb(other.into(), true);
+    }
+
+    /// Adds spans whose names get the codes that they have here; a trace id that is here names the same trace.
+    pub fn append(&mut self, other: Self) {
+        self.extend(other.into(), false);
     }
 
     fn absorb(&mut self, batch: SpanBatch, apart: bool) {
+        if self.spans.is_empty() && self.names.is_empty() && self.traces.is_empty() {
+            let SpanBatch { spans, names, traces, span_ids, attributes } = batch;
+            *self = Self { spans, names, traces, span_ids, attributes };
+        } else {
+            self.extend(batch, apart);
+        }
+    }
+
+    fn extend(&mut self, batch: SpanBatch, apart: bool) {
         let first_row = u32::try_from(self.spans.len()).unwrap_or(u32::MAX);
         let SpanBatch { spans, names, traces, span_ids, attributes } = batch;
-        if self.spans.is_empty() {
-            *self = Self { spans, names, traces, span_ids, attributes };
-            return;
-        }
         let names = self.names.absorb(&names);
         let traces = if apart { self.traces.append_apart(&traces) } else { self.traces.absorb(&traces) };
         self.span_ids.absorb(span_ids);

@@ -29,12 +29,12 @@ impl SpanId {
 /// The trace ids of a frame by dense index, with the text the user knows them by.
 #[derive(Clone, Debug, Default)]
 pub struct TraceIds {
-    keys: Vec<TraceKey>,
+    pub(super) keys: Vec<TraceKey>,
     /// Hex digits to print, 16 or 32; 0 where `texts` holds the id.
-    widths: Vec<u8>,
-    index: HashMap<u128, u32, foldhash::fast::FixedState>,
-    texts: HashMap<u32, Box<str>, foldhash::fast::FixedState>,
-    last: Option<(TraceKey, u32)>,
+    pub(super) widths: Vec<u8>,
+    pub(super) index: HashMap<u128, u32, foldhash::fast::FixedState>,
+    pub(super) texts: HashMap<u32, Box<str>, foldhash::fast::FixedState>,
+    pub(super) last: Option<(TraceKey, u32)>,
 }
 
 impl TraceIds {
@@ -146,7 +146,7 @@ impl TraceIds {
 /// Texts of the span ids that are not 16 lower-case hex digits in the source.
 #[derive(Clone, Debug, Default)]
 pub struct SpanIdTexts {
-    texts: HashMap<u64, Box<str>, foldhash::fast::FixedState>,
+    pub(super) texts: HashMap<u64, Box<str>, foldhash::fast::FixedState>,
 }
 
 impl SpanIdTexts {

@@ -6,10 +6,12 @@
 
 mod attributes;
 mod batch;
+pub mod bytes;
 mod column;
 mod dictionary;
 mod frame;
 mod ids;
+mod scatter;
 pub mod schema;
 mod selection;
 

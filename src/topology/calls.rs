@@ -3,7 +3,7 @@
 use super::stats::{Call, CallStats, Calls, NodeStats};
 use super::sums::{Group, GroupSums, Sums};
 use super::{ByWindow, OperationNode, ServiceNode, Topology};
-use crate::normalize::{Forest, NO_PARENT, SpanFlags};
+use crate::normalize::{Forest, NO_PARENT, Need, SpanFlags, Stretch};
 use crate::span::SpanKind;
 use hashbrown::HashMap;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -20,32 +20,33 @@ pub(super) enum Windows<'a> {
 
 impl Windows<'_> {
     /// Calls `visit` for every span of every trace, with the trace's first span and what the span is as a call.
-    fn for_each(self, forest: &Forest, mut visit: impl FnMut(usize, usize, Call)) {
-        let mut trace = |window, trace: usize| {
-            // Of a trace without its spans the calls are added up already.
-            if trace >= forest.n_traces() || forest.is_summed(trace) {
-                return;
-            }
-            let spans = forest.spans_of(trace);
-            for span in spans.clone() {
-                let call = Call {
-                    window,
-                    duration_ns: forest.end_ns[span] - forest.start_ns[span],
-                    failed: forest.flags[span].has(SpanFlags::FAILED),
-                    weight: forest.weight[trace],
-                };
-                visit(spans.start, span, call);
+    fn for_each(self, forest: &Forest, mut visit: impl FnMut(&Forest, usize, usize, Call)) {
+        // Of a trace that a profile tells of the calls are added up already.
+        let mut each = |window, stretch: &Stretch<'_>, traces: &[u32]| {
+            let forest = stretch.forest;
+            for &trace in traces {
+                let local = stretch.local(trace);
+                let spans = forest.spans_of(local);
+                for span in spans.clone() {
+                    let call = Call {
+                        window,
+                        duration_ns: forest.end_ns[span] - forest.start_ns[span],
+                        failed: forest.flags[span].has(SpanFlags::FAILED),
+                        weight: forest.weight[local],
+                    };
+                    visit(forest, spans.start, span, call);
+                }
             }
         };
         match self {
             Windows::Pair(windows) => {
                 for (window, traces) in (0..).zip(windows) {
-                    for &index in traces {
-                        trace(window, index as usize);
-                    }
+                    forest.each_stretch(traces, Need::Links, |stretch, traces| each(window, stretch, traces));
                 }
             }
-            Windows::All => (0..forest.n_traces()).for_each(|index| trace(0, index)),
+            Windows::All => {
+                forest.each_stretch_of_all(Need::Links, |stretch, traces| each(0, stretch, traces));
+            }
         }
     }
 
@@ -220,7 +221,7 @@ impl Nodes {
 
 fn services(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> DiGraph<ServiceNode, ByWindow<CallStats>> {
     let (mut edges, mut nodes) = (Edges::default(), Nodes::default());
-    windows.for_each(forest, |first, span, call| {
+    windows.for_each(forest, |forest, first, span, call| {
         service_facts(forest, first, span, |seen| match seen {
             Seen::Span(service) => nodes.span(service, call.window),
             Seen::Call(service) => nodes.calls.push(service, call),
@@ -253,7 +254,7 @@ fn services(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> DiGraph<S
 fn operations(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> DiGraph<OperationNode, ByWindow<CallStats>> {
     let names = OperationNames::of(forest);
     let (mut edges, mut nodes) = (Edges::default(), Nodes::default());
-    windows.for_each(forest, |first, span, call| {
+    windows.for_each(forest, |forest, first, span, call| {
         operation_facts(forest, first, span, |seen| match seen {
             Seen::Span(end) => names.end(end).into_iter().for_each(|node| nodes.span(node, call.window)),
             Seen::Call(end) => names.end(end).into_iter().for_each(|node| nodes.calls.push(node, call)),

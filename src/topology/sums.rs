@@ -6,7 +6,7 @@
 
 use super::calls::{End, Seen, operation_facts, service_facts};
 use super::stats::{CallStats, figures_of};
-use crate::normalize::{Forest, SpanFlags};
+use crate::normalize::{Forest, Need, SpanFlags};
 use std::collections::BTreeMap;
 
 /// So many calls of a group are kept to the nanosecond.
@@ -121,9 +121,9 @@ impl Sums {
         // Calls of a group by duration, weight and failure, sorted once: maps are slow to fill.
         let mut calls: hashbrown::HashMap<Group, (u64, Vec<Alike>), foldhash::fast::FixedState> =
             hashbrown::HashMap::default();
-        for &trace in traces {
-            let spans = forest.spans_of(trace as usize);
-            let weight = forest.weight[trace as usize].to_bits();
+        let mut each = |forest: &Forest, trace: usize| {
+            let spans = forest.spans_of(trace);
+            let weight = forest.weight[trace].to_bits();
             for span in spans.clone() {
                 let duration_ns = forest.end_ns[span] - forest.start_ns[span];
                 let call = (duration_ns, weight, forest.flags[span].has(SpanFlags::FAILED));
@@ -146,7 +146,12 @@ impl Sums {
                     Seen::Edge(caller, callee) => see(Group::OperationEdge(caller, callee), true),
                 });
             }
-        }
+        };
+        forest.each_stretch(traces, Need::Links, |stretch, traces| {
+            for &trace in traces {
+                each(stretch.forest, stretch.local(trace));
+            }
+        });
         let group = |(group, (n_spans, calls)): (Group, (u64, Vec<Alike>))| {
             let is_rounded = calls.len() as u64 > EXACT_CALLS;
             let mut sums = GroupSums { n_spans, is_rounded, ..GroupSums::default() };

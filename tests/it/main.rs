@@ -29,6 +29,7 @@ mod interrupt;
 mod invariance;
 mod layering;
 mod markdown;
+mod memory;
 mod narrow;
 mod object_store;
 mod onset;

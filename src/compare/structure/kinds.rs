@@ -7,6 +7,7 @@ use crate::compare::Estimate;
 use crate::compare::attribute::{Cause, Subject};
 use crate::compare::kept;
 use crate::compare::paths::NO_PATH;
+use crate::normalize::Need;
 use crate::stats;
 use std::collections::BTreeMap;
 
@@ -218,22 +219,29 @@ fn timeouts(input: Input<'_>) -> Vec<Candidate> {
     let mut by_operation = BTreeMap::<u32, [GivenUp; 2]>::new();
     let (mut own, mut ends) = (Vec::new(), Vec::new());
     for (window, traces) in input.traces().into_iter().enumerate() {
-        for &trace in traces {
-            if forest.is_summed(trace as usize) {
-                own.clear();
-                own.extend(input.table.kept.clients_of(trace));
-            } else {
-                kept::client_calls(forest, &input.table.limits, trace as usize, &mut ends, &mut own);
-            }
+        let mut add = |trace: u32, own: &[kept::ClientCalls]| {
             let weight = forest.weight[trace as usize];
-            for calls in &own {
+            for calls in own {
                 let known = &mut by_operation.entry(calls.operation).or_default()[window];
                 known.calls.add(f64::from(calls.n_given_up), f64::from(calls.n_calls), weight);
                 known.time_ns += weight * calls.given_up_ns as f64;
                 known.n_traces += weight;
                 known.n_requests += if calls.n_given_up > 0 { weight } else { 0.0 };
             }
+        };
+        // A window has spans, or a profile tells of it.
+        for &trace in traces.iter().filter(|&&trace| forest.is_summed(trace as usize)) {
+            own.clear();
+            own.extend(input.table.kept.clients_of(trace));
+            add(trace, &own);
         }
+        forest.each_stretch(traces, Need::Links, |stretch, traces| {
+            for &trace in traces {
+                let local = stretch.local(trace);
+                kept::client_calls(stretch.forest, &input.table.limits, local, &mut ends, &mut own);
+                add(trace, &own);
+            }
+        });
     }
     let n_requests =
         input.sums().map(|sums| crate::compare::attribute::tops(&input.table.paths, sums, input.comparison.scope));
@@ -384,14 +392,16 @@ fn starts(input: Input<'_>, missing: &BTreeMap<u32, Vec<Change>>) -> BTreeMap<(u
     if sums.is_empty() {
         return BTreeMap::new();
     }
-    for &trace in input.selection.baseline.iter().filter(|&&trace| !forest.is_summed(trace as usize)) {
-        kept::add_starts(forest, trace as usize, |pair, after_ns| {
-            if let Some((sum, count)) = sums.get_mut(&pair) {
-                *sum += after_ns;
-                *count += 1;
-            }
-        });
-    }
+    forest.each_stretch(&input.selection.baseline, Need::Links, |stretch, traces| {
+        for &trace in traces {
+            kept::add_starts(stretch.forest, stretch.local(trace), |pair, after_ns| {
+                if let Some((sum, count)) = sums.get_mut(&pair) {
+                    *sum += after_ns;
+                    *count += 1;
+                }
+            });
+        }
+    });
     for (pair, &(after_ns, n_calls)) in &input.table.kept.starts {
         if let Some((sum, count)) = sums.get_mut(pair) {
             *sum += after_ns;

@@ -30,8 +30,8 @@ mod tempo;
 mod tempo_attributes;
 mod unit;
 
-use super::Options;
 use super::source::{Part, Source};
+use super::{Kept, Options};
 use crate::error::Error;
 use roles::Mapping;
 use rows::Built;
@@ -39,8 +39,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// Reads a Parquet table of spans, canonical or of any known or named columns, or a Tempo block; a part a row group.
-pub(super) fn read_parquet(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
-    guarded(source, "a Parquet file", || parquet::read(source, options))
+pub(super) fn read_parquet(source: &Source, options: &Options, kept: Kept) -> Result<Vec<Part>, Error> {
+    guarded(source, "a Parquet file", || parquet::read(source, options, kept))
 }
 
 /// Reads Arrow IPC, the file format (`ARROW1`) or the stream.

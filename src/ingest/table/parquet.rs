@@ -15,7 +15,7 @@ use super::{settle, tempo};
 use crate::diagnostics::Place;
 use crate::error::Error;
 use crate::ingest::{
-    Options,
+    Kept, Options,
     source::{Part, Source},
 };
 use ::parquet::arrow::ProjectionMask;
@@ -35,13 +35,13 @@ use std::sync::Arc;
 const BATCH_ROWS: usize = 8192;
 
 /// Reads a Parquet table or Tempo block; a part a row group.
-pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
+pub(super) fn read(source: &Source, options: &Options, kept: Kept) -> Result<Vec<Part>, Error> {
     let damaged = |error: &ParquetError| super::damaged(source, "a Parquet file", &error.to_string());
     let input = Input::new(source);
     let metadata =
         ArrowReaderMetadata::load(&input.open()?, ArrowReaderOptions::new()).map_err(|error| damaged(&error))?;
     if tempo::recognise(metadata.schema()) {
-        return tempo::read(source, options, &input, &metadata);
+        return tempo::read(source, options, &input, &metadata, kept);
     }
     let schema = metadata.schema();
     let columns: Vec<ColumnInfo> = schema
@@ -50,15 +50,15 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
         .map(|field| ColumnInfo { name: field.name().clone(), unit: arrow::unit_of(field.data_type()) })
         .collect();
     let mut mapping = roles::find(&columns, options, &source.name)?;
-    let kept = mapping.columns();
-    mapping.project(&kept);
-    for &column in &kept {
+    let columns = mapping.columns();
+    mapping.project(&columns);
+    for &column in &columns {
         let field = schema.field(column);
         if !arrow::readable(field.data_type()) {
             mapping.notes.push(format!("column `{}` of type {} is not read", field.name(), field.data_type()));
         }
     }
-    let mask = ProjectionMask::roots(metadata.parquet_schema(), kept.iter().copied());
+    let mask = ProjectionMask::roots(metadata.parquet_schema(), columns.iter().copied());
     let is_canonical = mapping.canonical();
     let reader = |group: usize, rows: usize| -> Result<ParquetRecordBatchReader, Error> {
         let metadata = if is_canonical { with_dictionaries(&metadata, group) } else { metadata.clone() };
@@ -103,9 +103,12 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
         Ok(())
     };
     let built: Vec<Built> = if builder::divisible(&mapping) {
-        let build = |group| {
+        let build = |group| -> Result<Built, Error> {
             let mut builder = Builder::new(&mapping, options);
-            fill(&mut builder, group).map(|()| builder.finish())
+            fill(&mut builder, group)?;
+            let mut built = builder.finish();
+            kept.offer(group, &mut built.batch);
+            Ok(built)
         };
         (0..groups.len()).into_par_iter().map(build).collect::<Result<_, _>>()?
     } else {

@@ -12,7 +12,7 @@ use super::rows::Built;
 use super::tempo_attributes::{AttributeCells, Dedicated, RESOURCE_COLUMNS, SPAN_COLUMNS, named};
 use crate::error::Error;
 use crate::ingest::source::{Part, Source};
-use crate::ingest::{Options, RawSpan, Sink};
+use crate::ingest::{Kept, Options, RawSpan, Sink};
 use crate::span::{AttributeScope, AttributeSelection, SpanKind, SpanStatus, schema};
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
@@ -36,6 +36,7 @@ pub(super) fn read(
     options: &Options,
     input: &Input,
     metadata: &ArrowReaderMetadata,
+    kept: Kept,
 ) -> Result<Vec<Part>, Error> {
     let any = !matches!(&options.attributes, AttributeSelection::Keys(keys) if keys.is_empty());
     let dedicated = if any { Dedicated::beside(source) } else { Dedicated::default() };
@@ -54,6 +55,7 @@ pub(super) fn read(
             read_batch(&batch, &dedicated, &mut sink)
                 .ok_or_else(|| damaged("it lacks the columns of resources and spans".to_owned()))?;
         }
+        kept.offer(group, &mut sink.batch);
         Ok(Built { batch: sink.batch, report: sink.report, n_annotations: 0 })
     };
     let built: Vec<Built> =

@@ -6,6 +6,10 @@
 //! file appears, and several files get their names in one step, so an interrupt at any moment finds all old files or all new ones. What only
 //! a kill leaves behind is known by its name, and hidden, so that `ingest` passes over it.
 
+mod folder;
+
+pub use folder::{Folder, Pile, remove_leftovers};
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
