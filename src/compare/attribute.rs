@@ -6,7 +6,7 @@
 //! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges: see `compare::edges` |
 //! | longer wait for a peer that left no span | the peer |
 //! | more or fewer calls | the caller; a retry's or an answer's to the callee |
-//! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost; see [`super::critical`] |
+//! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost; see `critical` |
 
 use super::critical;
 use super::decompose::Effects;

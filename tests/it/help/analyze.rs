@@ -95,8 +95,7 @@ fn help_of_analyze_explains_windows() {
               about 130 bytes a span.
 
           --temp-dir <DIR>
-              Folder for spans that do not fit into memory [default: the
-              system's]
+              Folder for spans that do not fit into memory [default: the system's]
 
     Evidence:
           --attributes <KEY,...>
