@@ -87,12 +87,12 @@ fn help_of_analyze_explains_windows() {
 
     Memory:
           --memory-limit <SIZE>
-              Memory to take, such as 512MiB, 4GB or 50%; spans that do not fit
-              go to `--temp-dir` [default: 70%]
+              Memory to take, such as 512MiB, 4GB or 50%; spans that do not fit go
+              to `--temp-dir` [default: 70%]
 
-              Percent are of what the machine, or the container, has. The result
-              is the same with any limit. What is kept of each trace has to fit,
-              about 130 bytes a span.
+              Percent are of what the machine, or the container, has. The result is
+              the same with any limit. What is kept of each trace has to fit, about
+              130 bytes a span.
 
           --temp-dir <DIR>
               Folder for spans that do not fit into memory [default: the system's]
