@@ -21,8 +21,7 @@ struct Count {
     window: usize,
     entry: u32,
     n_failures: f64,
-    /// Who to ask for an exception.
-    /// An index of the table's failures.
+    /// Who to ask for an exception: an index of the table's failures.
     failure: Option<usize>,
     limit_ns: Option<i64>,
 }

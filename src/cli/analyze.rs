@@ -48,9 +48,10 @@ the window in which its root starts. Each bound is one of:
         manual::ENVIRONMENT,
         (
             "See also",
-            "`suspect inspect` for windows worth trying, `suspect trace` for one of the traces
-that the report names, `suspect report` for other documents of a saved analysis,
-`suspect profile` for a baseline without its spans, `suspect gate` for builds.",
+            "`suspect inspect` for windows worth trying, `suspect trace` for one of the
+traces that the report names, `suspect report` for other documents of a saved
+analysis, `suspect profile` for a baseline without its spans, `suspect gate` for
+builds.",
         ),
     ],
 };

@@ -27,7 +27,7 @@ pub struct MemoryArgs {
     /// Memory to take, such as 512MiB, 4GB or 50%; spans that do not fit go to `--temp-dir` [default: 70%]
     ///
     /// Percent are of what the machine, or the container, has. The result is the same with any limit. What is kept of each trace has to
-    /// fit, about 130 bytes a span.
+    /// fit, some 130 to 170 bytes a span.
     #[arg(long, value_name = "SIZE", value_parser = parse_limit, help_heading = "Memory", hide_short_help = true)]
     pub memory_limit: Option<Limit>,
     /// Folder for spans that do not fit into memory [default: the system's]
@@ -228,7 +228,7 @@ impl Collector {
                 }
                 let failed = |source| Error::Io { action: "create a folder in", path: self.folder.clone(), source };
                 let folder = Arc::new(Folder::new(&self.folder, self.quota).map_err(failed)?);
-                let n_partitions = self.n_parts(self.expected(state.n_bytes));
+                let n_partitions = n_parts(self.expected(state.n_bytes), self.limit, 2);
                 state.partitions = Some(Arc::new(Partitions::new(folder, n_partitions)?));
                 is_first = true;
             }
@@ -261,11 +261,6 @@ impl Collector {
         }
     }
 
-    fn n_parts(&self, n_bytes: u64) -> usize {
-        let n_parts = n_bytes.saturating_mul(PARTITION_SHARE) / self.limit.max(1);
-        usize::try_from(n_parts.clamp(2, MAX_PARTITIONS)).unwrap_or(2)
-    }
-
     /// Whether all will fit into the folder, by what the first spans took.
     fn check_room(&self, partitions: &Partitions) -> Result<(), Error> {
         let (needed, n_written) = (self.needed(partitions), partitions.totals()[2]);
@@ -294,9 +289,6 @@ impl Collector {
             }
             return Ok(Collected::Memory(Box::new(frames)));
         };
-        for (place, batch) in state.held {
-            partitions.add(place, &SpanFrame::from_batches([batch]))?;
-        }
         let path = partitions.folder().path().to_owned();
         let shared = |_| Error::Io { action: "close", path, source: std::io::ErrorKind::Other.into() };
         let mut partitions = Arc::try_unwrap(partitions).map_err(shared)?;
@@ -304,10 +296,14 @@ impl Collector {
             partitions.forget(set, source);
         }
         let [_, n_bytes, _] = partitions.totals();
-        let n_parts = n_bytes.saturating_mul(PARTITION_SHARE) / self.limit.max(1);
-        let n_buckets = usize::try_from(n_parts.clamp(1, MAX_PARTITIONS)).unwrap_or(1);
-        Ok(Collected::Partitions(Box::new(partitions), n_buckets))
+        Ok(Collected::Partitions(Box::new(partitions), n_parts(n_bytes, self.limit, 1)))
     }
+}
+
+/// Into how many parts so many bytes are cut, `least` or more, so that one fits into its share of the limit.
+fn n_parts(n_bytes: u64, limit: u64, least: u64) -> usize {
+    let n_parts = n_bytes.saturating_mul(PARTITION_SHARE) / limit.max(1);
+    usize::try_from(n_parts.clamp(least, MAX_PARTITIONS)).unwrap_or(1)
 }
 
 /// `value * over / under` without overflow.

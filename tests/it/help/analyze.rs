@@ -91,8 +91,8 @@ fn help_of_analyze_explains_windows() {
               to `--temp-dir` [default: 70%]
 
               Percent are of what the machine, or the container, has. The result is
-              the same with any limit. What is kept of each trace has to fit, about
-              130 bytes a span.
+              the same with any limit. What is kept of each trace has to fit, some
+              130 to 170 bytes a span.
 
           --temp-dir <DIR>
               Folder for spans that do not fit into memory [default: the system's]
@@ -242,9 +242,9 @@ fn help_of_analyze_explains_windows() {
 
     See also:
     `suspect inspect` for windows worth trying, `suspect trace` for one of the
-    traces
-    that the report names, `suspect report` for other documents of a saved analysis,
-    `suspect profile` for a baseline without its spans, `suspect gate` for builds.
+    traces that the report names, `suspect report` for other documents of a saved
+    analysis, `suspect profile` for a baseline without its spans, `suspect gate` for
+    builds.
     --- stderr ---
     "#);
 }
