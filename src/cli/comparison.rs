@@ -114,16 +114,19 @@ impl ComparisonArgs {
         let options = input.options(attributes.and(question.attributes()));
         let collector = self.memory.collector();
         let limit = collector.limit();
-        let (regression, mut exit) = context.collect(&collector, 1, &input.paths, &options)?;
-        let (baseline, baseline_exit) = context.collect_baseline(&collector, &self.baseline_data, &options)?;
-        exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
-        let collected = collector.finish()?;
+        let read = || -> Result<_, Error> {
+            let (regression, exit) = context.collect(&collector, 1, &input.paths, &options)?;
+            let (baseline, baseline_exit) = context.collect_baseline(&collector, &self.baseline_data, &options)?;
+            let exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
+            Ok((regression, baseline, exit, collector.finish()?))
+        };
+        let (regression, baseline, exit, collected) = context.timed("read", read)?;
         let mut prepared = context.timed("link", || prepare(collected, baseline, regression))?;
         prepared.check_memory(limit)?;
         prepared.narrow(&question)?;
         let windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
         let (windows, selection) = context.timed("windows", || prepared.select(&windows))?;
-        prepared.costs();
+        context.timed("costs", || prepared.costs());
         prepared.check_memory(limit)?;
         context.warn_windows(&windows.warnings);
         Ok(Compared { prepared, windows, selection, exit })

@@ -1,6 +1,7 @@
 //! Spans that do not fit into memory give the same bytes as those that do, and leave nothing behind.
 
 use crate::outputs::{n_scratch, names_in, suspect};
+use crate::program::run_with;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -199,4 +200,30 @@ fn a_limit_that_is_none_and_a_folder_that_is_not_there_are_refused_with_words() 
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
     assert_eq!(n_scratch(folder.path()), 0);
+}
+
+#[test]
+fn the_time_that_each_stage_took_is_told_when_it_is_asked_for_and_only_then() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (spans, other) = (incident("slow-release"), incident("fault-free"));
+    let against = [spans.as_str(), "--baseline-data", other.as_str()];
+    for (input, limit) in [(&[spans.as_str()][..], "8GB"), (&[spans.as_str()][..], TINY), (&against[..], "8GB")] {
+        let arguments = [&["analyze"], input, &["--memory-limit", limit, "--quiet"]].concat();
+        let silent = run_with(folder.path(), &arguments, &[("SUSPECT_TIMINGS", "")]);
+        assert_eq!(silent.stderr, "", "{input:?} {limit}");
+        let told = run_with(folder.path(), &arguments, &[("SUSPECT_TIMINGS", "1")]);
+        assert_eq!(told.stdout, silent.stdout);
+        let stages: Vec<(&str, f64)> = told
+            .stderr
+            .lines()
+            .map(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                let ["timing", stage, seconds] = words[..] else { panic!("{line}") };
+                (stage, seconds.parse().expect("seconds"))
+            })
+            .collect();
+        let names: Vec<&str> = stages.iter().map(|&(stage, _)| stage).collect();
+        assert_eq!(names, ["read", "link", "windows", "costs", "compare"], "{input:?} {limit}");
+        assert!(stages[0].1 > 0.0, "reading takes time: {stages:?}");
+    }
 }
