@@ -4,9 +4,11 @@
 //! A file is written beside its place, as `.suspect-XXXXXX.tmp`, and renamed into it. Until then its path is on a list of the whole
 //! process: whoever handles an interrupt calls [`remove_all`] and ends the process. A path joins the list in the same step in which its
 //! file appears, and several files get their names in one step, so an interrupt at any moment finds all old files or all new ones. What only
-//! a kill leaves behind is known by its name, and hidden, so that `ingest` passes over it.
+//! a kill leaves behind is known by its name, and hidden, so that `ingest` passes over it; the next run that writes into that folder removes it,
+//! see `leftovers`.
 
 mod folder;
+mod leftovers;
 
 pub use folder::{Folder, Pile, remove_leftovers};
 
@@ -20,6 +22,13 @@ use tempfile::NamedTempFile;
 /// Files that are being written, and folders made for them.
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
+/// The name of an unfinished file is random between these.
+const PREFIX: &str = ".suspect-";
+const SUFFIX: &str = ".tmp";
+
+/// New files that may be taken for leftovers by others before one is given up.
+const MAX_CLAIMS: usize = 10;
+
 /// Links that one path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
 
@@ -30,7 +39,7 @@ fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".suspect-").suffix(".tmp");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     builder
 }
 
@@ -62,16 +71,25 @@ pub struct ScratchFile {
 impl ScratchFile {
     /// An empty file that will be at `path`; a link there stays a link, and its target is replaced.
     ///
+    /// Unfinished files that killed runs left in that folder are removed.
+    ///
     /// # Errors
     /// If it cannot be created in that folder.
     pub fn new(path: &Path) -> io::Result<Self> {
         let target = real_path(path);
+        leftovers::remove(folder_of(&target));
         // Held until the path is on the list.
         let mut unfinished = unfinished();
-        let file = builder().make_in(folder_of(&target), create)?;
-        let listed = Listed(file.path().to_path_buf());
-        unfinished.insert(listed.0.clone());
-        Ok(Self { file, listed, path: path.to_owned(), target })
+        for _ in 0..MAX_CLAIMS {
+            let file = builder().make_in(folder_of(&target), create)?;
+            // Somebody who tidies up may take it for a leftover before it is locked.
+            if leftovers::claim(file.as_file(), file.path()) {
+                let listed = Listed(file.path().to_path_buf());
+                unfinished.insert(listed.0.clone());
+                return Ok(Self { file, listed, path: path.to_owned(), target });
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     /// Where it will be, as the user named it.
@@ -111,11 +129,17 @@ pub fn place_all(files: Vec<ScratchFile>) -> Result<(), (PathBuf, io::Error)> {
     // An interrupt waits until all are in place.
     let _unfinished = unfinished();
     let is_alone = files.len() == 1;
+    // Locked before it has a second name, so that nobody takes that for a leftover.
+    let mut shared = Vec::new();
     let mut placed: Vec<(PathBuf, bool, Option<NamedTempFile<()>>)> = Vec::with_capacity(files.len());
     for scratch in files {
         let ScratchFile { file, listed: entry, path, target } = scratch;
         listed.push(entry);
-        let existed = fs::symlink_metadata(&target).is_ok();
+        let metadata = fs::symlink_metadata(&target);
+        let existed = metadata.is_ok();
+        if !is_alone && metadata.is_ok_and(|metadata| metadata.is_file()) {
+            shared.extend(leftovers::share(&target));
+        }
         let old = (existed && !is_alone)
             .then(|| builder().make_in(folder_of(&target), |name| fs::hard_link(&target, name)).ok())
             .flatten();

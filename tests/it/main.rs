@@ -28,6 +28,7 @@ mod inspect;
 mod interrupt;
 mod invariance;
 mod layering;
+mod leftovers;
 mod markdown;
 mod memory;
 mod narrow;
