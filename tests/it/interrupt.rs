@@ -3,6 +3,7 @@
 use crate::outputs::{OLD, folder_of_spans, n_scratch, names_in, output_flags, pipe, suspect, write_spans};
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 fn signal(child: &Child, name: &str) {
@@ -94,6 +95,57 @@ fn spans_that_are_being_written_are_gone_or_whole() {
         signal(&child, "TERM");
         assert_eq!(child.wait().expect("it ends").code(), Some(130), "{arguments:?}");
         assert_eq!(names_in(folder.path()), Vec::<String>::new(), "{arguments:?}");
+    }
+}
+
+/// A run over spans that go to the folder `temp`, with more arguments.
+fn with_little_memory(folder: &Path, more: &[&str]) -> Command {
+    fs::create_dir(folder.join("temp")).expect("made");
+    let mut command = suspect(folder);
+    let spans = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/incidents/error/spans");
+    command.arg("analyze").arg(spans).args(["--quiet", "--memory-limit", "400KB", "--temp-dir", "temp"]);
+    command.args(output_flags()).args(more).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Files in the folder of spans that do not fit into memory.
+fn n_piles(folder: &Path) -> usize {
+    let temp = folder.join("temp");
+    names_in(&temp).iter().map(|name| names_in(&temp.join(name)).len()).sum()
+}
+
+#[track_caller]
+fn assert_ended_without_trace(mut child: Child, signal_name: &str, folder: &Path) {
+    assert!(child.try_wait().expect("a child").is_none(), "it still runs");
+    assert_eq!(names_in(&folder.join("temp")).len(), 1, "it has a folder for its spans");
+    signal(&child, signal_name);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{signal_name}");
+    assert_eq!(names_in(&folder.join("temp")), Vec::<String>::new(), "{signal_name}");
+    assert_eq!(n_scratch(folder), 0);
+    assert!(!folder.join("new").exists());
+    for name in ["a.html", "a.md", "a.json"] {
+        assert_eq!(fs::read_to_string(folder.join(name)).expect("still there"), OLD, "{name}");
+    }
+}
+
+#[test]
+fn a_run_whose_spans_are_in_the_temporary_folder_leaves_neither_folder_nor_output() {
+    for (name, number) in [("INT", 2), ("TERM", 15)] {
+        if is_ignored(number) {
+            continue;
+        }
+        // While it still reads: standard input stays open.
+        let folder = folder_of_spans(true);
+        let mut child = with_little_memory(folder.path(), &["-"]).stdin(Stdio::piped()).spawn().expect("it starts");
+        // Beside the lock there are partitions with spans in them.
+        wait_until(&mut child, || n_piles(folder.path()) > 2);
+        assert_ended_without_trace(child, name, folder.path());
+        // When all is analysed and its files are prepared: nobody reads the last of them.
+        let folder = folder_of_spans(true);
+        pipe(&folder.path().join("pipe"));
+        let mut child = with_little_memory(folder.path(), &["-o", "pipe"]).spawn().expect("it starts");
+        wait_until(&mut child, || n_scratch(folder.path()) == 3 && n_scratch(&folder.path().join("new/tables")) == 11);
+        assert_ended_without_trace(child, name, folder.path());
     }
 }
 
