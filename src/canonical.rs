@@ -1,6 +1,7 @@
 //! Writes spans as the canonical Parquet file that [`schema`] documents; `ingest` reads it back exactly.
 //!
-//! Spans are sorted by start, so that a reader of a time window skips all other row groups by their statistics. A row
+//! Spans are sorted by start, so that a reader of a time window skips all other row groups by their statistics, or by the [`TimeIndex`] if
+//! traces must stay whole. A row
 //! group is built a column at a time, columns in parallel, from a permutation of the rows: scratch memory is a few
 //! columns of one row group, whatever the number of spans.
 //!
@@ -12,7 +13,7 @@ mod plan;
 
 use crate::error::Error;
 use crate::scratch::{self, ScratchFile};
-use crate::span::{SpanFrame, SpanId, schema};
+use crate::span::{SpanFrame, SpanId, TimeIndex, schema};
 use arrays::Group;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
@@ -53,6 +54,14 @@ pub struct Written {
 /// [`Error::Usage`] if `path` exists and `force` is not set; [`Error::Io`] and [`Error::Parquet`] if it cannot be
 /// written, in which case nothing is left behind and an older file is untouched.
 pub fn write(frame: &SpanFrame, path: &Path, force: bool) -> Result<Written, Error> {
+    write_in_groups(frame, path, force, GROUP_SPANS)
+}
+
+/// [`write`] with so many spans a row group.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_in_groups(frame: &SpanFrame, path: &Path, force: bool, group_spans: usize) -> Result<Written, Error> {
     if path.is_dir() {
         return Err(Error::Usage {
             message: format!("`{}` is a folder", path.display()),
@@ -66,7 +75,8 @@ pub fn write(frame: &SpanFrame, path: &Path, force: bool) -> Result<Written, Err
     let mut scratch = ScratchFile::new(path).map_err(io)?;
     let file = scratch.as_file_mut();
     let plan = Plan::new(frame);
-    write_table(frame, &plan, BufWriter::new(&mut *file)).map_err(|error| Error::of_writing(path, error))?;
+    write_table(frame, &plan, group_spans.max(1), BufWriter::new(&mut *file))
+        .map_err(|error| Error::of_writing(path, error))?;
     file.sync_all().map_err(io)?;
     let n_bytes = file.metadata().map_err(io)?.len();
     scratch.place(force).map_err(|error| match error.kind() {
@@ -90,13 +100,22 @@ fn exists(path: &Path) -> Error {
     Error::Usage { message: format!("`{}` exists", path.display()), hint: "`--force` overwrites it".to_owned() }
 }
 
-fn write_table(frame: &SpanFrame, plan: &Plan<'_>, file: impl Write + Send) -> Result<(), ParquetError> {
+fn write_table(
+    frame: &SpanFrame,
+    plan: &Plan<'_>,
+    group_spans: usize,
+    file: impl Write + Send,
+) -> Result<(), ParquetError> {
     let arrow_schema = Arc::new(plan.arrow_schema());
     let descriptor = ArrowSchemaConverter::new().convert(&arrow_schema)?;
     let mut writer = SerializedFileWriter::new(file, descriptor.root_schema_ptr(), Arc::new(properties(plan)?))?;
     let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&arrow_schema));
     let order = order(frame);
-    for (index, rows) in order.chunks(GROUP_SPANS).enumerate() {
+    if let Some(index) = TimeIndex::new(frame, order.chunks(group_spans)) {
+        let text = serde_json::to_string(&index).map_err(|error| ParquetError::External(Box::new(error)))?;
+        writer.append_key_value_metadata(KeyValue::new(schema::TIME_INDEX_KEY.to_owned(), text));
+    }
+    for (index, rows) in order.chunks(group_spans).enumerate() {
         let group = Group::new(frame, plan, rows);
         let chunks: Vec<ArrowColumnChunk> = factory
             .create_column_writers(index)?
@@ -140,7 +159,7 @@ fn properties(plan: &Plan<'_>) -> Result<WriterProperties, ParquetError> {
             KeyValue::new(schema::VERSION_KEY.to_owned(), schema::VERSION.to_owned()),
             KeyValue::new("suspect.producer".to_owned(), concat!("suspect ", env!("CARGO_PKG_VERSION")).to_owned()),
         ]))
-        .set_created_by(concat!("suspect version ", env!("CARGO_PKG_VERSION")).to_owned());
+        .set_created_by(format!("{} {}", schema::CREATED_BY, env!("CARGO_PKG_VERSION")));
     // Columns that hardly repeat a value would only fill a dictionary to abandon it.
     for column in &plan.columns {
         if !column.repeats() {

@@ -61,6 +61,17 @@ impl Prepared {
         })
     }
 
+    /// Counts the spans of traces that were left out before they were linked, for they cannot start in a window, with those that the first
+    /// source set aside.
+    pub fn count_left_out(&mut self) {
+        let read: u64 = self.sources.iter().map(|source| source.n_spans.saturating_sub(source.set_aside.total())).sum();
+        let linked: u64 = (0..self.forest.n_traces()).map(|trace| self.forest.n_spans_of(trace)).sum();
+        let n_left_out = read.saturating_sub(linked).saturating_sub(self.repairs.n_duplicates);
+        if let Some(source) = self.sources.first_mut() {
+            source.set_aside.add(SetAsideReason::OutsideWindows, n_left_out);
+        }
+    }
+
     /// Sets what a profile kept of a baseline beside the spans.
     fn beside(self, profile: Profile) -> Self {
         let Prepared { frame, mut forest, mut repairs, mut sources, .. } = self;

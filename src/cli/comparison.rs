@@ -3,10 +3,10 @@ use crate::analysis::{BaselineData, Prepared, Question};
 use crate::compare::Selection;
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
-use crate::ingest::Ingested;
+use crate::ingest::{self, Ingested};
 use crate::profile::Profile;
 use crate::span::AttributeSelection;
-use crate::window;
+use crate::window::{self, GivenWindows};
 use std::path::PathBuf;
 
 /// Which requests are compared.
@@ -41,6 +41,12 @@ pub struct ComparisonArgs {
     /// Only traces in which some span has this value; repeatable, all must hold
     #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the question")]
     pub conditions: Vec<String>,
+    /// Read all of a file of `suspect convert`, not only what the two windows need
+    ///
+    /// With both windows given, parts of such a file, given alone, that hold nothing of either are counted, not read. Series over time then
+    /// show what is near the windows, and what is learnt from all data, such as how far clocks of hosts are apart, is learnt from that.
+    #[arg(long, help_heading = "Windows", hide_short_help = true)]
+    pub read_all: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub memory: MemoryArgs,
@@ -103,6 +109,21 @@ impl ComparisonArgs {
         }
     }
 
+    /// The windows, if both are given and time alone tells them apart.
+    fn given_windows(&self, input: &InputArgs) -> Option<GivenWindows> {
+        let has_sides = self.compare.is_some() || !self.baseline_where.is_empty() || !self.regression_where.is_empty();
+        // Standard input and pipes cannot be read again.
+        let is_stream =
+            |path: &PathBuf| path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        let is_once = input.paths.iter().any(|path| path.as_os_str() == "-" || is_stream(path));
+        if self.read_all || has_sides || !self.baseline_data.is_empty() || is_once {
+            return None;
+        }
+        // Offsets and clock times refer to the requests that a question is about.
+        let may_be_relative = self.question().is_empty();
+        Some(GivenWindows { texts: [self.baseline.clone()?, self.regression.clone()?], may_be_relative })
+    }
+
     /// Reads the data, narrows them and chooses the windows; `attributes` are kept beside those that the question needs.
     pub(super) fn read(
         &self,
@@ -110,21 +131,46 @@ impl ComparisonArgs {
         attributes: AttributeSelection,
         context: &Context,
     ) -> Result<Compared, Error> {
-        let question = self.question();
-        let options = input.options(attributes.and(question.attributes()));
-        let collector = self.memory.collector();
+        let options = input.options(attributes.and(self.question().attributes()));
+        let mut has_left_out = false;
+        let result = self.read_for(self.given_windows(input), &mut has_left_out, input, &options, context);
+        // What is wrong with windows or question is told by all of the data.
+        if has_left_out && result.is_err() {
+            return self.read_for(None, &mut has_left_out, input, &options, context);
+        }
+        result
+    }
+
+    fn read_for(
+        &self,
+        given: Option<GivenWindows>,
+        has_left_out: &mut bool,
+        input: &InputArgs,
+        options: &ingest::Options,
+        context: &Context,
+    ) -> Result<Compared, Error> {
+        let collector = self.memory.collector().only(given);
         let limit = collector.limit();
         let read = || -> Result<_, Error> {
-            let (regression, exit) = context.collect(&collector, 1, &input.paths, &options)?;
-            let (baseline, baseline_exit) = context.collect_baseline(&collector, &self.baseline_data, &options)?;
+            let collected = context.collect(&collector, 1, &input.paths, options);
+            let only = collector.windows();
+            *has_left_out = only.is_some();
+            let (regression, exit) = collected?;
+            let (baseline, baseline_exit) = context.collect_baseline(&collector, &self.baseline_data, options)?;
             let exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
-            Ok((regression, baseline, exit, collector.finish()?))
+            Ok((regression, baseline, exit, only, collector.finish()?))
         };
-        let (regression, baseline, exit, collected) = context.timed("read", read)?;
+        let (regression, baseline, exit, only, collected) = context.timed("read", read)?;
         let mut prepared = context.timed("link", || prepare(collected, baseline, regression))?;
+        let mut windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
+        if let Some(only) = only {
+            prepared.count_left_out();
+            // The user's words may refer to the start and the end of all the data.
+            let [baseline, regression] = only.map(|window| Some(window.to_string()));
+            windows = window::Options { baseline, regression };
+        }
         prepared.check_memory(limit)?;
-        prepared.narrow(&question)?;
-        let windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
+        prepared.narrow(&self.question())?;
         let (windows, selection) = context.timed("windows", || prepared.select(&windows))?;
         context.timed("costs", || prepared.costs());
         prepared.check_memory(limit)?;

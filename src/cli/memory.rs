@@ -7,10 +7,12 @@ use crate::ingest::{self, Keeper};
 use crate::normalize::{Partitions, Place};
 use crate::scratch::{Folder, remove_leftovers};
 use crate::span::{SpanBatch, SpanFrame};
+use crate::time::TimeRange;
+use crate::window::GivenWindows;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Share of the machine's memory that is taken without a limit of the user's.
 const DEFAULT_PERCENT: f64 = 70.0;
@@ -137,6 +139,9 @@ pub struct Collector {
     state: Mutex<State>,
     /// Bytes read and in total, of the data set that is read.
     progress: [AtomicU64; 2],
+    wanted: Option<GivenWindows>,
+    /// The windows in which traces have to start, once a file is read that can leave out others.
+    windows: OnceLock<[TimeRange; 2]>,
 }
 
 #[derive(Debug, Default)]
@@ -162,7 +167,19 @@ impl Collector {
     /// A collector that may take `limit` bytes, and at most `quota` in a folder below `folder`.
     #[must_use]
     pub fn new(limit: u64, folder: PathBuf, quota: Option<u64>) -> Self {
-        Self { limit, folder, quota, state: Mutex::default(), progress: [const { AtomicU64::new(0) }; 2] }
+        let progress = [const { AtomicU64::new(0) }; 2];
+        Self { limit, folder, quota, state: Mutex::default(), progress, wanted: None, windows: OnceLock::new() }
+    }
+
+    /// Keeps only spans of traces that may start in these windows, where a file allows to read no others.
+    pub(super) fn only(mut self, wanted: Option<GivenWindows>) -> Self {
+        self.wanted = wanted;
+        self
+    }
+
+    /// The windows, if spans of other traces were left out.
+    pub(super) fn windows(&self) -> Option<[TimeRange; 2]> {
+        self.windows.get().copied()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -276,6 +293,7 @@ impl Collector {
     pub fn finish(self) -> Result<Collected, Error> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_left = |place: &Place| !state.forgotten.contains(&(place.0, place.1));
+        let windows = self.windows.get();
         let Some(partitions) = state.partitions else {
             let mut frames = [SpanFrame::default(), SpanFrame::default()];
             let mut held: [Vec<SpanBatch>; 2] = Default::default();
@@ -286,6 +304,9 @@ impl Collector {
             }
             for (frame, held) in frames.iter_mut().zip(held) {
                 *frame = SpanFrame::from_batches(held);
+                if let Some(windows) = windows {
+                    *frame = std::mem::take(frame).that_may_start_in(windows);
+                }
             }
             return Ok(Collected::Memory(Box::new(frames)));
         };
@@ -295,6 +316,7 @@ impl Collector {
         for (set, source) in state.forgotten {
             partitions.forget(set, source);
         }
+        partitions.only(windows.map(|windows| windows.to_vec()));
         let [_, n_bytes, _] = partitions.totals();
         Ok(Collected::Partitions(Box::new(partitions), n_parts(n_bytes, self.limit, 1)))
     }
@@ -334,6 +356,11 @@ impl Keeper for OfSet<'_> {
 
     fn has_failed(&self) -> bool {
         self.collector.state().failure.is_some()
+    }
+
+    fn windows(&self, range: TimeRange) -> Option<Vec<TimeRange>> {
+        let windows = self.collector.wanted.as_ref()?.resolve(range)?;
+        Some(self.collector.windows.get_or_init(|| windows).to_vec())
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::diagnostics::{MAX_EXAMPLES, SetAside, SourceReport};
+use crate::diagnostics::{MAX_EXAMPLES, SetAside, SetAsideReason, SourceReport};
 use crate::error::Error;
 use crate::report::text::{ALERT, BOLD, CAUTION, CODE, count, counted, escape, paint};
 use std::fmt::Write;
@@ -72,6 +72,8 @@ fn set_aside(sources: &[SourceReport]) -> String {
     for source in sources {
         all.absorb(&source.set_aside);
     }
+    // That is as the user asked.
+    all.0.remove(&SetAsideReason::OutsideWindows);
     if all.total() == 0 {
         return String::new();
     }

@@ -29,6 +29,7 @@ use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::span::{AttributeSelection, SpanBatch, SpanFrame};
 use crate::store::{self, Ahead, Failure, Object};
+use crate::time::TimeRange;
 use discover::{Found, Origin};
 use rayon::prelude::*;
 use sniff::Format;
@@ -60,6 +61,13 @@ pub trait Keeper: Sync {
 
     /// Whether there is no more use in reading.
     fn has_failed(&self) -> bool;
+
+    /// The windows in which a trace has to start for its spans to be of any use; `None` if all are.
+    ///
+    /// Asked of the only file that is read, if it can leave out others, with the range of time that its spans cover.
+    fn windows(&self, _range: TimeRange) -> Option<Vec<TimeRange>> {
+        None
+    }
 }
 
 /// [`read`], where `keeper` may take the spans: they are then not in the frame.
@@ -80,9 +88,10 @@ pub fn read_with(
     };
     let ahead = Ahead::new(found.iter().filter_map(Found::as_object).collect());
     let sources = (0_u32..).zip(&found).collect::<Vec<_>>();
+    let is_alone = found.len() == 1;
     let read: Vec<_> = sources
         .into_par_iter()
-        .map(|(source, found)| read_one(found, options, &meter, &ahead, Kept { keeper, source }))
+        .map(|(source, found)| read_one(found, options, &meter, &ahead, Kept { keeper, source, is_alone }))
         .collect();
     gather(read)
 }
@@ -155,10 +164,12 @@ fn holds_spans(found: &Found) -> bool {
 struct Kept<'a> {
     keeper: Option<&'a dyn Keeper>,
     source: u32,
+    /// Whether it is the only source, so that no other has spans of its traces.
+    is_alone: bool,
 }
 
 impl Kept<'_> {
-    const NOBODY: Self = Self { keeper: None, source: 0 };
+    const NOBODY: Self = Self { keeper: None, source: 0, is_alone: true };
 
     /// Offers a part of the source, whose number is `part`.
     fn offer(&self, part: usize, batch: &mut SpanBatch) {
@@ -175,6 +186,10 @@ impl Kept<'_> {
 
     fn has_failed(&self) -> bool {
         self.keeper.is_some_and(Keeper::has_failed)
+    }
+
+    fn windows(&self, range: TimeRange) -> Option<Vec<TimeRange>> {
+        self.keeper.filter(|_| self.is_alone)?.windows(range)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::scratch::{Folder, Pile};
 use crate::span::bytes::Bytes;
 use crate::span::{AttributeKey, Dictionary, SpanFrame, TraceKey};
+use crate::time::TimeRange;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -37,6 +38,8 @@ pub struct Partitions {
     /// A count that the values of each key have at least.
     distinct: Mutex<BTreeMap<AttributeKey, u32>>,
     forgotten: BTreeSet<(u32, u32)>,
+    /// Windows in which traces have to start, if spans of others are of no use.
+    windows: Option<Vec<TimeRange>>,
     /// Spans and bytes on the heap that they took before they were written, and bytes written.
     totals: Mutex<[u64; 3]>,
 }
@@ -78,7 +81,7 @@ impl Partitions {
         let piles = piles.map_err(failed(&folder, "write"))?;
         let chunks = piles.iter().map(|_| Mutex::default()).collect();
         let (distinct, forgotten, totals) = (Mutex::default(), BTreeSet::new(), Mutex::default());
-        Ok(Self { folder, piles, chunks, distinct, forgotten, totals })
+        Ok(Self { folder, piles, chunks, distinct, forgotten, windows: None, totals })
     }
 
     /// The folder that they lie in.
@@ -157,6 +160,11 @@ impl Partitions {
         self.forgotten.insert((set, source));
     }
 
+    /// Leaves out the spans of traces that cannot start in these windows.
+    pub fn only(&mut self, windows: Option<Vec<TimeRange>>) {
+        self.windows = windows;
+    }
+
     /// The spans of a partition, with the codes that `names` has and gets, and the first trace of the second data set; a trace id
     /// that both sets have names two traces.
     ///
@@ -169,13 +177,21 @@ impl Partitions {
         let second = chunks.partition_point(|chunk| chunk.place.0 == 0);
         let mut frame = SpanFrame { names, ..SpanFrame::default() };
         self.append(partition, &chunks[..second], &mut frame)?;
+        frame = self.in_windows(frame);
         let first_of_second = u32::try_from(frame.traces.len()).unwrap_or(u32::MAX);
         if second < chunks.len() {
             let mut other = SpanFrame::default();
             self.append(partition, &chunks[second..], &mut other)?;
-            frame.append_apart(other);
+            frame.append_apart(self.in_windows(other));
         }
         Ok((frame, first_of_second))
+    }
+
+    fn in_windows(&self, frame: SpanFrame) -> SpanFrame {
+        match &self.windows {
+            Some(windows) => frame.that_may_start_in(windows),
+            None => frame,
+        }
     }
 
     fn append(&self, partition: usize, chunks: &[Chunk], frame: &mut SpanFrame) -> Result<(), Error> {

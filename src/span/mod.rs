@@ -14,6 +14,7 @@ mod ids;
 mod scatter;
 pub mod schema;
 mod selection;
+mod time_index;
 
 pub use attributes::{AttributeKey, AttributeScope, AttributeTable, AttributeValue};
 pub use batch::{Span, SpanBatch};
@@ -22,6 +23,7 @@ pub use dictionary::Dictionary;
 pub use frame::{SpanColumns, SpanFrame};
 pub use ids::{SpanId, SpanIdTexts, TraceIds, TraceKey};
 pub use selection::{AttributeSelection, MAX_DISTINCT, tells_calls_apart};
+pub use time_index::{GroupTimes, TimeIndex};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -27,12 +27,17 @@
 //!
 //! Three span fields that are no attributes travel under the keys that OpenTelemetry's own translators use:
 //! `otel.status_description`, `otel.scope.name` (and `otel.scope.version`), `w3c.tracestate`.
-//! The file's key-value metadata hold `suspect.schema_version`.
+//! The file's key-value metadata hold `suspect.schema_version`, and in `suspect.time_index` what [`super::TimeIndex`] says of its row groups.
 
 /// Version of the canonical file, kept under [`VERSION_KEY`].
 pub const VERSION: &str = "1";
 /// Key of [`VERSION`] in the Parquet key-value metadata.
 pub const VERSION_KEY: &str = "suspect.schema_version";
+
+/// Key of the [`super::TimeIndex`] in the same place.
+pub const TIME_INDEX_KEY: &str = "suspect.time_index";
+/// What the file names as its maker begins with; another program that copies the metadata of a file names itself.
+pub const CREATED_BY: &str = "suspect version";
 
 /// Canonical column: trace id, text.
 pub const TRACE_ID: &str = "trace_id";

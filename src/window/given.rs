@@ -3,6 +3,39 @@ use super::{Data, MIN_TRACES, Onset, Options, Timeline, Window, WindowChoice, Wi
 use crate::error::Error;
 use crate::time::{format_bound, format_rfc3339, format_window, parse_window};
 
+/// Both windows in the user's words, before any data are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenWindows {
+    /// Baseline and regression.
+    pub texts: [String; 2],
+    /// Whether they may refer to the start, the end or the days of the data.
+    pub may_be_relative: bool,
+}
+
+impl GivenWindows {
+    /// The windows in data that cover `range`; `None` if they are in doubt, or wrong.
+    #[must_use]
+    pub fn resolve(&self, range: Window) -> Option<[Window; 2]> {
+        let one = |text: &str| {
+            let window = parse_window(text, range).ok()?;
+            let is_known = self.may_be_relative || is_absolute(text);
+            (is_known && window.start_unix_ns < window.end_unix_ns).then_some(window)
+        };
+        let [baseline, regression] = [one(&self.texts[0])?, one(&self.texts[1])?];
+        (!baseline.overlaps(&regression)).then_some([baseline, regression])
+    }
+}
+
+/// Whether a window is the same in any data.
+fn is_absolute(text: &str) -> bool {
+    // Two days without a moment in common.
+    let data = [0, 1_000 * DAY_NS].map(|start| Window { start_unix_ns: start + 1, end_unix_ns: start + DAY_NS / 2 });
+    let [left, right] = data.map(|data| parse_window(text, data).ok());
+    left.is_some() && left == right
+}
+
+const DAY_NS: i64 = 86_400_000_000_000;
+
 /// Finds the two windows in one set of data: as given; the stable stretch before the regression or the data after the
 /// baseline if only one is given; about the most severe [`Onset`] or halves if none is given.
 ///

@@ -26,7 +26,7 @@ mod signal;
 mod timeline;
 
 pub use automatic::{AutomaticRule, Candidate, candidates};
-pub use given::{split, split_data_sets};
+pub use given::{GivenWindows, split, split_data_sets};
 pub use onset::{MovedSignal, Onset};
 pub use signal::{Signal, SignalKind};
 pub use timeline::Timeline;

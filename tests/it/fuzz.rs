@@ -6,7 +6,8 @@ mod targets;
 use std::fs;
 use std::path::{Path, PathBuf};
 use suspect::normalize;
-use targets::{check, check_sums, random_frame};
+pub(crate) use targets::random_frame;
+use targets::{check, check_sums};
 
 fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/corpus").join(name);

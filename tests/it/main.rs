@@ -39,6 +39,7 @@ mod outputs;
 mod owners;
 mod profile;
 mod program;
+mod pruned;
 mod roundtrip;
 mod schema;
 mod simulate;

@@ -23,6 +23,7 @@ mod json_rows;
 mod json_value;
 mod overflow;
 mod parquet;
+mod pruned;
 mod roles;
 mod rows;
 mod settle;

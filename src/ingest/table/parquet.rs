@@ -1,4 +1,5 @@
-//! Parquet tables: only the columns that spans need are decoded, row groups in parallel, a few thousand rows at a time.
+//! Parquet tables: only the columns that spans need are decoded, row groups in parallel, a few thousand rows at a time; of canonical files
+//! only the row groups that hold something of the windows asked for.
 //!
 //! The `parquet` crate reads them rather than polars: it streams a row group page by page, so that memory does not
 //! grow with the row groups of the writer, and it answers a damaged file with an error, where polars 0.55 panics on
@@ -9,6 +10,7 @@ use super::builder::{self, Builder};
 use super::columnar::Memos;
 use super::dialect;
 use super::input::Input;
+use super::pruned::Pruned;
 use super::roles::{self, ColumnInfo, Mapping};
 use super::rows::Built;
 use super::{settle, tempo};
@@ -72,8 +74,9 @@ pub(super) fn read(source: &Source, options: &Options, kept: Kept) -> Result<Vec
     let broken = |error: arrow_schema::ArrowError| super::damaged(source, "a Parquet file", &error.to_string());
 
     let groups = metadata.metadata().row_groups();
+    let pruned = Pruned::of(metadata.metadata(), is_canonical, kept);
     // The first group with rows speaks for the units of all.
-    if let Some(group) = groups.iter().position(|group| group.num_rows() > 0)
+    if let Some(group) = pruned.groups.iter().copied().find(|&group| groups[group].num_rows() > 0)
         && let Some(batch) = reader(group, settle::SAMPLE_ROWS)?.next()
     {
         settle_from(&mut mapping, &batch.map_err(broken)?);
@@ -110,13 +113,17 @@ pub(super) fn read(source: &Source, options: &Options, kept: Kept) -> Result<Vec
             kept.offer(group, &mut built.batch);
             Ok(built)
         };
-        (0..groups.len()).into_par_iter().map(build).collect::<Result<_, _>>()?
+        pruned.groups.par_iter().copied().map(build).collect::<Result<_, _>>()?
     } else {
         let mut builder = Builder::new(&mapping, options);
-        (0..groups.len()).try_for_each(|group| fill(&mut builder, group))?;
+        pruned.groups.iter().try_for_each(|&group| fill(&mut builder, group))?;
         vec![builder.finish()]
     };
-    Ok(super::finish("Parquet", &mapping, built))
+    let mut parts = super::finish("Parquet", &mapping, built);
+    if let Some((_, report)) = parts.first_mut() {
+        pruned.count(report);
+    }
+    Ok(parts)
 }
 
 /// Metadata by which the texts of a row group come as keys of their dictionaries, where all of a column is written so.

@@ -76,6 +76,15 @@ fn help_of_analyze_explains_windows() {
               Compare the two values of an attribute: the one seen first is the
               baseline
 
+          --read-all
+              Read all of a file of `suspect convert`, not only what the two windows
+              need
+
+              With both windows given, parts of such a file, given alone, that hold
+              nothing of either are counted, not read. Series over time then show
+              what is near the windows, and what is learnt from all data, such as
+              how far clocks of hosts are apart, is learnt from that.
+
     Narrow the question:
           --entry <SERVICE[:OPERATION]>
               Only requests that begin at this entry operation; `*` and `?` as in
