@@ -243,8 +243,9 @@ fn sarif_is_valid_by_its_schema_whatever_the_names() {
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("a schema");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     for gate in [judge(&slower(), &Policy::default(), TODAY, false).expect("a verdict"), hostile()] {
-        let sarif: serde_json::Value =
-            serde_json::from_str(&report::gate::sarif(&gate, "ci/gate policy.toml")).expect("JSON");
+        let text = report::gate::sarif(&gate, "ci/gate policy.toml");
+        let sarif: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_escaped(&sarif);
         let faults: Vec<String> = validator.iter_errors(&sarif).map(|error| error.to_string()).collect();
         assert!(faults.is_empty(), "{faults:?}");
         let results = sarif["runs"][0]["results"].as_array().expect("results");
@@ -257,6 +258,17 @@ fn sarif_is_valid_by_its_schema_whatever_the_names() {
     }
     // Not everything is valid.
     assert!(!validator.is_valid(&serde_json::json!({ "version": "2.1.0", "runs": [{ "tool": {} }] })));
+}
+
+/// No text in the document hides something or turns it around, once it is read.
+#[track_caller]
+fn assert_escaped(value: &serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => assert_eq!(*text, report::text::escape(text)),
+        serde_json::Value::Array(values) => values.iter().for_each(assert_escaped),
+        serde_json::Value::Object(entries) => entries.values().for_each(assert_escaped),
+        _ => {}
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::{Finding, Gate, State};
 use crate::gate::Verdict;
+use crate::report::text::escape;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -31,7 +32,7 @@ pub fn sarif(gate: &Gate, file: &str) -> String {
     let results: Vec<Value> = gate.findings.iter().map(|finding| result(finding, file)).collect();
     let doubts: Vec<Value> =
         gate.doubts.iter().map(|doubt| json!({ "level": "warning", "message": { "text": doubt } })).collect();
-    super::super::json(&json!({
+    super::super::json(&escaped(json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -46,7 +47,17 @@ pub fn sarif(gate: &Gate, file: &str) -> String {
             }],
             "results": results,
         }],
-    }))
+    })))
+}
+
+/// The document without a character in its texts that would hide or turn around what stands there.
+fn escaped(value: Value) -> Value {
+    match value {
+        Value::String(text) => escape(&text).into_owned().into(),
+        Value::Array(values) => values.into_iter().map(escaped).collect(),
+        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, escaped(value))).collect(),
+        other => other,
+    }
 }
 
 fn rule_id(of: &str, measure: &str) -> String {
