@@ -6,7 +6,7 @@ use super::{Context, Exit, Format, OutputArgs, messages};
 use crate::analysis::Attributes;
 use crate::error::Error;
 use crate::eval::{self, CaseResult, Label};
-use crate::{analysis, ingest, report};
+use crate::{analysis, ingest, report, store};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -61,6 +61,12 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
+    if store::is_remote(&args.folder) {
+        return Err(Error::Usage {
+            message: format!("`{}` is an address: cases are read from a folder", store::shown(&args.folder)),
+            hint: "copy the cases here first, such as with `aws s3 cp --recursive`".to_owned(),
+        });
+    }
     let (folders, without_spans): (Vec<PathBuf>, Vec<PathBuf>) =
         folders(&args.folder)?.into_iter().partition(|folder| spans(folder).is_ok());
     let labels: Vec<PathBuf> = folders.iter().map(|folder| folder.join("case.json")).collect();

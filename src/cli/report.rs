@@ -29,7 +29,7 @@ pub(super) const MANUAL: Manual = Manual {
 /// Takes what `suspect analyze --json FILE` wrote and gives byte for byte what `analyze` would have given.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The JSON of an analysis, or `-` for standard input
+    /// The JSON of an analysis, its address in object storage, or `-` for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     #[command(flatten)]

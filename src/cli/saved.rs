@@ -4,6 +4,7 @@ use crate::analysis::{Analysis, SCHEMA_VERSION};
 use crate::error::Error;
 use crate::ingest;
 use crate::report::schema::Document;
+use crate::store;
 use serde_json::Value;
 use serde_json::error::Category;
 use std::io::Read;
@@ -12,10 +13,10 @@ use std::path::Path;
 const EXPECTED: &str = "expected what `suspect analyze PATH --json FILE` writes";
 const AGAIN: &str = "make it again with `suspect analyze PATH --json FILE`, or copy it again";
 
-/// Reads the analysis in the file, or in standard input for `-`.
+/// Reads the analysis in the file, at the address, or in standard input for `-`.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Document`] for what is no analysis of this version.
+/// [`Error::Io`], [`Error::Remote`], and [`Error::Document`] for what is no analysis of this version.
 pub(super) fn read(path: &Path) -> Result<Analysis, Error> {
     let failed = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let bytes = if path.as_os_str() == "-" {
@@ -23,9 +24,10 @@ pub(super) fn read(path: &Path) -> Result<Analysis, Error> {
         std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
         bytes
     } else {
-        std::fs::read(path).map_err(failed)?
+        store::read(path)?
     };
-    let wrong = |reason: String, hint: String| Error::Document { path: path.to_owned(), reason, hint };
+    let shown = || store::shown(path).into();
+    let wrong = |reason: String, hint: String| Error::Document { path: shown(), reason, hint };
     let (document, text) = parse(&bytes).map_err(|(reason, hint)| wrong(reason, hint))?;
     // The version first: what another version means by its keys is unknown.
     match (Document::of(&document), document.get("schema_version")) {

@@ -393,6 +393,26 @@ fn buckets_credentials_and_rights_that_are_missing_are_told_apart() {
 }
 
 #[test]
+fn a_saved_analysis_is_shown_from_its_address_and_cases_at_an_address_are_refused_with_words() {
+    let folder = folder();
+    fs::write(folder.path().join("s.json"), spans(1)).expect("a file is written");
+    let arguments = ["analyze", "s.json", "--baseline", "..+10s", "--regression", "+10s..", "--json", "a.json"];
+    let text = run_in(folder.path(), &arguments).complete();
+    let saved = fs::read(folder.path().join("a.json")).expect("an analysis");
+    let server = bucket(vec![("a.json", saved), ("s.json", spans(1).into_bytes())]);
+    assert_eq!(run(&["report", "s3://b/a.json"], &server.s3()).complete(), text);
+    let spans = run(&["report", "s3://b/s.json"], &server.s3());
+    insta::assert_snapshot!(spans.stderr.lines().next().expect("a line"), @"error: cannot use `s3://b/s.json`: it holds spans (OTLP JSON), no analysis");
+    let cases = run(&["eval", "s3://b/cases/"], &server.s3());
+    assert_eq!(cases.status, Some(2));
+    insta::assert_snapshot!(cases.stderr, @"
+    error: `s3://b/cases/` is an address: cases are read from a folder
+
+    hint: copy the cases here first, such as with `aws s3 cp --recursive`
+    ");
+}
+
+#[test]
 fn a_profile_in_a_bucket_is_a_baseline() {
     let folder = folder();
     fs::write(folder.path().join("s.json"), spans(1)).expect("a file is written");
