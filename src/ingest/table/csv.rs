@@ -1,6 +1,6 @@
 //! CSV and its kin: a header line, then a row a line, fields apart by commas, semicolons, tabs or bars.
 //!
-//! Rows are split one after the other, for a quoted field may hold line ends, and understood in parallel.
+//! Rows are split one after the other, for a quoted field may hold line ends; meanwhile those before are understood in parallel.
 
 use super::attribute_text::escape;
 use super::builder::{self, Builder};
@@ -14,8 +14,10 @@ use crate::ingest::source::{Part, Source};
 use ::csv::{ByteRecord, Position, Reader, ReaderBuilder};
 use rayon::prelude::*;
 
-/// Rows held at a time: some 20 MB of text.
+/// Rows split at a time: some 20 MB of text.
 const HELD_ROWS: usize = 65_536;
+/// Bytes that a row has room for from the start, at most.
+const MAX_ROOM: usize = 512;
 /// Rows understood by one task.
 const TASK_ROWS: usize = 8_192;
 
@@ -41,15 +43,18 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
 
     let mut built = Vec::new();
     if builder::divisible(&mapping) {
+        let understand = |rows: &[Row]| {
+            let mut builder = Builder::new(&mapping, options);
+            for row in rows {
+                row.push(&mut builder, columns.len());
+            }
+            builder.finish()
+        };
         while !held.is_empty() {
-            built.par_extend(held.par_chunks(TASK_ROWS).map(|rows| {
-                let mut builder = Builder::new(&mapping, options);
-                for row in rows {
-                    row.push(&mut builder, columns.len());
-                }
-                builder.finish()
-            }));
-            held = table.take(HELD_ROWS).map_err(failed)?;
+            let understand_held = || held.par_chunks(TASK_ROWS).map(understand).collect::<Vec<_>>();
+            let (next, parts) = rayon::join(|| table.take(HELD_ROWS), understand_held);
+            built.extend(parts);
+            held = next.map_err(failed)?;
         }
     } else {
         let mut builder = Builder::new(&mapping, options);
@@ -72,6 +77,8 @@ struct Table<'a> {
     quoting: bool,
     /// Whether fields are escaped by backslashes.
     escaped: bool,
+    /// Bytes of the longest row so far, that a row need not grow.
+    n_bytes: usize,
 }
 
 /// A row, and whether it is whole.
@@ -97,7 +104,7 @@ impl<'a> Table<'a> {
         let quoting = delimiter != b'\t' || header.contains(&b'"');
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).delimiter(delimiter).quoting(quoting);
-        Self { bytes, reader: builder.from_reader(bytes), n_fields: 0, quoting, escaped: false }
+        Self { bytes, reader: builder.from_reader(bytes), n_fields: 0, quoting, escaped: false, n_bytes: 0 }
     }
 
     fn take(&mut self, n_rows: usize) -> Result<Vec<Row>, ::csv::Error> {
@@ -111,10 +118,11 @@ impl<'a> Table<'a> {
     }
 
     fn next(&mut self) -> Result<Option<Row>, ::csv::Error> {
-        let mut fields = ByteRecord::new();
+        let mut fields = ByteRecord::with_capacity(self.n_bytes.min(MAX_ROOM), self.n_fields);
         if !self.reader.read_byte_record(&mut fields)? {
             return Ok(None);
         }
+        self.n_bytes = self.n_bytes.max(fields.as_slice().len());
         let end = self.end(&fields);
         if self.escaped && fields.as_slice().contains(&b'\\') {
             let position = fields.position().cloned();
