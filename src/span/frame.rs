@@ -50,6 +50,51 @@ impl SpanColumns {
     }
 }
 
+/// The columns of batches, field by field.
+#[derive(Default)]
+struct Pieces {
+    trace: Vec<Vec<u32>>,
+    span_id: Vec<Vec<u64>>,
+    parent_span_id: Vec<Vec<u64>>,
+    service: Vec<Vec<u32>>,
+    operation: Vec<Vec<u32>>,
+    kind: Vec<Vec<u8>>,
+    status: Vec<Vec<u8>>,
+    start_unix_ns: Vec<Vec<i64>>,
+    duration_ns: Vec<Vec<i64>>,
+}
+
+impl Pieces {
+    fn push(&mut self, spans: SpanColumns) {
+        self.trace.push(spans.trace);
+        self.span_id.push(spans.span_id);
+        self.parent_span_id.push(spans.parent_span_id);
+        self.service.push(spans.service);
+        self.operation.push(spans.operation);
+        self.kind.push(spans.kind);
+        self.status.push(spans.status);
+        self.start_unix_ns.push(spans.start_unix_ns);
+        self.duration_ns.push(spans.duration_ns);
+    }
+}
+
+fn concatenated<T: Copy>(pieces: Vec<Vec<T>>) -> Vec<T> {
+    let mut all = Vec::with_capacity(pieces.iter().map(Vec::len).sum());
+    for piece in pieces {
+        all.extend_from_slice(&piece);
+    }
+    all
+}
+
+/// The codes of each piece as its list of codes has them.
+fn recoded(pieces: Vec<Vec<u32>>, lists: impl Iterator<Item = impl AsRef<[u32]>>) -> Vec<u32> {
+    let mut all = Vec::with_capacity(pieces.iter().map(Vec::len).sum());
+    for (piece, list) in pieces.into_iter().zip(lists) {
+        all.extend(piece.iter().map(|&code| list.as_ref()[code as usize]));
+    }
+    all
+}
+
 /// Spans of all sources: one row a span, in the order read, names and ids as codes.
 #[derive(Clone, Debug, Default)]
 pub struct SpanFrame {
@@ -75,14 +120,52 @@ impl From<SpanFrame> for SpanBatch {
 impl SpanFrame {
     /// Merges batches in their order; codes are re-mapped to shared dictionaries.
     ///
-    /// Each batch is freed as soon as it is merged, so the peak is the result plus one batch.
+    /// Fields are merged side by side; what a batch has of a field is freed when the field is merged.
     #[must_use]
     pub fn from_batches(batches: impl IntoIterator<Item = SpanBatch>) -> Self {
-        let mut frame = Self::default();
-        for batch in batches {
-            frame.absorb(batch, false);
+        let mut batches: Vec<SpanBatch> = batches.into_iter().collect();
+        if batches.len() < 2 {
+            let mut frame = Self::default();
+            if let Some(only) = batches.pop() {
+                frame.absorb(only, false);
+            }
+            return frame;
         }
-        frame
+        let (mut names, mut traces, mut span_ids) = Default::default();
+        let (mut spans, mut attributes, mut own_names, mut own_traces) =
+            (Pieces::default(), Vec::new(), Vec::new(), Vec::new());
+        let mut first_row = 0_u32;
+        for batch in batches {
+            let n_spans = batch.spans.len();
+            spans.push(batch.spans);
+            own_names.push(Dictionary::absorb(&mut names, &batch.names));
+            SpanIdTexts::absorb(&mut span_ids, batch.span_ids);
+            own_traces.push(batch.traces);
+            attributes.push((batch.attributes, first_row));
+            first_row = first_row.saturating_add(u32::try_from(n_spans).unwrap_or(u32::MAX));
+        }
+        let trace = || recoded(spans.trace, own_traces.into_iter().map(|own| TraceIds::absorb(&mut traces, &own)));
+        let merge_attributes = || {
+            let mut attributes = attributes.into_iter();
+            let mut all = attributes.next().map(|(first, _)| first).unwrap_or_default();
+            for (own, first_row) in attributes {
+                all.absorb(own, first_row);
+            }
+            all
+        };
+        let numbers = || SpanColumns {
+            trace: Vec::new(),
+            span_id: concatenated(spans.span_id),
+            parent_span_id: concatenated(spans.parent_span_id),
+            service: recoded(spans.service, own_names.iter()),
+            operation: recoded(spans.operation, own_names.iter()),
+            kind: concatenated(spans.kind),
+            status: concatenated(spans.status),
+            start_unix_ns: concatenated(spans.start_unix_ns),
+            duration_ns: concatenated(spans.duration_ns),
+        };
+        let (trace, (attributes, numbers)) = rayon::join(trace, || rayon::join(merge_attributes, numbers));
+        Self { spans: SpanColumns { trace, ..numbers }, names, traces, span_ids, attributes }
     }
 
     /// Appends the spans of another data set; a trace id that both have names two traces.
