@@ -1,149 +1,258 @@
 //! Cuts one long JSON document at the elements of its list, so that cores read it side by side.
 //!
-//! Most exports are lines, but Jaeger's, Zipkin's and `jq`'s are one document of any size. A first pass finds where
-//! elements begin and reads nothing; then each piece is read as if it stood alone. A piece that is broken, or a document
-//! of another shape than the plain one, is no piece at all: then the document is read from its start to its end, which
-//! knows what to say about it.
+//! Most exports are lines, but Jaeger's, Zipkin's and `jq`'s are one document of any size. Nobody goes through it to find where
+//! elements begin: cuts are guessed, at text that looks as the first element begins. The guess proves itself. Elements that
+//! follow each other from the list's start to exactly the first cut show that it is one, and so on to the end of the document. If a
+//! piece is not so, or the document is broken or of another shape than the plain one, the document is read from its start
+//! to its end, which knows what to say about it.
 
-use super::json::{Cursor, Kind, Step};
+use super::json::{Cursor, Items, Kind, Step};
 use std::ops::Range;
 
 /// What a key of an object is.
 pub(super) type KeyTest = fn(&str) -> bool;
 
-/// Bytes of the pieces, each of which ends before an element or the end of the list; `None` if the document is not one
-/// list, bare or in an object under a key that `is_list`. The object's other keys must all be ones that `is_idle`.
-pub(super) fn divide(
-    bytes: &[u8],
-    piece_bytes: usize,
-    is_list: KeyTest,
-    is_idle: KeyTest,
-) -> Option<Vec<Range<usize>>> {
+/// Keys of the first element that others are recognised by.
+const N_KEYS: usize = 3;
+
+/// A document that is one list, bare or in an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Divided {
+    /// Bytes of the pieces. Each but the last has elements with a comma after each; the last goes on to the end of the document.
+    pub(super) pieces: Vec<Range<usize>>,
+    /// Whether the list is not in an object.
+    is_bare: bool,
+}
+
+/// Where to cut the document; `None` if it does not begin as one list, bare or in an object under a key that `is_list` and comes after
+/// others that are all `is_idle`.
+pub(super) fn divide(bytes: &[u8], piece_bytes: usize, is_list: KeyTest, is_idle: KeyTest) -> Option<Divided> {
     let mut cursor = Cursor::new(bytes, 0);
-    let pieces = document(&mut cursor, piece_bytes, is_list, is_idle).ok().flatten()?;
-    cursor.at_end().then_some(pieces)
-}
-
-fn document(
-    cursor: &mut Cursor,
-    piece_bytes: usize,
-    is_list: KeyTest,
-    is_idle: KeyTest,
-) -> Step<Option<Vec<Range<usize>>>> {
-    if cursor.kind()? == Kind::Array {
-        return list(cursor, piece_bytes).map(Some);
-    }
-    let Some(mut members) = cursor.object()? else { return Ok(None) };
-    let mut pieces = None;
-    while let Some(key) = cursor.key(&mut members)? {
-        if is_list(&key) && pieces.is_none() && cursor.kind()? == Kind::Array {
-            pieces = Some(list(cursor, piece_bytes)?);
-        } else if is_idle(&key) {
-            cursor.skip()?;
-        } else {
-            return Ok(None);
-        }
-    }
-    Ok(pieces)
-}
-
-/// Pieces of the array that comes next.
-fn list(cursor: &mut Cursor, piece_bytes: usize) -> Step<Vec<Range<usize>>> {
-    let mut pieces = Vec::new();
-    let Some(mut elements) = cursor.array()? else { return Ok(pieces) };
-    let mut begin = cursor.position();
-    let mut end = begin;
-    while cursor.element(&mut elements)? {
-        let at = cursor.position();
-        if at - begin >= piece_bytes && end > begin {
-            pieces.push(begin..at);
-            begin = at;
-        }
-        cursor.skip()?;
-        end = cursor.position();
-    }
-    pieces.push(begin..end);
-    Ok(pieces)
-}
-
-/// Reads each element of a piece; false if there is anything but elements with commas between.
-pub(super) fn each_element<'a>(
-    bytes: &'a [u8],
-    piece: Range<usize>,
-    mut read: impl FnMut(&mut Cursor<'a>) -> Step<()>,
-) -> bool {
-    let mut cursor = Cursor::new(&bytes[..piece.end], piece.start);
-    let mut is_first = true;
-    while !cursor.is_past_blanks_at_end() {
-        if !std::mem::take(&mut is_first) {
-            if !cursor.comma() {
-                return false;
-            }
-            if cursor.is_past_blanks_at_end() {
+    let is_bare = cursor.kind().ok()? == Kind::Array;
+    if !is_bare {
+        let mut members = cursor.object().ok()??;
+        loop {
+            let key = cursor.key(&mut members).ok()??;
+            if is_list(&key) {
                 break;
             }
-        }
-        if read(&mut cursor).is_err() {
-            return false;
+            if !is_idle(&key) {
+                return None;
+            }
+            cursor.skip().ok()?;
         }
     }
-    true
+    let mut elements = cursor.array().ok()??;
+    let mut begin = cursor.position();
+    let mut pieces = Vec::new();
+    if cursor.element(&mut elements).ok()? {
+        let pattern = Pattern::of(bytes, cursor)?;
+        let finder = memchr::memmem::Finder::new(pattern.start);
+        let next = |from: usize| {
+            let mut places = finder.find_iter(bytes.get(from..)?).map(|offset| from + offset);
+            places.find(|&at| pattern.fits(bytes, at))
+        };
+        while let Some(cut) = next(begin + piece_bytes) {
+            pieces.push(begin..cut);
+            begin = cut;
+        }
+    }
+    pieces.push(begin..bytes.len());
+    Some(Divided { pieces, is_bare })
+}
+
+/// How the first element of a list begins.
+struct Pattern<'a> {
+    kind: Kind,
+    /// To the colon after its first key.
+    start: &'a [u8],
+    keys: Vec<(Box<str>, Kind)>,
+}
+
+impl<'a> Pattern<'a> {
+    /// Of the element, an object or a list of objects, that comes next.
+    fn of(bytes: &'a [u8], mut cursor: Cursor<'a>) -> Option<Self> {
+        let begin = cursor.position();
+        let kind = cursor.kind().ok()?;
+        let keys = first_keys(cursor)?;
+        let colon = memchr::memchr(b':', &bytes[begin..])?;
+        Some(Self { kind, start: &bytes[begin..=begin + colon], keys })
+    }
+
+    /// Whether an element of this kind may begin at byte `at`: another that is closed in the same way comes before it.
+    fn fits(&self, bytes: &[u8], at: usize) -> bool {
+        let close = if self.kind == Kind::Object { b"}" } else { b"]" };
+        let before = bytes[..at].trim_ascii_end().strip_suffix(b",");
+        before.is_some_and(|before| before.trim_ascii_end().ends_with(close))
+            && first_keys(Cursor::new(bytes, at)).is_some_and(|keys| keys == self.keys)
+    }
+}
+
+/// The first keys of the object, or of the first object in the list, that comes next, and what they hold; a list or an object in
+/// it is the last.
+fn first_keys(mut cursor: Cursor) -> Option<Vec<(Box<str>, Kind)>> {
+    if cursor.kind().ok()? == Kind::Array {
+        let mut elements = cursor.array().ok()??;
+        cursor.element(&mut elements).ok()?;
+    }
+    if cursor.kind().ok()? != Kind::Object {
+        return None;
+    }
+    let mut members = cursor.object().ok()??;
+    let mut keys = Vec::new();
+    while let Some(key) = cursor.key(&mut members).ok()? {
+        let kind = cursor.kind().ok()?;
+        keys.push((key.into(), kind));
+        if matches!(kind, Kind::Object | Kind::Array) || keys.len() == N_KEYS {
+            break;
+        }
+        cursor.skip().ok()?;
+    }
+    Some(keys)
+}
+
+impl Divided {
+    /// Reads each element of piece `index`; false if there is anything but elements with commas between and, after the last piece, the
+    /// end of a document of which no other key tells anything.
+    pub(super) fn each_element<'a>(
+        &self,
+        bytes: &'a [u8],
+        index: usize,
+        is_idle: KeyTest,
+        mut read: impl FnMut(&mut Cursor<'a>) -> Step<()>,
+    ) -> bool {
+        let Range { start, end } = self.pieces[index].clone();
+        let mut cursor = Cursor::of_all(&bytes[start..end]);
+        let is_last = index + 1 == self.pieces.len();
+        loop {
+            if cursor.is_past_blanks_at_end() {
+                return !is_last;
+            }
+            if is_last && cursor.kind().is_err() {
+                return self.is_end(cursor, is_idle).unwrap_or(false);
+            }
+            if read(&mut cursor).is_err() || cursor.is_past_blanks_at_end() {
+                return false;
+            }
+            if !cursor.pass(b',') {
+                return is_last && self.is_end(cursor, is_idle).unwrap_or(false);
+            }
+        }
+    }
+
+    /// Whether the list ends here and after it the document.
+    fn is_end(&self, mut cursor: Cursor, is_idle: KeyTest) -> Step<bool> {
+        if !cursor.pass(b']') {
+            return Ok(false);
+        }
+        if !self.is_bare {
+            let mut members = Items::BEGUN;
+            while let Some(key) = cursor.key(&mut members)? {
+                if !is_idle(&key) {
+                    return Ok(false);
+                }
+                cursor.skip()?;
+            }
+        }
+        Ok(cursor.at_end())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{divide, each_element};
+    use super::{Divided, divide};
 
-    fn pieces(text: &str, piece_bytes: usize) -> Option<Vec<&str>> {
-        let pieces = divide(text.as_bytes(), piece_bytes, |key| key == "data", |key| key == "total")?;
-        Some(pieces.into_iter().map(|piece| &text[piece]).collect())
+    fn is_idle(key: &str) -> bool {
+        key == "total"
     }
 
-    fn elements(text: &str) -> Option<Vec<String>> {
+    fn cut(text: &str, piece_bytes: usize) -> Option<Divided> {
+        divide(text.as_bytes(), piece_bytes, |key| key == "data", is_idle)
+    }
+
+    fn pieces(text: &str, piece_bytes: usize) -> Option<Vec<&str>> {
+        Some(cut(text, piece_bytes)?.pieces.into_iter().map(|piece| &text[piece]).collect())
+    }
+
+    /// The elements read piece by piece, `None` if it is not cut or a piece is none.
+    fn elements(text: &str, piece_bytes: usize) -> Option<Vec<String>> {
+        let divided = cut(text, piece_bytes)?;
         let mut found = Vec::new();
-        let is_whole = each_element(text.as_bytes(), 0..text.len(), |cursor| {
-            let start = cursor.position();
-            cursor.skip()?;
-            found.push(text[start..cursor.position()].trim().to_owned());
-            Ok(())
+        let is_whole = (0..divided.pieces.len()).all(|index| {
+            divided.each_element(text.as_bytes(), index, is_idle, |cursor| {
+                cursor.kind()?;
+                let start = cursor.position();
+                cursor.skip()?;
+                let begin = divided.pieces[index].start;
+                found.push(text[begin + start..begin + cursor.position()].to_owned());
+                Ok(())
+            })
         });
         is_whole.then_some(found)
     }
 
     #[test]
-    fn a_list_is_cut_before_elements_and_nothing_is_lost() {
-        let list = r#" [ {"a":"],["} , [1,2],"x" ,{"b":{}} ] "#;
-        assert_eq!(pieces(list, 1), Some(vec![r#" {"a":"],["} , "#, "[1,2],", r#""x" ,"#, r#"{"b":{}}"#]));
-        assert_eq!(pieces(list, 1000), Some(vec![r#" {"a":"],["} , [1,2],"x" ,{"b":{}}"#]));
-        let object = r#"{"total":1,"data":[{},{}],"total":{"data":[]}}"#;
-        assert_eq!(pieces(object, 1), Some(vec!["{},", "{}"]));
-        assert_eq!(pieces("[]", 1), Some(vec![""]));
+    fn a_list_is_cut_where_elements_begin_and_nothing_is_lost() {
+        let list =
+            r#" [ {"a":"},{","b":[]} , {"a":"x","b":[{"a":"y","b":[]},{"a":7}]},{"a":"z","b":[1]} , {"c":1}, 7] "#;
+        let expected = vec![
+            r#" {"a":"},{","b":[]} , "#,
+            r#"{"a":"x","b":[{"a":"y","b":[]},{"a":7}]},"#,
+            r#"{"a":"z","b":[1]} , {"c":1}, 7] "#,
+        ];
+        assert_eq!(pieces(list, 1), Some(expected));
+        assert_eq!(pieces(list, 30).map(|pieces| pieces.len()), Some(2), "as long as asked for");
+        let each = [
+            r#"{"a":"},{","b":[]}"#,
+            r#"{"a":"x","b":[{"a":"y","b":[]},{"a":7}]}"#,
+            r#"{"a":"z","b":[1]}"#,
+            r#"{"c":1}"#,
+            "7",
+        ];
+        for piece_bytes in [1, 30, 1000] {
+            assert_eq!(elements(list, piece_bytes), Some(each.map(str::to_owned).to_vec()), "{piece_bytes}");
+        }
+        assert_eq!(elements("[]", 1), Some(Vec::new()));
     }
 
     #[test]
-    fn what_is_not_one_plain_list_is_not_cut() {
+    fn lists_of_lists_are_cut_too() {
+        let list = r#"[[{"a":1},{"a":2}], [{"a":3}],[],[{"a":4}]]"#;
+        assert_eq!(pieces(list, 1), Some(vec![r#"[{"a":1},{"a":2}], "#, r#"[{"a":3}],[],"#, r#"[{"a":4}]]"#]));
+        assert_eq!(elements(list, 1).map(|each| each.len()), Some(4));
+    }
+
+    #[test]
+    fn a_list_in_an_object_is_read_if_the_other_keys_tell_nothing() {
+        let object = r#"{"total":1,"data":[{"a":1},{"a":2}],"total":{"data":[]}} "#;
+        assert_eq!(pieces(object, 1), Some(vec![r#"{"a":1},"#, r#"{"a":2}],"total":{"data":[]}} "#]));
+        assert_eq!(elements(object, 1).map(|each| each.len()), Some(2));
+        let trailing_comma = r#"{"data":[{"a":1},{"a":2}, ] , }"#;
+        assert_eq!(elements(trailing_comma, 1).map(|each| each.len()), Some(2));
+    }
+
+    #[test]
+    fn a_wrong_guess_and_a_document_that_is_not_one_plain_list_are_noticed() {
         for text in [
             "",
             "{}",
             "7",
             "[{}",
-            "[{}] [{}]",
-            r#"{"data":[{}],"data":[{}]}"#,
-            r#"{"other":1,"data":[{}]}"#,
+            r#"[{"a":1},[{"a":1},{"a":1}]]"#,
+            r#"[{"a":1},{"b":"},{","c":{"a":1},"d":[0,{"a":1}]}"#,
+            r#"[{"a":1},{"a":2}] [{"a":3}]"#,
+            r#"[{"a":1} {"a":2},{"a":3}]"#,
+            r#"[{"a":1},,{"a":2}]"#,
+            r#"[{"a":1},{"a":2}"#,
+            r#"[{"a":1},{"a":2},"#,
+            r#"[{"a":1},{"a":2}]]"#,
+            r#"[{"a":1},{"a":2}}"#,
+            r#"{"data":[{"a":1}],"data":[{"a":2}]}"#,
+            r#"{"data":[{"a":1}],"other":[]}"#,
+            r#"{"other":1,"data":[{"a":1}]}"#,
             r#"{"data":{}}"#,
         ] {
-            assert_eq!(pieces(text, 1), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_piece_has_elements_with_commas_between_and_perhaps_one_after() {
-        let expected = Some(vec!["{}".to_owned(), "[1]".to_owned()]);
-        assert_eq!(elements(" {} , [1] "), expected);
-        assert_eq!(elements("{},[1],"), expected);
-        assert_eq!(elements(""), Some(Vec::new()));
-        for text in ["{} [1]", "{},,[1]", ",{}", "{", "{},[1]]"] {
-            assert_eq!(elements(text), None, "{text}");
+            assert_eq!(elements(text, 1), None, "{text}");
         }
     }
 }

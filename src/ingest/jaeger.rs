@@ -4,10 +4,10 @@
 //! well. A stored span carries its `process`, may keep its tags in an object, and comes bare, in `{"_source":…}` or in
 //! the `hits` of a search. Kind and status travel as tags.
 
-use super::jaeger_tags::{Facts, Logs, Tags};
+use super::jaeger_tags::{Facts, Logs, Tag, each_tag};
 use super::json::{Cursor, Kind, Step};
 use super::records::Locator;
-use super::values::{self, SharedAttributes, Wanted};
+use super::values::{self, Id, SharedAttributes, Wanted};
 use super::{RawSpan, Sink};
 use crate::span::{AttributeScope, SpanStatus};
 use hashbrown::HashMap;
@@ -21,14 +21,12 @@ const MAX_ENVELOPES: u32 = 6;
 
 /// Reads the API answer, trace or stored span, an object, that comes next.
 pub(super) fn read_document(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) -> Step<()> {
-    let wanted = Wanted::new(sink.attributes);
-    Reader { sink, locator, wanted }.envelope(cursor, 0)
+    Reader::new(sink, locator, false).envelope(cursor, 0)
 }
 
-/// Reads the trace or stored span, an object in an answer's `data`, that comes next.
+/// Reads the trace or stored span, an object in an answer's `data`, that comes next. If it is broken, the spans in the sink are of no use.
 pub(super) fn read_listed(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) -> Step<()> {
-    let wanted = Wanted::new(sink.attributes);
-    Reader { sink, locator, wanted }.envelope(cursor, 1)
+    Reader::new(sink, locator, true).envelope(cursor, 1)
 }
 
 /// Whether an answer's `key` holds its list of traces.
@@ -41,10 +39,26 @@ pub(super) fn is_idle(key: &str) -> bool {
     !matches!(key, "data" | "hits" | "_source" | "spans" | "spanID" | "operationName")
 }
 
-struct Reader<'s, 'o> {
+struct Reader<'s, 'o, 'a> {
     sink: &'s mut Sink<'o>,
     locator: Locator,
     wanted: Wanted,
+    /// Whether spans of a trace that breaks later may be in the sink.
+    is_rash: bool,
+    /// Rows whose process comes later, and its id.
+    waiting: Vec<(u32, Cow<'a, str>)>,
+    /// Tags of the span at hand.
+    tags: Vec<(Cow<'a, str>, Tag<'a>)>,
+    /// References of the span at hand.
+    references: Vec<Reference<'a>>,
+}
+
+/// What a span says of another: how it is related, its trace and its id.
+#[derive(Default)]
+struct Reference<'a> {
+    kind: Option<Cow<'a, str>>,
+    trace: Option<Id<'a>>,
+    span: Option<Id<'a>>,
 }
 
 /// The process that spans refer to.
@@ -56,8 +70,14 @@ struct Process {
 
 type Processes<'a> = HashMap<Cow<'a, str>, Process, foldhash::fast::FixedState>;
 
-impl Reader<'_, '_> {
-    fn envelope(&mut self, cursor: &mut Cursor, depth: u32) -> Step<()> {
+impl<'s, 'o, 'a> Reader<'s, 'o, 'a> {
+    fn new(sink: &'s mut Sink<'o>, locator: Locator, is_rash: bool) -> Self {
+        let wanted = Wanted::new(sink.attributes);
+        let (waiting, tags, references) = Default::default();
+        Self { sink, locator, wanted, is_rash, waiting, tags, references }
+    }
+
+    fn envelope(&mut self, cursor: &mut Cursor<'a>, depth: u32) -> Step<()> {
         let start = *cursor;
         let Some(mut members) = cursor.object()? else { return Ok(()) };
         let mut strange = None;
@@ -89,7 +109,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn envelopes(&mut self, cursor: &mut Cursor, depth: u32) -> Step<()> {
+    fn envelopes(&mut self, cursor: &mut Cursor<'a>, depth: u32) -> Step<()> {
         match cursor.kind()? {
             Kind::Object => self.envelope(cursor, depth),
             Kind::Array => self.each(cursor, &mut |reader, cursor| reader.envelope(cursor, depth)),
@@ -98,7 +118,7 @@ impl Reader<'_, '_> {
     }
 
     /// Reads each object of the array that comes next; other elements are skipped and counted.
-    fn each<'a>(
+    fn each(
         &mut self,
         cursor: &mut Cursor<'a>,
         read: &mut dyn FnMut(&mut Self, &mut Cursor<'a>) -> Step<()>,
@@ -117,13 +137,14 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn trace(&mut self, cursor: &mut Cursor) -> Step<()> {
+    fn trace(&mut self, cursor: &mut Cursor<'a>) -> Step<()> {
         let Some(mut members) = cursor.object()? else { return Ok(()) };
         let (mut spans, mut processes) = (Vec::new(), Processes::default());
         while let Some(key) = cursor.key(&mut members)? {
             match &*key {
+                // Processes come after the spans that need them.
+                "spans" if self.is_rash => self.spans(cursor, &Processes::default())?,
                 "spans" => {
-                    // Processes come after the spans that need them.
                     spans.push(*cursor);
                     cursor.skip()?;
                 }
@@ -137,17 +158,26 @@ impl Reader<'_, '_> {
                 _ => cursor.skip()?,
             }
         }
-        spans.into_iter().try_for_each(|mut place| {
-            let kind = place.kind()?;
-            if !matches!(kind, Kind::Array | Kind::Null) {
-                let at = self.locator.place(place.position());
-                self.sink.skip(at, format!("trace's `spans`: found {}, expected an array", kind.describe()));
+        spans.into_iter().try_for_each(|mut place| self.spans(&mut place, &processes))?;
+        for (row, id) in self.waiting.drain(..) {
+            if let Some(process) = processes.get(&id) {
+                self.sink.batch.spans.service[row as usize] = process.service;
+                process.attributes.give_to(&mut self.sink.batch, row);
             }
-            self.each(&mut place, &mut |reader, cursor| reader.span(cursor, Some(&processes)))
-        })
+        }
+        Ok(())
     }
 
-    fn process(&mut self, cursor: &mut Cursor) -> Step<Process> {
+    fn spans(&mut self, cursor: &mut Cursor<'a>, processes: &Processes) -> Step<()> {
+        let kind = cursor.kind()?;
+        if !matches!(kind, Kind::Array | Kind::Null) {
+            let at = self.locator.place(cursor.position());
+            self.sink.skip(at, format!("trace's `spans`: found {}, expected an array", kind.describe()));
+        }
+        self.each(cursor, &mut |reader, cursor| reader.span(cursor, Some(processes)))
+    }
+
+    fn process(&mut self, cursor: &mut Cursor<'a>) -> Step<Process> {
         let mut process = Process {
             service: self.sink.batch.names.intern(values::UNKNOWN_SERVICE),
             attributes: SharedAttributes::default(),
@@ -161,17 +191,19 @@ impl Reader<'_, '_> {
                     }
                 }
                 "tags" | "tag" if self.wanted.any => {
-                    let tags = Tags::new(*cursor);
-                    cursor.skip()?;
-                    tags.each(|key, tag| {
+                    let mut tags = Vec::new();
+                    each_tag(cursor, &mut self.sink.shapes, |key, tag| {
+                        tags.push((key, tag));
+                        Ok(())
+                    })?;
+                    for (key, tag) in tags {
                         if self.sink.wants(&key)
                             && let Some(value) = tag.value()?
                         {
                             let value = value.intern(&mut self.sink.batch);
                             process.attributes.add(&mut self.sink.batch, AttributeScope::Resource, &key, value);
                         }
-                        Ok(())
-                    })?;
+                    }
                 }
                 _ => cursor.skip()?,
             }
@@ -179,9 +211,9 @@ impl Reader<'_, '_> {
         Ok(process)
     }
 
-    fn span(&mut self, cursor: &mut Cursor, processes: Option<&Processes>) -> Step<()> {
+    fn span(&mut self, cursor: &mut Cursor<'a>, processes: Option<&Processes>) -> Step<()> {
         let start = cursor.position();
-        let fields = Fields::read(cursor)?;
+        let fields = self.fields(cursor)?;
         if let Some((field, found, expected)) = fields.wrong {
             let reason = format!("span's `{field}`: found {}, expected {expected}", found.describe());
             self.sink.skip(self.locator.place(start), reason);
@@ -191,22 +223,17 @@ impl Reader<'_, '_> {
         let shared = fields.process_id.as_ref().and_then(|id| processes?.get(id));
         let process = own.as_ref().or(shared);
         let mut facts = Facts::default();
-        let mut tags = Vec::new();
-        for list in &fields.tags {
-            list.each(|key, tag| {
-                if Facts::are_told_by(&key) {
-                    facts.note(&key, tag.text()?.as_deref());
-                }
-                tags.push((key, tag));
-                Ok(())
-            })?;
+        for (key, tag) in &self.tags {
+            if Facts::are_told_by(key) {
+                facts.note(key, tag.text());
+            }
         }
         let batch = &mut self.sink.batch;
-        let parent = fields.parent()?;
+        let parent = fields.parent(&self.references);
         let raw = RawSpan {
-            trace: fields.trace_id.as_ref().and_then(|text| values::trace_id(&mut batch.traces, text)),
-            span_id: fields.span_id.as_ref().and_then(|text| values::span_id(batch, text)),
-            parent_span_id: parent.and_then(|text| values::span_id(batch, &text)),
+            trace: fields.trace_id.as_ref().and_then(|id| id.trace(batch)),
+            span_id: fields.span_id.as_ref().and_then(|id| id.span(batch)),
+            parent_span_id: parent.and_then(|id| id.span(batch)),
             service: match process {
                 Some(process) => process.service,
                 None => batch.names.intern(values::UNKNOWN_SERVICE),
@@ -218,15 +245,18 @@ impl Reader<'_, '_> {
             duration_ns: fields.duration_ns,
         };
         let Some(row) = self.sink.push(raw) else { return Ok(()) };
+        if let (true, None, Some(id)) = (self.is_rash, process, fields.process_id) {
+            self.waiting.push((row, id));
+        }
         if !self.wanted.any {
             return Ok(());
         }
         if let Some(process) = process {
             process.attributes.give_to(&mut self.sink.batch, row);
         }
-        for (key, tag) in &tags {
-            let text = if Facts::are_told_by(key) { tag.text()? } else { None };
-            let Some(key) = Facts::attribute(key, text.as_deref()) else { continue };
+        for (key, tag) in &self.tags {
+            let text = if Facts::are_told_by(key) { tag.text() } else { None };
+            let Some(key) = Facts::attribute(key, text) else { continue };
             if self.sink.wants(key)
                 && let Some(value) = tag.value()?
             {
@@ -235,60 +265,43 @@ impl Reader<'_, '_> {
             }
         }
         if let (true, Some(place)) = (self.wanted.exceptions, fields.logs) {
-            let exception = Logs::new(place).exception()?;
+            let exception = Logs::new(place).exception(&mut self.sink.shapes)?;
             values::give_text(self.sink, row, values::EXCEPTION_TYPE, &exception.kind);
             values::give_text(self.sink, row, values::EXCEPTION_MESSAGE, &exception.message);
             values::give_text(self.sink, row, values::EXCEPTION_ESCAPED, &exception.escaped);
         }
         Ok(())
     }
-}
 
-/// A span's members; what is costly stays where it is, as a cursor.
-#[derive(Default)]
-struct Fields<'a> {
-    trace_id: Option<Cow<'a, str>>,
-    span_id: Option<Cow<'a, str>>,
-    parent_span_id: Option<Cow<'a, str>>,
-    operation: Cow<'a, str>,
-    process_id: Option<Cow<'a, str>>,
-    start_ns: Option<i128>,
-    duration_ns: Option<i128>,
-    references: Option<Cursor<'a>>,
-    tags: Vec<Tags<'a>>,
-    logs: Option<Cursor<'a>>,
-    process: Option<Cursor<'a>>,
-    /// Field, type found and type expected of the first member that cannot be what it should be.
-    wrong: Option<(&'static str, Kind, &'static str)>,
-}
-
-impl<'a> Fields<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Step<Self> {
-        let mut fields = Self::default();
+    /// The members of the span, an object, that comes next, and its tags and references.
+    fn fields(&mut self, cursor: &mut Cursor<'a>) -> Step<Fields<'a>> {
+        let mut fields = Fields::default();
+        self.tags.clear();
+        self.references.clear();
         let Some(mut members) = cursor.object()? else { return Ok(fields) };
         while let Some(key) = cursor.key(&mut members)? {
             match &*key {
-                "traceID" => fields.trace_id = fields.scalar(cursor, "traceID", "hex digits in a string", true)?,
-                "spanID" => fields.span_id = fields.scalar(cursor, "spanID", "hex digits in a string", true)?,
+                "traceID" => fields.trace_id = fields.id(cursor, "traceID")?,
+                "spanID" => fields.span_id = fields.id(cursor, "spanID")?,
                 "parentSpanID" => {
-                    fields.parent_span_id = fields.scalar(cursor, "parentSpanID", "hex digits in a string", true)?;
+                    fields.parent_span_id = fields.id(cursor, "parentSpanID")?;
                 }
                 "operationName" => {
-                    fields.operation = fields.scalar(cursor, "operationName", "a string", false)?.unwrap_or_default();
+                    fields.operation = fields.scalar(cursor, "operationName", "a string")?.unwrap_or_default();
                 }
                 "processID" => fields.process_id = cursor.text()?,
                 "startTime" => fields.start_ns = fields.microseconds(cursor, "startTime")?,
                 "duration" => fields.duration_ns = fields.microseconds(cursor, "duration")?,
                 "tags" | "tag" => {
-                    fields.tags.push(Tags::new(*cursor));
-                    cursor.skip()?;
+                    let tags = &mut self.tags;
+                    each_tag(cursor, &mut self.sink.shapes, |key, tag| {
+                        tags.push((key, tag));
+                        Ok(())
+                    })?;
                 }
-                "references" | "logs" | "process" => {
-                    let place = match &*key {
-                        "references" => &mut fields.references,
-                        "logs" => &mut fields.logs,
-                        _ => &mut fields.process,
-                    };
+                "references" => self.read_references(cursor)?,
+                "logs" | "process" => {
+                    let place = if key == "logs" { &mut fields.logs } else { &mut fields.process };
                     *place = (cursor.kind()? != Kind::Null).then_some(*cursor);
                     cursor.skip()?;
                 }
@@ -298,56 +311,85 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
+    fn read_references(&mut self, cursor: &mut Cursor<'a>) -> Step<()> {
+        self.references.clear();
+        let Some(mut elements) = cursor.array()? else { return Ok(()) };
+        while cursor.element(&mut elements)? {
+            let Some(mut members) = cursor.object()? else { continue };
+            let mut reference = Reference::default();
+            while let Some(key) = cursor.key(&mut members)? {
+                match &*key {
+                    "refType" => reference.kind = cursor.text()?,
+                    "traceID" => reference.trace = Id::of_any(cursor, true)?,
+                    "spanID" => reference.span = Id::of_any(cursor, false)?,
+                    _ => cursor.skip()?,
+                }
+            }
+            self.references.push(reference);
+        }
+        Ok(())
+    }
+}
+
+/// A span's members; what is costly stays where it is, as a cursor.
+#[derive(Default)]
+struct Fields<'a> {
+    trace_id: Option<Id<'a>>,
+    span_id: Option<Id<'a>>,
+    parent_span_id: Option<Id<'a>>,
+    operation: Cow<'a, str>,
+    process_id: Option<Cow<'a, str>>,
+    start_ns: Option<i128>,
+    duration_ns: Option<i128>,
+    logs: Option<Cursor<'a>>,
+    process: Option<Cursor<'a>>,
+    /// Field, type found and type expected of the first member that cannot be what it should be.
+    wrong: Option<(&'static str, Kind, &'static str)>,
+}
+
+impl<'a> Fields<'a> {
     fn scalar(
         &mut self,
         cursor: &mut Cursor<'a>,
         field: &'static str,
         expected: &'static str,
-        is_id: bool,
     ) -> Step<Option<Cow<'a, str>>> {
         let found = cursor.kind()?;
-        if matches!(found, Kind::Object | Kind::Array | Kind::Bool) || (is_id && found == Kind::Number) {
+        if matches!(found, Kind::Object | Kind::Array | Kind::Bool) {
             self.wrong.get_or_insert((field, found, expected));
         }
         cursor.text()
     }
 
+    fn id(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<Id<'a>>> {
+        let found = cursor.kind()?;
+        if !matches!(found, Kind::String | Kind::Null) {
+            self.wrong.get_or_insert((field, found, "hex digits in a string"));
+        }
+        Id::of_any(cursor, field == "traceID")
+    }
+
     fn microseconds(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<i128>> {
-        let text = self.scalar(cursor, field, "microseconds", false)?;
+        let text = self.scalar(cursor, field, "microseconds")?;
         Ok(text.and_then(|text| values::scaled(&text, NS_PER_US)))
     }
 
     /// Id of the parent: the first `CHILD_OF` reference within the trace, else the first `FOLLOWS_FROM`, else the
     /// deprecated member.
-    fn parent(&self) -> Step<Option<Cow<'a, str>>> {
+    fn parent<'r>(&'r self, references: &'r [Reference<'a>]) -> Option<&'r Id<'a>> {
         let mut follows = None;
-        if let Some(mut cursor) = self.references
-            && let Some(mut elements) = cursor.array()?
-        {
-            while cursor.element(&mut elements)? {
-                let Some(mut members) = cursor.object()? else { continue };
-                let (mut kind, mut trace, mut span) = (None, None, None);
-                while let Some(key) = cursor.key(&mut members)? {
-                    match &*key {
-                        "refType" => kind = cursor.text()?,
-                        "traceID" => trace = cursor.text()?,
-                        "spanID" => span = cursor.text()?,
-                        _ => cursor.skip()?,
-                    }
-                }
-                let here = trace.is_none_or(|trace| same_id(&trace, self.trace_id.as_deref().unwrap_or_default()));
-                match (here, kind.as_deref()) {
-                    (true, Some("CHILD_OF") | None) if span.is_some() => return Ok(span),
-                    (true, Some("FOLLOWS_FROM")) => follows = follows.or(span),
-                    _ => {}
-                }
+        for reference in references {
+            let is_here = match (&reference.trace, &self.trace_id) {
+                (Some(trace), Some(own)) => trace.is_same(own),
+                (Some(_), None) => false,
+                (None, _) => true,
+            };
+            match (is_here, reference.kind.as_deref()) {
+                (true, Some("CHILD_OF") | None) if reference.span.is_some() => return reference.span.as_ref(),
+                (true, Some("FOLLOWS_FROM")) => follows = follows.or(reference.span.as_ref()),
+                _ => {}
             }
         }
-        Ok(follows.or_else(|| self.parent_span_id.clone()))
+        follows.or(self.parent_span_id.as_ref())
     }
-}
-
-/// Whether two ids are equal but for leading zeros and case.
-fn same_id(left: &str, right: &str) -> bool {
-    left.trim_start_matches('0').eq_ignore_ascii_case(right.trim_start_matches('0'))
 }

@@ -1,79 +1,95 @@
 //! Jaeger's tags, as a list of typed keys and values or, in Elasticsearch, as an object.
 
 use super::json::{Cursor, Kind, Step};
+use super::shapes::Shapes;
 use super::values::Value;
 use crate::span::{SpanKind, SpanStatus, schema};
 use std::borrow::Cow;
 
-/// Tags that stand somewhere in the text.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tags<'a>(Cursor<'a>);
-
 /// A tag's value with its declared type.
+#[derive(Debug)]
 pub(super) struct Tag<'a> {
-    value: Cursor<'a>,
+    kind: Kind,
+    /// Of a scalar.
+    text: Option<Cow<'a, str>>,
+    place: Cursor<'a>,
     declared: Option<Cow<'a, str>>,
 }
 
-impl<'a> Tags<'a> {
-    /// The tags that come next.
-    pub(super) fn new(cursor: Cursor<'a>) -> Self {
-        Self(cursor)
-    }
+/// What comes between key and value of a scalar.
+const MEMBERS: [&str; 4] = [
+    "\",\"type\":\"string\",\"value\":",
+    "\",\"type\":\"int64\",\"value\":",
+    "\",\"type\":\"bool\",\"value\":",
+    "\",\"type\":\"float64\",\"value\":",
+];
+/// The types that these declare.
+const TYPES: [&str; 4] = ["string", "int64", "bool", "float64"];
 
-    /// Calls `take` with each key and tag.
-    pub(super) fn each(&self, mut take: impl FnMut(Cow<'a, str>, Tag<'a>) -> Step<()>) -> Step<()> {
-        let mut cursor = self.0;
-        if cursor.kind()? == Kind::Object {
-            let Some(mut members) = cursor.object()? else { return Ok(()) };
-            while let Some(key) = cursor.key(&mut members)? {
-                let tag = Tag { value: cursor, declared: None };
-                // Jaeger writes dots as `@`, for Elasticsearch would nest them.
-                let key = if key.contains('@') { Cow::Owned(key.replace('@', ".")) } else { key };
-                take(key, tag)?;
-                cursor.skip()?;
-            }
-            return Ok(());
+/// Calls `take` with each key and value of the tags that come next.
+pub(super) fn each_tag<'a>(
+    cursor: &mut Cursor<'a>,
+    shapes: &mut Shapes,
+    mut take: impl FnMut(Cow<'a, str>, Tag<'a>) -> Step<()>,
+) -> Step<()> {
+    if cursor.kind()? == Kind::Object {
+        let Some(mut members) = cursor.object()? else { return Ok(()) };
+        while let Some(key) = cursor.key(&mut members)? {
+            // Jaeger writes dots as `@`, for Elasticsearch would nest them.
+            let key = if key.contains('@') { Cow::Owned(key.replace('@', ".")) } else { key };
+            take(key, Tag::read(cursor)?)?;
         }
-        let Some(mut elements) = cursor.array()? else { return Ok(()) };
-        while cursor.element(&mut elements)? {
-            let Some(mut members) = cursor.object()? else { continue };
-            let (mut name, mut declared, mut value) = (None, None, None);
-            while let Some(key) = cursor.key(&mut members)? {
-                match &*key {
-                    "key" => name = cursor.text()?,
-                    "type" => declared = cursor.text()?,
-                    "value" => {
-                        value = Some(cursor);
-                        cursor.skip()?;
-                    }
-                    _ => cursor.skip()?,
-                }
-            }
-            if let (Some(name), Some(value)) = (name, value) {
-                take(name, Tag { value, declared })?;
-            }
-        }
-        Ok(())
+        return Ok(());
     }
+    let Some(mut elements) = cursor.array()? else { return Ok(()) };
+    while cursor.element(&mut elements)? {
+        let start = *cursor;
+        if let Some((key, member)) = shapes.pass(cursor) {
+            let tag = Tag { declared: Some(Cow::Borrowed(TYPES[member])), ..Tag::read(cursor)? };
+            if cursor.pass(b'}') {
+                take(Cow::Borrowed(key), tag)?;
+                continue;
+            }
+            *cursor = start;
+        }
+        let Some(mut members) = cursor.object()? else { continue };
+        let (mut name, mut declared, mut value) = (None, None, None);
+        while let Some(key) = cursor.key(&mut members)? {
+            match &*key {
+                "key" => name = cursor.text()?,
+                "type" => declared = cursor.text()?,
+                "value" => value = Some(Tag::read(cursor)?),
+                _ => cursor.skip()?,
+            }
+        }
+        if let (Some(name), Some(value)) = (name, value) {
+            shapes.learn(start.rest(), &name, &MEMBERS);
+            take(name, Tag { declared, ..value })?;
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Tag<'a> {
+    /// The value that comes next, of no declared type.
+    fn read(cursor: &mut Cursor<'a>) -> Step<Self> {
+        let (kind, place) = (cursor.kind()?, *cursor);
+        Ok(Self { kind, text: cursor.text()?, place, declared: None })
+    }
+
     /// The value as text; `None` for lists and objects.
-    pub(super) fn text(&self) -> Step<Option<Cow<'a, str>>> {
-        let mut cursor = self.value;
-        cursor.text()
+    pub(super) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
     }
 
     /// The value with its declared type, or the type that it has in JSON; `None` for null.
     pub(super) fn value(&self) -> Step<Option<Value<'a>>> {
-        let mut cursor = self.value;
-        let found = cursor.kind()?;
-        if matches!(found, Kind::Object | Kind::Array) {
+        if matches!(self.kind, Kind::Object | Kind::Array) {
+            let mut cursor = self.place;
             return super::otlp_value::any_value(&mut cursor);
         }
-        let Some(text) = cursor.text()? else { return Ok(None) };
-        let declared = self.declared.as_deref().unwrap_or(match found {
+        let Some(text) = &self.text else { return Ok(None) };
+        let declared = self.declared.as_deref().unwrap_or(match self.kind {
             Kind::Bool => "bool",
             Kind::Number => "number",
             _ => "string",
@@ -89,7 +105,7 @@ impl<'a> Tag<'a> {
             },
             _ => None,
         };
-        Ok(Some(typed.unwrap_or(Value::String(text))))
+        Ok(Some(typed.unwrap_or_else(|| Value::String(text.clone()))))
     }
 }
 
@@ -152,7 +168,7 @@ impl<'a> Logs<'a> {
     }
 
     /// The first exception that is logged, in OpenTelemetry's words or in `OpenTracing`'s.
-    pub(super) fn exception(&self) -> Step<Exception<'a>> {
+    pub(super) fn exception(&self, shapes: &mut Shapes) -> Step<Exception<'a>> {
         let mut cursor = self.0;
         let Some(mut elements) = cursor.array()? else { return Ok(Exception::default()) };
         while cursor.element(&mut elements)? {
@@ -160,9 +176,10 @@ impl<'a> Logs<'a> {
             let mut found = None;
             while let Some(key) = cursor.key(&mut members)? {
                 if key == "fields" {
-                    found = Self::event(Tags::new(cursor))?;
+                    found = Self::event(&mut cursor, shapes)?;
+                } else {
+                    cursor.skip()?;
                 }
-                cursor.skip()?;
             }
             if let Some(exception) = found {
                 return Ok(exception);
@@ -171,11 +188,11 @@ impl<'a> Logs<'a> {
         Ok(Exception::default())
     }
 
-    fn event(fields: Tags<'a>) -> Step<Option<Exception<'a>>> {
+    fn event(cursor: &mut Cursor<'a>, shapes: &mut Shapes) -> Step<Option<Exception<'a>>> {
         let (mut is_exception, mut exception) = (false, Exception::default());
         let mut plain_message = Cow::Borrowed("");
-        fields.each(|key, tag| {
-            let text = tag.text()?.unwrap_or_default();
+        each_tag(cursor, shapes, |key, tag| {
+            let text = tag.text.unwrap_or_default();
             match &*key {
                 "event" => is_exception |= matches!(&*text, "error" | "exception"),
                 super::values::EXCEPTION_TYPE | "error.kind" => exception.kind = text,

@@ -6,11 +6,14 @@
 //! surrogates become U+FFFD.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A position in JSON text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
+    /// The same if it is known to be UTF-8, else nothing.
+    text: &'a str,
     at: usize,
 }
 
@@ -84,10 +87,57 @@ pub(super) struct Items {
     begun: bool,
 }
 
+impl Items {
+    /// After a member or an element.
+    pub(super) const BEGUN: Self = Self { begun: true };
+}
+
 impl<'a> Cursor<'a> {
     /// Stands at byte `at` of `bytes`.
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+        Self { bytes, text: "", at }
+    }
+
+    /// Stands at the start of `text`, whose strings need no look at their bytes.
+    pub(super) fn of_text(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), text, at: 0 }
+    }
+
+    /// Stands at the start of `bytes`, all of which are looked at at once to see if they are UTF-8: that is faster than one by one.
+    pub(super) fn of_all(bytes: &'a [u8]) -> Self {
+        Self { bytes, text: simdutf8::basic::from_utf8(bytes).unwrap_or_default(), at: 0 }
+    }
+
+    /// What comes next.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// A part of the text, if it is known to be one.
+    pub(super) fn slice(&self, range: Range<usize>) -> Option<&'a str> {
+        self.text.get(range)
+    }
+
+    /// Passes over so many bytes.
+    pub(super) fn advance_by(&mut self, n_bytes: usize) {
+        self.at += n_bytes;
+    }
+
+    /// Passes over this text, if it comes next.
+    pub(super) fn pass_all(&mut self, text: &[u8]) -> bool {
+        let is_next = self.rest().starts_with(text);
+        if is_next {
+            self.at += text.len();
+        }
+        is_next
+    }
+
+    /// Passes over a string of `N` bytes, none of them special, that `read` can read; whatever else comes next stays there.
+    pub(super) fn fixed<const N: usize, T>(&mut self, read: impl FnOnce(&[u8; N]) -> Option<T>) -> Option<T> {
+        let (inside, after) = self.rest().strip_prefix(b"\"")?.split_first_chunk::<N>()?;
+        let value = read(inside).filter(|_| after.first() == Some(&b'"'))?;
+        self.at += N + 2;
+        Some(value)
     }
 
     /// Byte where the cursor stands.
@@ -109,11 +159,11 @@ impl<'a> Cursor<'a> {
         self.at >= self.bytes.len()
     }
 
-    /// Passes over the comma that comes next, if one does.
-    pub(super) fn comma(&mut self) -> bool {
-        let is_comma = self.bytes.get(self.at) == Some(&b',');
-        self.at += usize::from(is_comma);
-        is_comma
+    /// Passes over the byte, if it comes next.
+    pub(super) fn pass(&mut self, byte: u8) -> bool {
+        let is_next = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(is_next);
+        is_next
     }
 
     fn blanks(&mut self) {
@@ -220,8 +270,11 @@ impl<'a> Cursor<'a> {
         }
         let start = self.at + 1;
         let escaped = self.pass_string()?;
-        let inside = &self.bytes[start..self.at - 1];
-        Ok(if escaped { Cow::Owned(unescape(inside)) } else { super::values::text(inside) })
+        let inside = start..self.at - 1;
+        if escaped {
+            return Ok(Cow::Owned(unescape(&self.bytes[inside])));
+        }
+        Ok(self.text.get(inside.clone()).map_or_else(|| super::values::text(&self.bytes[inside]), Cow::Borrowed))
     }
 
     /// The number or word that comes next, as written.

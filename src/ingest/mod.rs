@@ -14,6 +14,8 @@ mod otlp_json;
 mod otlp_proto;
 mod otlp_value;
 mod records;
+mod seen;
+mod shapes;
 mod sink;
 mod sniff;
 mod source;

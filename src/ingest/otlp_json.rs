@@ -6,9 +6,9 @@
 //! scope) is looked for first, by coming back to the spans.
 
 use super::json::{Cursor, Kind, Step};
-use super::otlp_value::{any_value, attributes};
+use super::otlp_value::{Taken, any_value, attributes, take_wanted};
 use super::records::Locator;
-use super::values::{self, SharedAttributes, Value, Wanted};
+use super::values::{self, Id, SharedAttributes, Value, Wanted};
 use super::{RawSpan, Sink};
 use crate::span::{AttributeScope, SpanKind, SpanStatus, schema};
 use std::borrow::Cow;
@@ -19,16 +19,12 @@ const MAX_ENVELOPES: u32 = 4;
 
 /// Reads the document, an object, that comes next.
 pub(super) fn read_document(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) -> Step<()> {
-    let wanted = Wanted::new(sink.attributes);
-    let mut reader = Reader { sink, locator, wanted, service: 0, resource: <_>::default(), scope: <_>::default() };
-    reader.envelope(cursor, 0)
+    Reader::new(sink, locator).envelope(cursor, 0)
 }
 
 /// Reads the `ResourceSpans`, an object in the document's list, that comes next.
 pub(super) fn read_listed(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) -> Step<()> {
-    let wanted = Wanted::new(sink.attributes);
-    let mut reader = Reader { sink, locator, wanted, service: 0, resource: <_>::default(), scope: <_>::default() };
-    reader.resource_spans(cursor)
+    Reader::new(sink, locator).resource_spans(cursor)
 }
 
 /// Whether a document's `key` holds its list of `ResourceSpans`.
@@ -44,7 +40,7 @@ pub(super) fn is_idle(key: &str) -> bool {
     !is_list(key) && !is_envelope && !is_scope
 }
 
-struct Reader<'s, 'o> {
+struct Reader<'s, 'o, 'a> {
     sink: &'s mut Sink<'o>,
     locator: Locator,
     wanted: Wanted,
@@ -54,10 +50,18 @@ struct Reader<'s, 'o> {
     resource: SharedAttributes,
     /// Name and version of the scope at hand.
     scope: SharedAttributes,
+    /// Attributes of the span at hand.
+    taken: Taken<'a>,
 }
 
-impl Reader<'_, '_> {
-    fn envelope(&mut self, cursor: &mut Cursor, depth: u32) -> Step<()> {
+impl<'s, 'o, 'a> Reader<'s, 'o, 'a> {
+    fn new(sink: &'s mut Sink<'o>, locator: Locator) -> Self {
+        let wanted = Wanted::new(sink.attributes);
+        let (resource, scope, taken) = Default::default();
+        Self { sink, locator, wanted, service: 0, resource, scope, taken }
+    }
+
+    fn envelope(&mut self, cursor: &mut Cursor<'a>, depth: u32) -> Step<()> {
         let start = *cursor;
         let Some(mut members) = cursor.object()? else { return Ok(()) };
         let mut strange = None;
@@ -90,7 +94,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn envelopes(&mut self, cursor: &mut Cursor, depth: u32) -> Step<()> {
+    fn envelopes(&mut self, cursor: &mut Cursor<'a>, depth: u32) -> Step<()> {
         if cursor.kind()? != Kind::Array {
             return self.envelope(cursor, depth);
         }
@@ -102,7 +106,7 @@ impl Reader<'_, '_> {
     }
 
     /// Reads each element of the array that comes next; what is no object is skipped and counted.
-    fn each(&mut self, cursor: &mut Cursor, read: fn(&mut Self, &mut Cursor) -> Step<()>) -> Step<()> {
+    fn each(&mut self, cursor: &mut Cursor<'a>, read: fn(&mut Self, &mut Cursor<'a>) -> Step<()>) -> Step<()> {
         let kind = cursor.kind()?;
         if !matches!(kind, Kind::Array | Kind::Null) {
             let place = self.locator.place(cursor.position());
@@ -122,7 +126,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn resource_spans(&mut self, cursor: &mut Cursor) -> Step<()> {
+    fn resource_spans(&mut self, cursor: &mut Cursor<'a>) -> Step<()> {
         let Some(mut members) = cursor.object()? else { return Ok(()) };
         let mut seen_resource = false;
         let mut waiting = Vec::new();
@@ -148,7 +152,7 @@ impl Reader<'_, '_> {
         waiting.into_iter().try_for_each(|mut place| self.each(&mut place, Self::scope_spans))
     }
 
-    fn read_resource(&mut self, cursor: &mut Cursor) -> Step<()> {
+    fn read_resource(&mut self, cursor: &mut Cursor<'a>) -> Step<()> {
         let Some(mut members) = cursor.object()? else { return Ok(()) };
         while let Some(key) = cursor.key(&mut members)? {
             if key != "attributes" {
@@ -156,19 +160,19 @@ impl Reader<'_, '_> {
                 continue;
             }
             attributes(cursor, &mut |key, cursor| {
-                let wants = self.sink.wants(key);
+                let wants = self.sink.wants(&key);
                 if key != "service.name" && !wants {
                     return cursor.skip();
                 }
                 let Some(value) = any_value(cursor)? else { return Ok(()) };
-                if let ("service.name", Value::String(name)) = (key, &value)
+                if let ("service.name", Value::String(name)) = (&*key, &value)
                     && !name.is_empty()
                 {
                     self.service = self.sink.batch.names.intern(name);
                 }
                 if wants {
                     let value = value.intern(&mut self.sink.batch);
-                    self.resource.add(&mut self.sink.batch, AttributeScope::Resource, key, value);
+                    self.resource.add(&mut self.sink.batch, AttributeScope::Resource, &key, value);
                 }
                 Ok(())
             })?;
@@ -176,7 +180,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn scope_spans(&mut self, cursor: &mut Cursor) -> Step<()> {
+    fn scope_spans(&mut self, cursor: &mut Cursor<'a>) -> Step<()> {
         let Some(mut members) = cursor.object()? else { return Ok(()) };
         let mut ready = !self.wanted.scope;
         let mut waiting = Vec::new();
@@ -198,7 +202,7 @@ impl Reader<'_, '_> {
         waiting.into_iter().try_for_each(|mut place| self.each(&mut place, Self::span))
     }
 
-    fn read_scope(&mut self, cursor: &mut Cursor) -> Step<()> {
+    fn read_scope(&mut self, cursor: &mut Cursor<'a>) -> Step<()> {
         let Some(mut members) = cursor.object()? else { return Ok(()) };
         while let Some(key) = cursor.key(&mut members)? {
             let key = match &*key {
@@ -218,9 +222,9 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn span(&mut self, cursor: &mut Cursor) -> Step<()> {
+    fn span(&mut self, cursor: &mut Cursor<'a>) -> Step<()> {
         let start = cursor.position();
-        let fields = Fields::read(cursor)?;
+        let fields = self.fields(cursor)?;
         if let Some((field, found, expected)) = fields.wrong {
             let reason = format!("span's `{field}`: found {}, expected {expected}", found.describe());
             self.sink.skip(self.locator.place(start), reason);
@@ -230,9 +234,9 @@ impl Reader<'_, '_> {
         let start_ns = fields.start_ns.filter(|&start| start != 0);
         let end_ns = fields.end_ns.filter(|&end| end != 0);
         let raw = RawSpan {
-            trace: fields.trace_id.and_then(|text| values::trace_id(&mut batch.traces, &text)),
-            span_id: fields.span_id.and_then(|text| values::span_id(batch, &text)),
-            parent_span_id: fields.parent_span_id.and_then(|text| values::span_id(batch, &text)),
+            trace: fields.trace_id.and_then(|id| id.trace(batch)),
+            span_id: fields.span_id.and_then(|id| id.span(batch)),
+            parent_span_id: fields.parent_span_id.and_then(|id| id.span(batch)),
             service: self.service,
             operation: batch.names.intern(&fields.name),
             kind: fields.kind,
@@ -245,8 +249,8 @@ impl Reader<'_, '_> {
             return Ok(());
         }
         self.resource.give_to(&mut self.sink.batch, row);
-        if let Some(mut place) = fields.attributes {
-            attributes(&mut place, &mut |key, cursor| self.give(row, key, cursor))?;
+        for (key, value) in self.taken.drain(..) {
+            self.sink.batch.attribute(row, AttributeScope::Span, &key, value);
         }
         self.scope.give_to(&mut self.sink.batch, row);
         if let (true, Some(mut place)) = (self.wanted.exceptions, fields.events) {
@@ -257,68 +261,10 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn give(&mut self, row: u32, key: &str, cursor: &mut Cursor) -> Step<()> {
-        if !self.sink.wants(key) {
-            return cursor.skip();
-        }
-        if let Some(value) = any_value(cursor)? {
-            let value = value.intern(&mut self.sink.batch);
-            self.sink.batch.attribute(row, AttributeScope::Span, key, value);
-        }
-        Ok(())
-    }
-
-    /// Gives the span the type and message of its first exception event, and whether it escaped.
-    fn events(&mut self, cursor: &mut Cursor, row: u32) -> Step<()> {
-        let Some(mut elements) = cursor.array()? else { return Ok(()) };
-        while cursor.element(&mut elements)? {
-            let Some(mut members) = cursor.object()? else { continue };
-            let (mut exception, mut place) = (false, None);
-            while let Some(key) = cursor.key(&mut members)? {
-                match &*key {
-                    "name" => exception = cursor.text()?.is_some_and(|name| name == "exception"),
-                    "attributes" => {
-                        place = Some(*cursor);
-                        cursor.skip()?;
-                    }
-                    _ => cursor.skip()?,
-                }
-            }
-            if let (true, Some(mut place)) = (exception, place) {
-                attributes(&mut place, &mut |key, cursor| match key {
-                    values::EXCEPTION_TYPE | values::EXCEPTION_MESSAGE | values::EXCEPTION_ESCAPED => {
-                        self.give(row, key, cursor)
-                    }
-                    _ => cursor.skip(),
-                })?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A span's members; what is costly stays where it is, as a cursor.
-#[derive(Default)]
-struct Fields<'a> {
-    trace_id: Option<Cow<'a, str>>,
-    span_id: Option<Cow<'a, str>>,
-    parent_span_id: Option<Cow<'a, str>>,
-    name: Cow<'a, str>,
-    tracestate: Cow<'a, str>,
-    message: Cow<'a, str>,
-    kind: SpanKind,
-    status: SpanStatus,
-    start_ns: Option<i128>,
-    end_ns: Option<i128>,
-    attributes: Option<Cursor<'a>>,
-    events: Option<Cursor<'a>>,
-    /// Field, type found and type expected of the first member that cannot be what it should be.
-    wrong: Option<(&'static str, Kind, &'static str)>,
-}
-
-impl<'a> Fields<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Step<Self> {
-        let mut fields = Self::default();
+    /// The members of the span, an object, that comes next; its attributes are taken.
+    fn fields(&mut self, cursor: &mut Cursor<'a>) -> Step<Fields<'a>> {
+        let mut fields = Fields::default();
+        self.taken.clear();
         let Some(mut members) = cursor.object()? else { return Ok(fields) };
         while let Some(key) = cursor.key(&mut members)? {
             match &*key {
@@ -338,10 +284,7 @@ impl<'a> Fields<'a> {
                 }
                 "endTimeUnixNano" | "end_time_unix_nano" => fields.end_ns = fields.time(cursor, "endTimeUnixNano")?,
                 "status" => fields.read_status(cursor)?,
-                "attributes" => {
-                    fields.attributes = Some(*cursor);
-                    cursor.skip()?;
-                }
+                "attributes" if self.wanted.any => take_wanted(cursor, self.sink, &mut self.taken)?,
                 "events" => {
                     fields.events = Some(*cursor);
                     cursor.skip()?;
@@ -352,6 +295,65 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
+    fn give(&mut self, row: u32, key: &str, cursor: &mut Cursor<'a>) -> Step<()> {
+        if !self.sink.wants(key) {
+            return cursor.skip();
+        }
+        if let Some(value) = any_value(cursor)? {
+            let value = value.intern(&mut self.sink.batch);
+            self.sink.batch.attribute(row, AttributeScope::Span, key, value);
+        }
+        Ok(())
+    }
+
+    /// Gives the span the type and message of its first exception event, and whether it escaped.
+    fn events(&mut self, cursor: &mut Cursor<'a>, row: u32) -> Step<()> {
+        let Some(mut elements) = cursor.array()? else { return Ok(()) };
+        while cursor.element(&mut elements)? {
+            let Some(mut members) = cursor.object()? else { continue };
+            let (mut exception, mut place) = (false, None);
+            while let Some(key) = cursor.key(&mut members)? {
+                match &*key {
+                    "name" => exception = cursor.text()?.is_some_and(|name| name == "exception"),
+                    "attributes" => {
+                        place = Some(*cursor);
+                        cursor.skip()?;
+                    }
+                    _ => cursor.skip()?,
+                }
+            }
+            if let (true, Some(mut place)) = (exception, place) {
+                attributes(&mut place, &mut |key, cursor| match &*key {
+                    values::EXCEPTION_TYPE | values::EXCEPTION_MESSAGE | values::EXCEPTION_ESCAPED => {
+                        self.give(row, &key, cursor)
+                    }
+                    _ => cursor.skip(),
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A span's members; what is costly stays where it is, as a cursor.
+#[derive(Default)]
+struct Fields<'a> {
+    trace_id: Option<Id<'a>>,
+    span_id: Option<Id<'a>>,
+    parent_span_id: Option<Id<'a>>,
+    name: Cow<'a, str>,
+    tracestate: Cow<'a, str>,
+    message: Cow<'a, str>,
+    kind: SpanKind,
+    status: SpanStatus,
+    start_ns: Option<i128>,
+    end_ns: Option<i128>,
+    events: Option<Cursor<'a>>,
+    /// Field, type found and type expected of the first member that cannot be what it should be.
+    wrong: Option<(&'static str, Kind, &'static str)>,
+}
+
+impl<'a> Fields<'a> {
     fn scalar(
         &mut self,
         cursor: &mut Cursor<'a>,
@@ -366,16 +368,21 @@ impl<'a> Fields<'a> {
     }
 
     fn time(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<i128>> {
+        // Of all times from 2001 to 2286.
+        if let Some(time) = cursor.fixed::<19, _>(|digits| values::small(digits)) {
+            return Ok(Some(time.into()));
+        }
         let text = self.scalar(cursor, field, "nanoseconds since 1970")?;
         Ok(text.and_then(|text| values::scaled(&text, 1)))
     }
 
-    /// An id as text; the byte array that some exporters write becomes hex.
-    fn id(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<Cow<'a, str>>> {
+    /// An id; the byte array that some exporters write becomes hex.
+    fn id(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<Id<'a>>> {
         match cursor.kind()? {
-            Kind::String => return cursor.string().map(Some),
+            Kind::String if field == "traceId" => return Id::of_trace(cursor).map(Some),
+            Kind::String => return Id::of_span(cursor).map(Some),
             Kind::Null => {}
-            Kind::Array => return self.id_bytes(cursor, field).map(|hex| Some(Cow::Owned(hex))),
+            Kind::Array => return self.id_bytes(cursor, field).map(|hex| Some(Id::Text(Cow::Owned(hex)))),
             found => {
                 self.wrong.get_or_insert((field, found, "hex digits in a string"));
             }

@@ -32,7 +32,8 @@ pub(super) fn read_message(bytes: &[u8], at: u64, sink: &mut Sink) {
 pub(super) fn read_resource_spans(bytes: &[u8], at: u64, cut_off: bool, sink: &mut Sink) {
     let wanted = Wanted::new(sink.attributes);
     let service = sink.batch.names.intern(values::UNKNOWN_SERVICE);
-    let mut reader = Reader { sink, wanted, cut_off, service, resource: <_>::default(), scope: <_>::default() };
+    let (resource, scope, attributes) = Default::default();
+    let mut reader = Reader { sink, wanted, cut_off, service, resource, scope, attributes };
     // Writers put the resource first, but need not.
     reader.each_field(bytes, at, ("resource", true), |reader, number, bytes, at| match number {
         1 => reader.resource(bytes, at),
@@ -51,7 +52,7 @@ fn skip(sink: &mut Sink, broken: Broken, what: &str) {
     sink.skip(Place::Offset(at), format!("broken protobuf in a {what}: expected {expected}"));
 }
 
-struct Reader<'s, 'o> {
+struct Reader<'s, 'o, 'a> {
     sink: &'s mut Sink<'o>,
     wanted: Wanted,
     /// Whether the file ends within the message at hand.
@@ -59,14 +60,16 @@ struct Reader<'s, 'o> {
     service: u32,
     resource: SharedAttributes,
     scope: SharedAttributes,
+    /// Bytes and places of the attributes of the span at hand.
+    attributes: Vec<(&'a [u8], u64)>,
 }
 
-impl Reader<'_, '_> {
+impl<'a> Reader<'_, '_, 'a> {
     /// Calls `read` with each length-delimited field and counts what is broken.
     ///
     /// A message is passed over twice, first for what its spans share; only the second pass counts a break between
     /// fields, so that it is counted once.
-    fn each_field<'a>(
+    fn each_field(
         &mut self,
         bytes: &'a [u8],
         at: u64,
@@ -114,7 +117,7 @@ impl Reader<'_, '_> {
         })
     }
 
-    fn scope_spans(&mut self, bytes: &[u8], at: u64) {
+    fn scope_spans(&mut self, bytes: &'a [u8], at: u64) {
         self.scope = SharedAttributes::default();
         if self.wanted.scope {
             self.each_field(bytes, at, ("scope", true), |reader, number, bytes, at| match number {
@@ -144,8 +147,9 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn span(&mut self, bytes: &[u8], at: u64) -> Result<(), Broken> {
-        let span = SpanFields::read(bytes, at)?;
+    fn span(&mut self, bytes: &'a [u8], at: u64) -> Result<(), Broken> {
+        self.attributes.clear();
+        let span = SpanFields::read(bytes, at, &mut self.attributes)?;
         let batch = &mut self.sink.batch;
         let start_ns = (span.start_ns != 0).then_some(i128::from(span.start_ns));
         let end_ns = (span.end_ns != 0).then_some(i128::from(span.end_ns));
@@ -165,13 +169,40 @@ impl Reader<'_, '_> {
             return Ok(());
         }
         self.resource.give_to(&mut self.sink.batch, row);
-        each_attribute(bytes, at, 9, |key, value| self.give(row, key, value))?;
+        for index in 0..self.attributes.len() {
+            let (bytes, at) = self.attributes[index];
+            self.give_seen(row, bytes, at)?;
+        }
         self.scope.give_to(&mut self.sink.batch, row);
         if self.wanted.exceptions && span.has_events {
             self.events(bytes, at, row)?;
         }
         values::give_text(self.sink, row, schema::TRACESTATE, &values::text(span.tracestate));
         values::give_text(self.sink, row, schema::STATUS_DESCRIPTION, &values::text(span.message));
+        Ok(())
+    }
+
+    /// Gives the span one of its attributes, whose meaning is known if the same bytes came before.
+    fn give_seen(&mut self, row: u32, bytes: &[u8], at: u64) -> Result<(), Broken> {
+        let is_open = self.sink.is_open();
+        let meaning = match self.sink.seen.get(bytes) {
+            Some(meaning) if is_open => meaning,
+            _ => {
+                let (key, value) = key_value(bytes, at)?;
+                let value = if self.sink.wants(&key) { any_value(value, 0)? } else { None };
+                let meaning = value.map(|value| {
+                    let value = value.intern(&mut self.sink.batch);
+                    (self.sink.batch.attributes.column_index(AttributeScope::Span, &key), value)
+                });
+                if is_open {
+                    self.sink.seen.put(bytes, meaning);
+                }
+                meaning
+            }
+        };
+        if let Some((column, value)) = meaning {
+            self.sink.batch.attributes.push(column, row, value);
+        }
         Ok(())
     }
 
@@ -227,7 +258,8 @@ struct SpanFields<'a> {
 }
 
 impl<'a> SpanFields<'a> {
-    fn read(bytes: &'a [u8], at: u64) -> Result<Self, Broken> {
+    /// The fields of a span; its attributes go into `attributes`.
+    fn read(bytes: &'a [u8], at: u64, attributes: &mut Vec<(&'a [u8], u64)>) -> Result<Self, Broken> {
         let mut span = Self::default();
         let mut fields = Fields::new(bytes, at);
         while let Some((number, field)) = fields.next()? {
@@ -240,6 +272,7 @@ impl<'a> SpanFields<'a> {
                 (6, Field::Varint(kind)) => span.kind = kind,
                 (7, Field::Fixed64(time)) => span.start_ns = time,
                 (8, Field::Fixed64(time)) => span.end_ns = time,
+                (9, Field::Bytes(attribute, at)) => attributes.push((attribute, at)),
                 (11, Field::Bytes(..)) => span.has_events = true,
                 (15, Field::Bytes(status, at)) => {
                     let mut members = Fields::new(status, at);

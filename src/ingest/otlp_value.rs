@@ -1,20 +1,77 @@
 //! OTLP's `KeyValue` and `AnyValue` in JSON.
 
+use super::Sink;
 use super::json::{Cursor, Kind, Step};
 use super::values::{self, MAX_VALUE_DEPTH, Value};
+use crate::span::AttributeValue;
 use std::borrow::Cow;
+
+/// Attributes of the span at hand, with keys and values as the batch has them.
+pub(super) type Taken<'a> = Vec<(Cow<'a, str>, AttributeValue)>;
+
+/// What comes between key and value of a scalar.
+const MEMBERS: [&str; 4] = [
+    "\",\"value\":{\"stringValue\":",
+    "\",\"value\":{\"intValue\":",
+    "\",\"value\":{\"boolValue\":",
+    "\",\"value\":{\"doubleValue\":",
+];
+/// The members of `AnyValue` that these name.
+const SCALARS: [&str; 4] = ["stringValue", "intValue", "boolValue", "doubleValue"];
+
+/// Puts those of the attributes that come next which are wanted into `taken`, in place of what was there.
+pub(super) fn take_wanted<'a>(cursor: &mut Cursor<'a>, sink: &mut Sink, taken: &mut Taken<'a>) -> Step<()> {
+    taken.clear();
+    if cursor.kind()? != Kind::Array {
+        return attributes(cursor, &mut |key, cursor| take(key, cursor, sink, taken));
+    }
+    let Some(mut elements) = cursor.array()? else { return Ok(()) };
+    while cursor.element(&mut elements)? {
+        let start = *cursor;
+        if let Some((key, member)) = sink.shapes.pass(cursor) {
+            if sink.wants(key) {
+                let value = scalar(SCALARS[member], cursor)?;
+                if cursor.pass_all(b"}}") {
+                    let value = value.map(|value| value.intern(&mut sink.batch));
+                    taken.extend(value.map(|value| (Cow::Borrowed(key), value)));
+                    continue;
+                }
+            } else {
+                cursor.skip()?;
+                if cursor.pass_all(b"}}") {
+                    continue;
+                }
+            }
+            *cursor = start;
+        }
+        key_value(cursor, &mut |key, cursor| {
+            sink.shapes.learn(start.rest(), &key, &MEMBERS);
+            take(key, cursor, sink, taken)
+        })?;
+    }
+    Ok(())
+}
+
+fn take<'a>(key: Cow<'a, str>, cursor: &mut Cursor<'a>, sink: &mut Sink, taken: &mut Taken<'a>) -> Step<()> {
+    if !sink.wants(&key) {
+        return cursor.skip();
+    }
+    let value = any_value(cursor)?.map(|value| value.intern(&mut sink.batch));
+    taken.extend(value.map(|value| (key, value)));
+    Ok(())
+}
 
 /// Calls `take` with each key of the attribute list that comes next and a cursor before its value, which it passes over.
 ///
 /// A plain object of keys and values is read as well.
 pub(super) fn attributes<'a>(
     cursor: &mut Cursor<'a>,
-    take: &mut dyn FnMut(&str, &mut Cursor<'a>) -> Step<()>,
+    take: &mut dyn FnMut(Cow<'a, str>, &mut Cursor<'a>) -> Step<()>,
 ) -> Step<()> {
     if cursor.kind()? == Kind::Object {
         let Some(mut members) = cursor.object()? else { return Ok(()) };
         while let Some(key) = cursor.key(&mut members)? {
-            take(&key, cursor)?;
+            take(key, cursor)?;
         }
         return Ok(());
     }
@@ -25,13 +82,13 @@ pub(super) fn attributes<'a>(
     Ok(())
 }
 
-fn key_value<'a>(cursor: &mut Cursor<'a>, take: &mut dyn FnMut(&str, &mut Cursor<'a>) -> Step<()>) -> Step<()> {
+fn key_value<'a>(cursor: &mut Cursor<'a>, take: &mut dyn FnMut(Cow<'a, str>, &mut Cursor<'a>) -> Step<()>) -> Step<()> {
     let Some(mut members) = cursor.object()? else { return Ok(()) };
     let (mut name, mut waiting) = (None, None);
     while let Some(member) = cursor.key(&mut members)? {
         match (&*member, &name) {
             ("key", _) => name = cursor.text()?,
-            ("value", Some(name)) => take(name, cursor)?,
+            ("value", Some(name)) => take(name.clone(), cursor)?,
             ("value", None) => {
                 waiting = Some(*cursor);
                 cursor.skip()?;
@@ -40,7 +97,7 @@ fn key_value<'a>(cursor: &mut Cursor<'a>, take: &mut dyn FnMut(&str, &mut Cursor
         }
     }
     match (name, waiting) {
-        (Some(name), Some(mut place)) => take(&name, &mut place),
+        (Some(name), Some(mut place)) => take(name, &mut place),
         _ => Ok(()),
     }
 }
@@ -168,7 +225,7 @@ fn write_object(cursor: &mut Cursor, out: &mut String, depth: u32) -> Step<()> {
     let mut first = true;
     attributes(cursor, &mut |key, cursor| {
         separate(out, &mut first);
-        values::write_json_string(out, key);
+        values::write_json_string(out, &key);
         out.push(':');
         write_value(cursor, out, depth + 1)
     })?;

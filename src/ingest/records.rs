@@ -11,7 +11,6 @@ use super::wire::{Field, Fields};
 use super::{Kept, Options, Sink, divide, jaeger, otlp_json, otlp_proto, zipkin};
 use crate::diagnostics::Place;
 use rayon::prelude::*;
-use std::ops::Range;
 
 /// Bytes that one task reads at most and at least: small enough to balance a few files over all cores, large enough that a
 /// chunk's own dictionaries are worth their merge.
@@ -32,8 +31,8 @@ const MAX_ARRAYS: u32 = 4;
 pub(super) enum Locator {
     /// Every record of this text stands here.
     Fixed(Place),
-    /// The text is the file, a record stands where it begins.
-    Offset,
+    /// The text is the file from this byte on, a record stands where it begins.
+    From(usize),
 }
 
 impl Locator {
@@ -41,7 +40,7 @@ impl Locator {
     pub(super) fn place(self, at: usize) -> Place {
         match self {
             Self::Fixed(place) => place,
-            Self::Offset => Place::Offset(at as u64),
+            Self::From(begin) => Place::Offset((begin + at) as u64),
         }
     }
 }
@@ -62,26 +61,31 @@ pub(super) fn read_json(
             vec![part]
         });
     }
-    let mut first_line = 1;
-    let chunks: Vec<_> = split_lines(bytes)
-        .into_iter()
-        .map(|chunk| {
-            let line = first_line;
-            first_line += memchr::memchr_iter(b'\n', chunk).count() as u64;
-            (chunk, line)
-        })
-        .collect();
+    let chunks = split_lines(bytes);
     let last = chunks.len().saturating_sub(1);
-    chunks
-        .into_par_iter()
-        .enumerate()
-        .map(|(index, (chunk, first_line))| {
-            let mut part = read_lines(chunk, first_line, index == last, flavour, options);
-            kept.offer(index, &mut part.0);
-            done(chunk.len());
-            part
-        })
-        .collect()
+    let read = |(index, chunk): (usize, &&[u8])| {
+        let mut part = read_lines(chunk, index == last, flavour, options);
+        kept.offer(index, &mut part.0);
+        done(chunk.len());
+        part
+    };
+    let mut parts: Vec<Part> = chunks.par_iter().enumerate().map(read).collect();
+    let (mut n_counted, mut n_lines) = (0, 0);
+    for (index, (_, report)) in parts.iter_mut().enumerate() {
+        // Lines are counted only if one of them is told of.
+        if report.skipped_records.is_empty() {
+            continue;
+        }
+        let before = chunks[n_counted..index].iter();
+        n_lines += before.map(|chunk| memchr::memchr_iter(b'\n', chunk).count() as u64).sum::<u64>();
+        n_counted = index;
+        for record in &mut report.skipped_records {
+            if let Place::Line(line) = &mut record.place {
+                *line += n_lines;
+            }
+        }
+    }
+    parts
 }
 
 /// Reads the pieces of one long document in parallel; `None` if it is short or has to be read as a whole.
@@ -101,25 +105,25 @@ fn read_divided(
         JsonFlavour::Zipkin => (|_| false, |_| false),
     };
     let is_bare = Cursor::new(bytes, 0).kind().ok()? == Kind::Array;
-    let pieces = divide::divide(bytes, piece_bytes, is_list, is_idle)?;
-    let read = |piece: Range<usize>| {
+    let divided = divide::divide(bytes, piece_bytes, is_list, is_idle)?;
+    let read = |index: usize| {
         let mut sink = Sink::new(&options.attributes);
-        let length = piece.len();
-        let is_whole = divide::each_element(bytes, piece, |cursor| {
+        let locator = Locator::From(divided.pieces[index].start);
+        let is_whole = divided.each_element(bytes, index, is_idle, |cursor| {
             let kind = cursor.kind()?;
             if is_bare {
-                return read_value(cursor, flavour, &mut sink, Locator::Offset, 1);
+                return read_value(cursor, flavour, &mut sink, locator, 1);
             }
             match (kind, flavour) {
-                (Kind::Object, JsonFlavour::Jaeger) => jaeger::read_listed(cursor, &mut sink, Locator::Offset),
-                (Kind::Object, _) => otlp_json::read_listed(cursor, &mut sink, Locator::Offset),
-                (found, _) => skip_strange(cursor, found, &mut sink, Locator::Offset),
+                (Kind::Object, JsonFlavour::Jaeger) => jaeger::read_listed(cursor, &mut sink, locator),
+                (Kind::Object, _) => otlp_json::read_listed(cursor, &mut sink, locator),
+                (found, _) => skip_strange(cursor, found, &mut sink, locator),
             }
         });
-        done(length);
+        done(divided.pieces[index].len());
         is_whole.then_some((sink.batch, sink.report))
     };
-    pieces.into_par_iter().map(read).collect()
+    (0..divided.pieces.len()).into_par_iter().map(read).collect()
 }
 
 /// Passes over a value that is no object where one has to be, and counts it.
@@ -143,15 +147,20 @@ fn split_lines(mut rest: &[u8]) -> Vec<&[u8]> {
     chunks
 }
 
-fn read_lines(chunk: &[u8], first_line: u64, is_last: bool, flavour: JsonFlavour, options: &Options) -> Part {
+/// Reads a document a line; lines are counted from the chunk's first.
+fn read_lines(chunk: &[u8], is_last: bool, flavour: JsonFlavour, options: &Options) -> Part {
     let mut sink = Sink::new(&options.attributes);
-    let mut rest = chunk;
-    let mut number = first_line;
+    let chunk = Cursor::of_all(chunk);
+    let mut rest = chunk.rest();
+    let mut number = 1;
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest);
         let (line, after) = end.map_or((rest, &[][..]), |end| (&rest[..end], &rest[end + 1..]));
         let place = Place::Line(number);
-        if let Err(malformed) = read_values(line, flavour, &mut sink, Locator::Fixed(place)) {
+        let begin = chunk.rest().len() - rest.len();
+        let text = chunk.slice(begin..begin + line.len());
+        let cursor = text.map_or_else(|| Cursor::new(line, 0), Cursor::of_text);
+        if let Err(malformed) = read_values(cursor, flavour, &mut sink, Locator::Fixed(place)) {
             if malformed.cut_off && is_last && end.is_none() {
                 sink.report.truncated = true;
             } else {
@@ -166,8 +175,7 @@ fn read_lines(chunk: &[u8], first_line: u64, is_last: bool, flavour: JsonFlavour
 }
 
 /// Reads the values on one line or in one message.
-pub(super) fn read_values(text: &[u8], flavour: JsonFlavour, sink: &mut Sink, locator: Locator) -> Step<()> {
-    let mut cursor = Cursor::new(text, 0);
+fn read_values(mut cursor: Cursor, flavour: JsonFlavour, sink: &mut Sink, locator: Locator) -> Step<()> {
     while !cursor.at_end() {
         read_value(&mut cursor, flavour, sink, locator, 0)?;
     }
@@ -194,9 +202,9 @@ fn read_value(cursor: &mut Cursor, flavour: JsonFlavour, sink: &mut Sink, locato
 
 fn read_documents(bytes: &[u8], flavour: JsonFlavour, options: &Options) -> Part {
     let mut sink = Sink::new(&options.attributes);
-    let mut cursor = Cursor::new(bytes, 0);
+    let mut cursor = Cursor::of_all(bytes);
     while !cursor.at_end() {
-        let Err(malformed) = read_value(&mut cursor, flavour, &mut sink, Locator::Offset, 0) else { continue };
+        let Err(malformed) = read_value(&mut cursor, flavour, &mut sink, Locator::From(0), 0) else { continue };
         if malformed.cut_off {
             sink.report.truncated = true;
             break;
@@ -321,7 +329,7 @@ fn read_message(message: &[u8], at: u64, sink: &mut Sink) {
         return otlp_proto::read_message(message, at, sink);
     }
     let place = Place::Offset(at);
-    if let Err(malformed) = read_values(message, JsonFlavour::Otlp, sink, Locator::Fixed(place)) {
+    if let Err(malformed) = read_values(Cursor::of_all(message), JsonFlavour::Otlp, sink, Locator::Fixed(place)) {
         sink.skip(place, format!("broken JSON {} bytes on: expected {}", malformed.at, malformed.expected));
     }
 }

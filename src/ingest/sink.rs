@@ -1,3 +1,5 @@
+use super::seen::Seen;
+use super::shapes::Shapes;
 use crate::diagnostics::{Place, SetAsideReason, SourceReport};
 use crate::span::{AttributeSelection, Span, SpanBatch, SpanId, SpanKind, SpanStatus};
 use hashbrown::HashMap;
@@ -36,6 +38,10 @@ pub struct Sink<'a> {
     pub attributes: &'a AttributeSelection,
     /// Whether these keys are among them.
     verdicts: HashMap<Box<str>, bool, foldhash::fast::FixedState>,
+    /// How attributes begin in the text at hand.
+    pub(super) shapes: Shapes,
+    /// Attributes of spans in protobuf.
+    pub(super) seen: Seen,
 }
 
 /// Keys that are judged once; of more than so many each is judged anew.
@@ -46,7 +52,8 @@ impl<'a> Sink<'a> {
     #[must_use]
     pub fn new(attributes: &'a AttributeSelection) -> Self {
         let verdicts = HashMap::default();
-        Self { batch: SpanBatch::default(), report: SourceReport::default(), attributes, verdicts }
+        let (batch, report) = (SpanBatch::default(), SourceReport::default());
+        Self { batch, report, attributes, verdicts, shapes: Shapes::default(), seen: Seen::default() }
     }
 
     /// Counts the span and stores it if it is complete; returns its row, to which attributes may then be given.
@@ -75,6 +82,11 @@ impl<'a> Sink<'a> {
             }
         };
         is_chosen && !self.batch.attributes.is_closed(self.attributes, key)
+    }
+
+    /// Whether of no key more values came than are kept of it.
+    pub(super) fn is_open(&self) -> bool {
+        !self.batch.attributes.has_any_closed()
     }
 
     /// Counts a record that could not be read.

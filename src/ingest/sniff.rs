@@ -130,23 +130,39 @@ fn is_framed(bytes: &[u8]) -> bool {
     false
 }
 
-/// Whether each JSON document has a line of its own.
+/// Whether each JSON document has a line of its own: the first line is one and there are more, or the first line is broken and one
+/// of the next few is a document that is no part of a longer one and comes after none. No more than those lines is looked at.
 fn is_lines(bytes: &[u8]) -> bool {
     let mut cursor = Cursor::new(bytes, 0);
     cursor.at_end();
-    let start = cursor.position();
-    if cursor.skip().is_ok() {
-        let value = &bytes[start..cursor.position()];
-        return memchr::memchr(b'\n', value).is_none() && !cursor.at_end();
+    let text = &bytes[cursor.position()..];
+    let Some(end) = memchr::memchr(b'\n', text) else { return false };
+    let rest = text[end..].trim_ascii_start();
+    if rest.is_empty() {
+        return false;
     }
-    // The first line is broken, or the whole is one document that is.
-    bytes.split(|&byte| byte == b'\n').skip(1).take(MAX_LINES).any(|line| {
+    let mut cursor = Cursor::new(&text[..end], 0);
+    if cursor.skip().is_ok() {
+        return !Cursor::new(text, cursor.position()).at_end();
+    }
+    let mut begin = text.len() - rest.len();
+    let lines = rest.split_inclusive(|&byte| byte == b'\n').map(|line| {
+        begin += line.len();
+        (begin - line.len(), line)
+    });
+    let mut lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty()).peekable();
+    for _ in 0..MAX_LINES {
+        let Some((begin, line)) = lines.next() else { break };
         let mut cursor = Cursor::new(line, 0);
-        line.starts_with(b"{")
+        let is_document = line.starts_with(b"{")
             && cursor.skip().is_ok()
             && line[cursor.position()..].trim_ascii().is_empty()
-            && classify(&mut Cursor::new(line, 0), 0).is_some()
-    })
+            && classify(&mut Cursor::new(line, 0), 0).is_some();
+        if is_document && lines.peek().is_none_or(|(_, next)| next.starts_with(b"{")) {
+            return Cursor::new(&text[..begin], 0).skip().is_err();
+        }
+    }
+    false
 }
 
 /// Lines and elements that are looked at before giving up.

@@ -3,7 +3,9 @@ use super::sniff;
 use crate::diagnostics::SourceReport;
 use crate::span::SpanBatch;
 use crate::store::{Body, Failure, Object, Spill};
-use std::io::{self, Read};
+use rayon::prelude::*;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// One input after decompression.
@@ -37,6 +39,9 @@ impl std::fmt::Display for Closed {
 
 /// Spans of one source or of a part of it, in record order, and how reading them went.
 pub(crate) type Part = (SpanBatch, SourceReport);
+
+/// Bytes of a large file that are read at once.
+const PIECE_BYTES: usize = 4 << 20;
 
 /// Largest window that a zstd frame may ask for, as `zstd --long=31` writes it: 2 GiB.
 const MAX_ZSTD_WINDOW_LOG: u32 = 31;
@@ -80,7 +85,7 @@ pub(super) fn open(
 
 fn read_file(path: &Path, source: &mut Source, report: &mut SourceReport) -> io::Result<()> {
     source.path = Some(path.to_owned());
-    let mut file = std::fs::File::open(path)?;
+    let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let mut raw = Vec::with_capacity(8);
     file.by_ref().take(8).read_to_end(&mut raw)?;
@@ -88,7 +93,12 @@ fn read_file(path: &Path, source: &mut Source, report: &mut SourceReport) -> io:
         report.n_bytes = metadata.len();
         return Ok(());
     }
-    raw.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0).saturating_sub(raw.len()));
+    if metadata.is_file() && metadata.len() > 2 * PIECE_BYTES as u64 {
+        raw = read_pieces(&file, usize::try_from(metadata.len()).unwrap_or(0))?;
+        file.seek(SeekFrom::Start(raw.len() as u64))?;
+    } else {
+        raw.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0).saturating_sub(raw.len()));
+    }
     file.read_to_end(&mut raw)?;
     report.n_bytes = raw.len() as u64;
     if !metadata.is_file() {
@@ -96,6 +106,38 @@ fn read_file(path: &Path, source: &mut Source, report: &mut SourceReport) -> io:
     }
     decompress(raw, source, report);
     Ok(())
+}
+
+/// The first `n_bytes` of a file, or as many as there are, read on all cores: to find memory for them takes as long as to copy them.
+#[cfg(unix)]
+fn read_pieces(file: &File, n_bytes: usize) -> io::Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt as _;
+    let mut bytes = vec![0; n_bytes];
+    let read_piece = |(index, piece): (usize, &mut [u8])| {
+        let begin = index * PIECE_BYTES;
+        let mut n_read = 0;
+        while n_read < piece.len() {
+            match file.read_at(&mut piece[n_read..], (begin + n_read) as u64) {
+                Ok(0) => break,
+                Ok(n) => n_read += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((n_read < piece.len()).then_some(begin + n_read))
+    };
+    let ends: Vec<Option<usize>> =
+        bytes.par_chunks_mut(PIECE_BYTES).enumerate().map(read_piece).collect::<io::Result<_>>()?;
+    // It became shorter meanwhile.
+    if let Some(end) = ends.into_iter().flatten().min() {
+        bytes.truncate(end);
+    }
+    Ok(bytes)
+}
+
+#[cfg(not(unix))]
+fn read_pieces(_: &File, _: usize) -> io::Result<Vec<u8>> {
+    Ok(Vec::new())
 }
 
 /// Whether a file that begins so is read from disk by column.

@@ -1,7 +1,8 @@
 //! Ids, numbers and attribute helpers that the text and protobuf parsers share.
 
 use super::Sink;
-use crate::span::{AttributeScope, AttributeSelection, AttributeValue, SpanBatch, SpanId, TraceIds, schema};
+use super::json::{Cursor, Kind, Step};
+use crate::span::{AttributeScope, AttributeSelection, AttributeValue, SpanBatch, SpanId, TraceIds, hex, schema};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use std::borrow::Cow;
@@ -26,6 +27,72 @@ pub(super) fn span_id(batch: &mut SpanBatch, text: &str) -> Option<SpanId> {
     match base64_bytes::<8>(text, 12, "=") {
         Some(bytes) => SpanId::new(u64::from_be_bytes(bytes)),
         None => batch.span_ids.intern(text),
+    }
+}
+
+/// An id in JSON.
+#[derive(Clone, Debug)]
+pub(super) enum Id<'a> {
+    /// Of 16 hex digits.
+    Half(u64),
+    /// Of 32.
+    Whole(u128),
+    /// In any other form.
+    Text(Cow<'a, str>),
+}
+
+impl<'a> Id<'a> {
+    /// The string that comes next, of a trace.
+    pub(super) fn of_trace(cursor: &mut Cursor<'a>) -> Step<Self> {
+        cursor.fixed::<32, _>(|digits| hex(digits)).map_or_else(|| Self::of_span(cursor), |id| Ok(Self::Whole(id)))
+    }
+
+    /// The string that comes next, of a span, of which 32 digits are kept as they are written.
+    pub(super) fn of_span(cursor: &mut Cursor<'a>) -> Step<Self> {
+        let half = cursor.fixed::<16, _>(|digits| hex(digits).and_then(|id| u64::try_from(id).ok()));
+        half.map_or_else(|| cursor.string().map(Self::Text), |id| Ok(Self::Half(id)))
+    }
+
+    /// The string that comes next, or what else may stand for it; `None` for null, objects and arrays.
+    pub(super) fn of_any(cursor: &mut Cursor<'a>, is_trace: bool) -> Step<Option<Self>> {
+        match (cursor.kind()?, is_trace) {
+            (Kind::String, true) => Self::of_trace(cursor).map(Some),
+            (Kind::String, false) => Self::of_span(cursor).map(Some),
+            _ => Ok(cursor.text()?.map(Self::Text)),
+        }
+    }
+
+    /// Whether two ids are equal but for leading zeros and case.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let value = |id: &Self| match id {
+            Self::Half(id) => Some((*id).into()),
+            Self::Whole(id) => Some(*id),
+            Self::Text(text) => hex(text.as_bytes()),
+        };
+        match (self, other) {
+            (Self::Text(left), Self::Text(right)) => {
+                left.trim_start_matches('0').eq_ignore_ascii_case(right.trim_start_matches('0'))
+            }
+            _ => value(self) == value(other),
+        }
+    }
+
+    /// The trace with this id.
+    pub(super) fn trace(&self, batch: &mut SpanBatch) -> Option<u32> {
+        match self {
+            Self::Half(id) => batch.traces.intern_hex((*id).into(), 16),
+            Self::Whole(id) => batch.traces.intern_hex(*id, 32),
+            Self::Text(text) => trace_id(&mut batch.traces, text),
+        }
+    }
+
+    /// The span id that this is.
+    pub(super) fn span(&self, batch: &mut SpanBatch) -> Option<SpanId> {
+        match self {
+            Self::Half(id) => SpanId::new(*id),
+            Self::Whole(id) => span_id(batch, &format!("{id:032x}")),
+            Self::Text(text) => span_id(batch, text),
+        }
     }
 }
 
@@ -97,7 +164,7 @@ pub(super) fn scaled(text: &str, scale: i128) -> Option<i128> {
 }
 
 /// The number that up to 19 digits, which fit 64 bits, stand for.
-fn small(digits: &[u8]) -> Option<u64> {
+pub(super) fn small(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }

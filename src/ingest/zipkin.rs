@@ -4,7 +4,7 @@
 
 use super::json::{Cursor, Kind, Step};
 use super::records::Locator;
-use super::values::{self, Value};
+use super::values::{self, Id, Value};
 use super::{RawSpan, Sink};
 use crate::span::{AttributeScope, SpanKind, SpanStatus};
 use std::borrow::Cow;
@@ -32,13 +32,13 @@ pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) 
     // sake: `normalize` lets it last as long as they do.
     let unknown = 0;
     let raw = RawSpan {
-        trace: fields.trace_id.and_then(|text| values::trace_id(&mut batch.traces, &text)),
-        span_id: fields.span_id.and_then(|text| values::span_id(batch, &text)),
-        parent_span_id: fields.parent_span_id.and_then(|text| values::span_id(batch, &text)),
+        trace: fields.trace_id.and_then(|id| id.trace(batch)),
+        span_id: fields.span_id.and_then(|id| id.span(batch)),
+        parent_span_id: fields.parent_span_id.and_then(|id| id.span(batch)),
         service,
         operation: batch.names.intern(&fields.name),
         kind,
-        status: if has_error(fields.tags)? { SpanStatus::Error } else { SpanStatus::Unset },
+        status: if fields.tags.iter().any(|(key, _)| key == "error") { SpanStatus::Error } else { SpanStatus::Unset },
         start_unix_ns: fields.start_ns.filter(|&start| start != 0).or(times.earliest),
         duration_ns: fields.duration_ns.or_else(|| times.duration()).or(Some(unknown)),
     };
@@ -46,16 +46,12 @@ pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) 
     if !values::wants_any(sink.attributes) {
         return Ok(());
     }
-    if let Some(mut place) = fields.tags
-        && let Some(mut members) = place.object()?
-    {
-        while let Some(key) = place.key(&mut members)? {
-            if !sink.wants(&key) {
-                place.skip()?;
-            } else if let Some(text) = place.text()? {
-                let value = Value::String(text).intern(&mut sink.batch);
-                sink.batch.attribute(row, AttributeScope::Span, &key, value);
-            }
+    for (key, text) in fields.tags {
+        if let Some(text) = text
+            && sink.wants(&key)
+        {
+            let value = Value::String(text).intern(&mut sink.batch);
+            sink.batch.attribute(row, AttributeScope::Span, &key, value);
         }
     }
     match (fields.remote.service, fields.remote.address) {
@@ -66,25 +62,12 @@ pub(super) fn read_span(cursor: &mut Cursor, sink: &mut Sink, locator: Locator) 
     Ok(())
 }
 
-/// Whether there is a tag `error`, whatever its value.
-fn has_error(tags: Option<Cursor>) -> Step<bool> {
-    let Some(mut cursor) = tags else { return Ok(false) };
-    let Some(mut members) = cursor.object()? else { return Ok(false) };
-    while let Some(key) = cursor.key(&mut members)? {
-        if key == "error" {
-            return Ok(true);
-        }
-        cursor.skip()?;
-    }
-    Ok(false)
-}
-
 /// A span's members; what is costly stays where it is, as a cursor.
 #[derive(Default)]
 struct Fields<'a> {
-    trace_id: Option<Cow<'a, str>>,
-    span_id: Option<Cow<'a, str>>,
-    parent_span_id: Option<Cow<'a, str>>,
+    trace_id: Option<Id<'a>>,
+    span_id: Option<Id<'a>>,
+    parent_span_id: Option<Id<'a>>,
     name: Cow<'a, str>,
     kind: SpanKind,
     start_ns: Option<i128>,
@@ -92,21 +75,21 @@ struct Fields<'a> {
     local: Endpoint<'a>,
     remote: Endpoint<'a>,
     annotations: Option<Cursor<'a>>,
-    tags: Option<Cursor<'a>>,
+    /// Keys and values, `None` for what is no scalar.
+    tags: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>,
     /// Field, type found and type expected of the first member that cannot be what it should be.
     wrong: Option<(&'static str, Kind, &'static str)>,
 }
 
 impl<'a> Fields<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Step<Self> {
-        const ID: &str = "hex digits in a string";
         let mut fields = Self::default();
         let Some(mut members) = cursor.object()? else { return Ok(fields) };
         while let Some(key) = cursor.key(&mut members)? {
             match &*key {
-                "traceId" => fields.trace_id = fields.scalar(cursor, "traceId", ID)?,
-                "id" => fields.span_id = fields.scalar(cursor, "id", ID)?,
-                "parentId" => fields.parent_span_id = fields.scalar(cursor, "parentId", ID)?,
+                "traceId" => fields.trace_id = fields.id(cursor, "traceId")?,
+                "id" => fields.span_id = fields.id(cursor, "id")?,
+                "parentId" => fields.parent_span_id = fields.id(cursor, "parentId")?,
                 "name" => fields.name = fields.scalar(cursor, "name", "a string")?.unwrap_or_default(),
                 "kind" => {
                     let kind = fields.scalar(cursor, "kind", "a name")?;
@@ -121,8 +104,11 @@ impl<'a> Fields<'a> {
                     cursor.skip()?;
                 }
                 "tags" => {
-                    fields.tags = Some(*cursor);
-                    cursor.skip()?;
+                    fields.tags.clear();
+                    let Some(mut members) = cursor.object()? else { continue };
+                    while let Some(key) = cursor.key(&mut members)? {
+                        fields.tags.push((key, cursor.text()?));
+                    }
                 }
                 _ => cursor.skip()?,
             }
@@ -137,11 +123,18 @@ impl<'a> Fields<'a> {
         expected: &'static str,
     ) -> Step<Option<Cow<'a, str>>> {
         let found = cursor.kind()?;
-        let is_id = field.ends_with("Id") || field == "id";
-        if matches!(found, Kind::Object | Kind::Array | Kind::Bool) || (is_id && found == Kind::Number) {
+        if matches!(found, Kind::Object | Kind::Array | Kind::Bool) {
             self.wrong.get_or_insert((field, found, expected));
         }
         cursor.text()
+    }
+
+    fn id(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<Id<'a>>> {
+        let found = cursor.kind()?;
+        if !matches!(found, Kind::String | Kind::Null) {
+            self.wrong.get_or_insert((field, found, "hex digits in a string"));
+        }
+        Id::of_any(cursor, field == "traceId")
     }
 
     fn microseconds(&mut self, cursor: &mut Cursor<'a>, field: &'static str) -> Step<Option<i128>> {

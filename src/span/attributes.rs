@@ -115,6 +115,11 @@ impl AttributeTable {
         closes && self.has_many(key) && !selection.names(key)
     }
 
+    /// Whether any key is known to have more than [`MAX_DISTINCT`] texts.
+    pub(crate) fn has_any_closed(&self) -> bool {
+        self.has_any_many
+    }
+
     /// Whether a key is known to have more than [`MAX_DISTINCT`] texts.
     #[must_use]
     pub fn has_many(&self, key: &str) -> bool {

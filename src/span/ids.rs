@@ -63,6 +63,11 @@ impl TraceIds {
         (value != 0).then(|| self.insert(TraceKey(value), if bytes.len() <= 8 { 16 } else { 32 }))
     }
 
+    /// Index of the trace whose id has this value and so many hex digits, 16 or 32; `None` if it is zero.
+    pub(crate) fn intern_hex(&mut self, value: u128, width: u8) -> Option<u32> {
+        (value != 0).then(|| self.insert(TraceKey(value), width))
+    }
+
     fn insert(&mut self, key: TraceKey, width: u8) -> u32 {
         if let Some((last, trace)) = self.last
             && last == key
@@ -202,7 +207,8 @@ impl SpanIdTexts {
 }
 
 /// Value of 1 to 32 hex digits in either case; `None` for anything else.
-fn hex(digits: &[u8]) -> Option<u128> {
+#[inline]
+pub(crate) fn hex(digits: &[u8]) -> Option<u128> {
     if digits.is_empty() || digits.len() > 32 {
         return None;
     }

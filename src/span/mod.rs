@@ -21,6 +21,7 @@ pub use batch::{Span, SpanBatch};
 pub use column::AttributeColumn;
 pub use dictionary::Dictionary;
 pub use frame::{SpanColumns, SpanFrame};
+pub(crate) use ids::hex;
 pub use ids::{SpanId, SpanIdTexts, TraceIds, TraceKey};
 pub use selection::{AttributeSelection, MAX_DISTINCT, tells_calls_apart};
 pub use time_index::{GroupTimes, TimeIndex};

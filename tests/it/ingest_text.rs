@@ -2,6 +2,7 @@
 
 mod faults;
 mod oracle;
+mod pieces;
 
 use std::fs;
 use std::path::{Path, PathBuf};
