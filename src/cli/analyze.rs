@@ -143,8 +143,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let attributes = args.attributes();
     let owners = args.owners.read(context)?;
     let changes = args.changes(context)?;
+    let selection = attributes.selection().and(args.owners.keys(&owners));
+    // When a service moved, which a change is held against, may lie between the windows.
+    let has_changes = !changes.events.is_empty();
     let Compared { prepared, windows, selection, exit } =
-        args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), context)?;
+        args.comparison.read(&args.input, selection, has_changes, context)?;
     let options = analysis::Options { attributes, owners, changes: changes.events.clone() };
     let mut outputs = Outputs::default();
     let text = if let Some(suspect) = &args.explain {

@@ -110,7 +110,7 @@ impl ComparisonArgs {
     }
 
     /// The windows, if both are given and time alone tells them apart.
-    fn given_windows(&self, input: &InputArgs) -> Option<GivenWindows> {
+    fn given_windows(&self, input: &InputArgs, with_between: bool) -> Option<GivenWindows> {
         let has_sides = self.compare.is_some() || !self.baseline_where.is_empty() || !self.regression_where.is_empty();
         // Standard input and pipes cannot be read again.
         let is_stream =
@@ -121,19 +121,23 @@ impl ComparisonArgs {
         }
         // Offsets and clock times refer to the requests that a question is about.
         let may_be_relative = self.question().is_empty();
-        Some(GivenWindows { texts: [self.baseline.clone()?, self.regression.clone()?], may_be_relative })
+        Some(GivenWindows { texts: [self.baseline.clone()?, self.regression.clone()?], may_be_relative, with_between })
     }
 
     /// Reads the data, narrows them and chooses the windows; `attributes` are kept beside those that the question needs.
+    ///
+    /// Of files that allow it only what the windows need is read, with what lies between them if that is of use.
     pub(super) fn read(
         &self,
         input: &InputArgs,
         attributes: AttributeSelection,
+        with_between: bool,
         context: &Context,
     ) -> Result<Compared, Error> {
         let options = input.options(attributes.and(self.question().attributes()));
         let mut has_left_out = false;
-        let result = self.read_for(self.given_windows(input), &mut has_left_out, input, &options, context);
+        let result =
+            self.read_for(self.given_windows(input, with_between), &mut has_left_out, input, &options, context);
         // What is wrong with windows or question is told by all of the data.
         if has_left_out && result.is_err() {
             return self.read_for(None, &mut has_left_out, input, &options, context);

@@ -193,7 +193,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let owners = args.owners.read(context)?;
     let attributes = Attributes::None;
     let Compared { prepared, windows, selection, exit } =
-        args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), context)?;
+        args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), false, context)?;
     let analysis = analysis::analyze_with(
         &prepared,
         &windows,

@@ -140,8 +140,8 @@ pub struct Collector {
     /// Bytes read and in total, of the data set that is read.
     progress: [AtomicU64; 2],
     wanted: Option<GivenWindows>,
-    /// The windows in which traces have to start, once a file is read that can leave out others.
-    windows: OnceLock<[TimeRange; 2]>,
+    /// The windows, and the stretches in which traces have to start, once a file is read that can leave out others.
+    windows: OnceLock<([TimeRange; 2], Vec<TimeRange>)>,
 }
 
 #[derive(Debug, Default)]
@@ -179,7 +179,7 @@ impl Collector {
 
     /// The windows, if spans of other traces were left out.
     pub(super) fn windows(&self) -> Option<[TimeRange; 2]> {
-        self.windows.get().copied()
+        self.windows.get().map(|(windows, _)| *windows)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -293,7 +293,7 @@ impl Collector {
     pub fn finish(self) -> Result<Collected, Error> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_left = |place: &Place| !state.forgotten.contains(&(place.0, place.1));
-        let windows = self.windows.get();
+        let needed = self.windows.get().map(|(_, needed)| needed);
         let Some(partitions) = state.partitions else {
             let mut frames = [SpanFrame::default(), SpanFrame::default()];
             let mut held: [Vec<SpanBatch>; 2] = Default::default();
@@ -304,8 +304,8 @@ impl Collector {
             }
             for (frame, held) in frames.iter_mut().zip(held) {
                 *frame = SpanFrame::from_batches(held);
-                if let Some(windows) = windows {
-                    *frame = std::mem::take(frame).that_may_start_in(windows);
+                if let Some(needed) = needed {
+                    *frame = std::mem::take(frame).that_may_start_in(needed);
                 }
             }
             return Ok(Collected::Memory(Box::new(frames)));
@@ -316,7 +316,7 @@ impl Collector {
         for (set, source) in state.forgotten {
             partitions.forget(set, source);
         }
-        partitions.only(windows.map(|windows| windows.to_vec()));
+        partitions.only(needed.cloned());
         let [_, n_bytes, _] = partitions.totals();
         Ok(Collected::Partitions(Box::new(partitions), n_parts(n_bytes, self.limit, 1)))
     }
@@ -359,8 +359,9 @@ impl Keeper for OfSet<'_> {
     }
 
     fn windows(&self, range: TimeRange) -> Option<Vec<TimeRange>> {
-        let windows = self.collector.wanted.as_ref()?.resolve(range)?;
-        Some(self.collector.windows.get_or_init(|| windows).to_vec())
+        let wanted = self.collector.wanted.as_ref()?;
+        let windows = wanted.resolve(range)?;
+        Some(self.collector.windows.get_or_init(|| (windows, wanted.needed(windows))).1.clone())
     }
 }
 

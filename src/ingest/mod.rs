@@ -224,19 +224,20 @@ fn read_one(found: &Found, options: &Options, meter: &Meter, ahead: &Arc<Ahead>,
         return (report, Vec::new(), None);
     }
     // What comes from a server is counted as it arrives, which takes longer than parsing it.
-    let is_counted = matches!(found.origin, Origin::Object(_));
+    let is_object = matches!(found.origin, Origin::Object(_));
     let fetch = |object: &Object| ahead.take(object, &|n_bytes| meter.add(n_bytes));
     let source = match source::open(found, &mut report, fetch) {
         Ok(source) => source,
         Err(closed) => {
             report.error = Some(format!("cannot read: {closed}"));
-            if !is_counted {
+            if !is_object {
                 meter.add(found.n_bytes);
             }
             let failure = if let Closed::Remote(failure) = closed { Some(failure) } else { None };
             return (report, Vec::new(), failure);
         }
     };
+    let is_counted = is_object && source.parts.is_none();
     meter.total.fetch_add(report.n_bytes.saturating_sub(found.n_bytes), Ordering::Relaxed);
     let told = AtomicU64::new(0);
     let n_content = source.bytes.len().max(1) as u64;

@@ -1,11 +1,13 @@
 use super::discover::{Found, Origin};
 use super::sniff;
 use crate::diagnostics::SourceReport;
+use crate::error::Error;
 use crate::span::SpanBatch;
-use crate::store::{Body, Failure, Object, Spill};
+use crate::store::{Body, Failure, Object, Parts, Spill};
 use rayon::prelude::*;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// One input after decompression.
@@ -19,6 +21,19 @@ pub(crate) struct Source {
     pub(crate) bytes: Vec<u8>,
     /// Keeps what is at `path`, if it is no file of the user's.
     pub(crate) spill: Option<Spill>,
+    /// Fetches what is at `path`, if it is not there yet.
+    pub(crate) parts: Option<Parts>,
+}
+
+impl Source {
+    /// Makes sure that these bytes are at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Remote`] if they cannot be fetched.
+    pub(crate) fn need(&self, ranges: impl Iterator<Item = Range<u64>>) -> Result<(), Error> {
+        let Some(parts) = &self.parts else { return Ok(()) };
+        parts.need(ranges).map_err(|failure| failure.into_error(Path::new(&self.name)))
+    }
 }
 
 /// Why an input cannot be read.
@@ -56,7 +71,7 @@ pub(super) fn open(
     fetch: impl Fn(&Object) -> Result<Body, Failure>,
 ) -> Result<Source, Closed> {
     let failed = Closed::Io;
-    let mut source = Source { name: found.name.clone(), path: None, bytes: Vec::new(), spill: None };
+    let mut source = Source { name: found.name.clone(), path: None, bytes: Vec::new(), spill: None, parts: None };
     match &found.origin {
         Origin::Nowhere(_) => return Err(Closed::Io(io::ErrorKind::NotFound.into())),
         Origin::File(path) => read_file(path, &mut source, report).map_err(failed)?,
@@ -77,6 +92,11 @@ pub(super) fn open(
             Body::File(spill) => {
                 read_file(spill.path(), &mut source, report).map_err(failed)?;
                 source.spill = source.path.is_some().then_some(spill);
+            }
+            Body::Parts(parts) => {
+                source.path = Some(parts.path());
+                report.n_bytes = parts.n_bytes();
+                source.parts = Some(parts);
             }
         },
     }

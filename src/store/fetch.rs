@@ -3,6 +3,7 @@ use super::connect::{MAX_RETRIES, STALL_TIMEOUT, pause};
 use super::failure::{Failure, Kind};
 use super::http;
 use super::list::Object;
+use super::parts::Parts;
 use super::spill::Spill;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -20,12 +21,20 @@ pub enum Body {
     Memory(Vec<u8>),
     /// A large one, in a file that is gone when this is dropped.
     File(Spill),
+    /// A large one of columns, in such a file, as far as it was asked for.
+    Parts(Parts),
 }
 
-/// Fetches an object; `n_arrived` grows by the bytes that have come in.
+/// Fetches an object, a large Parquet one only as far as it is asked for; `n_arrived` grows by the bytes that have come in.
 ///
 /// A server that fails is asked again; so is one that breaks off within the object, from the object's start.
 pub(super) async fn download(object: &Object, n_arrived: &AtomicU64) -> Result<Body, Failure> {
+    if object.n_bytes > MAX_IN_MEMORY as u64
+        && object.key.as_ref().ends_with(".parquet")
+        && let Some(parts) = Parts::open(object).await?
+    {
+        return Ok(Body::Parts(parts));
+    }
     let mut n_retries = 0;
     loop {
         let mut stream = open(object).await?;

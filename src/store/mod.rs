@@ -2,7 +2,7 @@
 //!
 //! An address is a path like any other: it names an object, a folder (a prefix of keys) or a pattern; on a web server only
 //! an object. Objects are fetched a few at a time ahead of who reads them, small ones into memory, large ones into a file
-//! that is gone afterwards.
+//! that is gone afterwards. Of large Parquet objects only what is read of them is fetched.
 //!
 //! Servers are tried again where that may help, and given up where it did not. What went wrong is told in the user's
 //! words ([`Failure`]), and no secret of an address is part of it.
@@ -15,6 +15,7 @@ mod failure;
 mod fetch;
 mod http;
 mod list;
+mod parts;
 mod spill;
 
 pub use address::{is_remote, shown};
@@ -22,6 +23,7 @@ pub use ahead::Ahead;
 pub use failure::Failure;
 pub use fetch::Body;
 pub use list::{Object, list};
+pub use parts::Parts;
 pub use spill::Spill;
 
 use crate::error::Error;
@@ -49,6 +51,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     match body.map_err(|failure| failure.into_error(path))? {
         Body::Memory(bytes) => Ok(bytes),
         Body::File(file) => std::fs::read(file.path()).map_err(failed),
+        Body::Parts(parts) => {
+            parts.need(std::iter::once(0..parts.n_bytes())).map_err(|failure| failure.into_error(path))?;
+            std::fs::read(parts.path()).map_err(failed)
+        }
     }
 }
 

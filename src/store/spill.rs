@@ -1,6 +1,6 @@
 use super::failure::Failure;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A file in the temporary folder that no name is left of, whatever ends the process.
@@ -24,6 +24,26 @@ impl Spill {
         spill.forget_name();
         spill.append(bytes)?;
         Ok(spill)
+    }
+
+    /// A file of this length, which takes no room yet where files can have holes.
+    pub(super) fn sized(n_bytes: u64) -> Result<Self, Failure> {
+        let spill = Self::holding(&[])?;
+        spill.file.set_len(n_bytes).map_err(|error| full(&error))?;
+        Ok(spill)
+    }
+
+    /// Writes at a place.
+    pub(super) fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.write_all(bytes));
+        written.map_err(|error| full(&error))
+    }
+
+    /// What stands at a place.
+    pub(super) fn read_at(&mut self, at: u64, n_bytes: usize) -> Result<Vec<u8>, Failure> {
+        let mut bytes = vec![0; n_bytes];
+        let read = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.read_exact(&mut bytes));
+        read.map(|()| bytes).map_err(|error| full(&error))
     }
 
     /// Writes at the end.

@@ -10,6 +10,8 @@ pub struct GivenWindows {
     pub texts: [String; 2],
     /// Whether they may refer to the start, the end or the days of the data.
     pub may_be_relative: bool,
+    /// Whether what lies between them is of use, too.
+    pub with_between: bool,
 }
 
 impl GivenWindows {
@@ -23,6 +25,19 @@ impl GivenWindows {
         };
         let [baseline, regression] = [one(&self.texts[0])?, one(&self.texts[1])?];
         (!baseline.overlaps(&regression)).then_some([baseline, regression])
+    }
+
+    /// In what stretches of time traces of use start.
+    #[must_use]
+    pub fn needed(&self, windows: [Window; 2]) -> Vec<Window> {
+        let [left, right] = windows;
+        if !self.with_between {
+            return windows.to_vec();
+        }
+        vec![Window {
+            start_unix_ns: left.start_unix_ns.min(right.start_unix_ns),
+            end_unix_ns: left.end_unix_ns.max(right.end_unix_ns),
+        }]
     }
 }
 

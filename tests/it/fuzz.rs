@@ -6,7 +6,7 @@ mod targets;
 use std::fs;
 use std::path::{Path, PathBuf};
 use suspect::normalize;
-pub(crate) use targets::random_frame;
+pub(crate) use targets::{Random, random_frame};
 use targets::{check, check_sums};
 
 fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {

@@ -1,5 +1,7 @@
 //! Objects on servers, which are a few lines here on loopback; `tests/object_store` asks a real one.
 
+mod parquet;
+
 use crate::program::{Run, run_in, run_with};
 use std::collections::BTreeMap;
 use std::fs;

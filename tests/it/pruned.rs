@@ -152,6 +152,26 @@ fn row_groups_outside_both_windows_are_not_read_and_the_answer_is_the_same() {
 }
 
 #[test]
+fn what_lies_between_the_windows_is_read_where_changes_are_held_against_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_requests(folder.path(), Vec::new());
+    let change = |time: &str, title: &str| json!({"time": time, "service": "stock", "kind": "deploy", "title": title});
+    // The one came five seconds before calls became slow, the other in the middle of a quiet time, a minute after.
+    let changes =
+        format!("{}\n{}\n", change("2023-11-14T22:18:15Z", "before"), change("2023-11-14T22:19:20Z", "after"));
+    fs::write(folder.path().join("changes.jsonl"), changes).expect("written");
+    let asked = ["--changes", "changes.jsonl"];
+    let whole = analyze_windows(folder.path(), &[&asked[..], &["--read-all"]].concat());
+    let pruned = analyze_windows(folder.path(), &asked);
+    assert!(pruned.stderr.contains("3 of 12 row groups"), "{}", pruned.stderr);
+    assert_eq!(findings(&pruned), findings(&whole));
+    let document = pruned.json();
+    let credits: Vec<&Value> =
+        document["changes"].as_array().expect("changes").iter().map(|change| &change["credit"]).collect();
+    assert_eq!(credits, ["credited", "not_supported"]);
+}
+
+#[test]
 fn a_part_that_holds_nothing_of_the_windows_is_not_even_decoded() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = write_requests(folder.path(), Vec::new());

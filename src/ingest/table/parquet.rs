@@ -26,11 +26,12 @@ use ::parquet::arrow::arrow_reader::{
 };
 use ::parquet::basic::Encoding;
 use ::parquet::errors::ParquetError;
-use ::parquet::file::metadata::ColumnChunkMetaData;
+use ::parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use ::parquet::file::statistics::Statistics;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields, Schema};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Rows decoded at a time: enough to spread the cost of a call, few enough to stay in the cache.
@@ -43,6 +44,7 @@ pub(super) fn read(source: &Source, options: &Options, kept: Kept) -> Result<Vec
     let metadata =
         ArrowReaderMetadata::load(&input.open()?, ArrowReaderOptions::new()).map_err(|error| damaged(&error))?;
     if tempo::recognise(metadata.schema()) {
+        source.need(std::iter::once(0..u64::MAX))?;
         return tempo::read(source, options, &input, &metadata, kept);
     }
     let schema = metadata.schema();
@@ -63,6 +65,7 @@ pub(super) fn read(source: &Source, options: &Options, kept: Kept) -> Result<Vec
     let mask = ProjectionMask::roots(metadata.parquet_schema(), columns.iter().copied());
     let is_canonical = mapping.canonical();
     let reader = |group: usize, rows: usize| -> Result<ParquetRecordBatchReader, Error> {
+        source.need(chunks(metadata.metadata().row_group(group), &mask))?;
         let metadata = if is_canonical { with_dictionaries(&metadata, group) } else { metadata.clone() };
         ParquetRecordBatchReaderBuilder::new_with_metadata(input.open()?, metadata)
             .with_row_groups(vec![group])
@@ -124,6 +127,15 @@ pub(super) fn read(source: &Source, options: &Options, kept: Kept) -> Result<Vec
         pruned.count(report);
     }
     Ok(parts)
+}
+
+/// Where the columns of a row group lie in the file.
+fn chunks<'a>(group: &'a RowGroupMetaData, mask: &'a ProjectionMask) -> impl Iterator<Item = Range<u64>> + 'a {
+    let wanted = group.columns().iter().enumerate().filter(|&(leaf, _)| mask.leaf_included(leaf));
+    wanted.map(|(_, chunk)| {
+        let (start, n_bytes) = chunk.byte_range();
+        start..start.saturating_add(n_bytes)
+    })
 }
 
 /// Metadata by which the texts of a row group come as keys of their dictionaries, where all of a column is written so.

@@ -6,6 +6,9 @@ use crate::span::{TimeIndex, schema};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
+/// Rows of a file that is believed: sums over files stay far from the end of what 64 bits hold.
+const MAX_ROWS: u64 = 1 << 48;
+
 /// Which row groups are read.
 #[derive(Debug)]
 pub(super) struct Pruned {
@@ -60,7 +63,9 @@ fn time_index(metadata: &ParquetMetaData) -> Option<TimeIndex> {
                 && starts(group)
                     .is_some_and(|(first, last)| times.first_start_unix_ns <= first && last <= times.last_start_unix_ns)
         });
-    is_same.then_some(index)
+    // A footer may claim any number of rows.
+    let n_rows = index.groups.iter().try_fold(0_u64, |sum, times| sum.checked_add(times.n_spans));
+    (is_same && n_rows.is_some_and(|n_rows| n_rows <= MAX_ROWS)).then_some(index)
 }
 
 /// First and last start of the rows of a group.
