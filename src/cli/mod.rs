@@ -152,6 +152,7 @@ pub fn main() -> ExitCode {
         context::limit_threads(threads);
     }
     interrupt::handle();
+    crate::ingest::hush_caught_panics();
     let result = match &cli.command {
         Command::Analyze(args) => analyze::run(args, &context),
         Command::Gate(args) => gate::run(args, &context),

@@ -341,6 +341,11 @@ fn recognise(source: &Source) -> Result<Option<Format>, String> {
 /// Formats read, for the message about one that is not.
 const EXPECTED: &str = "spans as OTLP JSON or protobuf, Jaeger JSON, Zipkin JSON, Parquet, Arrow IPC, CSV or JSON rows";
 
+/// For the program: a library that panics on a damaged table, which becomes the error of that file, does not write to standard error besides.
+pub fn hush_caught_panics() {
+    table::hush_caught_panics();
+}
+
 /// What to read and how.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -59,3 +59,16 @@ fn a_million_random_traces_sum_exactly() {
         check_sums(&forest);
     }
 }
+
+#[test]
+fn a_table_that_its_library_panics_on_is_told_of_in_one_sentence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["parquet-levels-beyond-their-page", "parquet-chunk-of-negative-length"] {
+        let (_, bytes) = corpus("ingest").into_iter().find(|(path, _)| path.ends_with(name)).expect("a finding");
+        fs::write(folder.path().join("spans.parquet"), bytes).expect("written");
+        let run = crate::program::run_in(folder.path(), &["convert", "spans.parquet", "-o", "again.parquet"]);
+        assert_eq!(run.status, Some(2), "{name}");
+        assert!(run.stderr.contains("`spans.parquet` could not be read: expected a Parquet file;"), "{}", run.stderr);
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+    }
+}

@@ -37,7 +37,8 @@ use crate::error::Error;
 use roles::Mapping;
 use rows::Built;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Reads a Parquet table of spans, canonical or of any known or named columns, or a Tempo block; a part a row group.
 pub(super) fn read_parquet(source: &Source, options: &Options, kept: Kept) -> Result<Vec<Part>, Error> {
@@ -59,12 +60,31 @@ pub(super) fn read_json_rows(source: &Source, options: &Options) -> Result<Vec<P
     json_rows::read(source, options)
 }
 
+/// Readers of binary formats at work.
+static N_GUARDED: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps the panics that [`guarded`] catches from standard error: their file's error says it better.
+///
+/// A panic of this crate's own code, whose places are relative paths, is always shown.
+pub(super) fn hush_caught_panics() {
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_own = panic.location().is_none_or(|place| Path::new(place.file()).is_relative());
+        if is_own || N_GUARDED.load(Ordering::Relaxed) == 0 {
+            shown(panic);
+        }
+    }));
+}
+
 /// Runs a reader of a binary format.
 ///
 /// The format libraries are not written against damaged files throughout: a flipped bit in a page may trip an
 /// assertion in one of them. Such a panic ends the file, not the run. Nothing is shared that it could leave half done.
 fn guarded<T>(source: &Source, expected: &str, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+    N_GUARDED.fetch_add(1, Ordering::Relaxed);
+    let result = catch_unwind(AssertUnwindSafe(read));
+    N_GUARDED.fetch_sub(1, Ordering::Relaxed);
+    result.unwrap_or_else(|panic| {
         let reason = panic
             .downcast_ref::<String>()
             .map(String::as_str)
