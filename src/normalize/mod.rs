@@ -369,10 +369,12 @@ fn extend(forest: &mut Forest) -> u64 {
             let parent = spans.start + forest.parent[child] as usize;
             let is_handover = forest.kinds[parent] == SpanKind::Producer || forest.kinds[child] == SpanKind::Consumer;
             let is_open = forest.flags[parent].has(SpanFlags::OPEN) || forest.end_ns[parent] == forest.start_ns[parent];
-            if is_open && !is_handover && forest.end_ns[child] > forest.end_ns[parent] {
+            // A duration has to fit 64 bits, too, however far apart the moments are.
+            let end_ns = forest.end_ns[child].min(forest.start_ns[parent].saturating_add(i64::MAX));
+            if is_open && !is_handover && end_ns > forest.end_ns[parent] {
                 n_extended += u64::from(!forest.flags[parent].has(SpanFlags::OPEN));
                 forest.flags[parent].set(SpanFlags::OPEN);
-                forest.end_ns[parent] = forest.end_ns[child];
+                forest.end_ns[parent] = end_ns;
             }
         }
     }
