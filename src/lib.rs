@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod inspect;
 pub mod normalize;
 pub mod owners;
+pub mod packed;
 pub mod profile;
 pub mod rank;
 pub mod report;

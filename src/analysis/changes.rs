@@ -168,13 +168,12 @@ fn series(traces: &[u32], evidence: Evidence<'_>, subjects: &[u32], by_failures:
     let mut by_entry: BTreeMap<u32, Vec<(i64, f64)>> = BTreeMap::new();
     for &trace in traces {
         let costs = table.costs_of(trace as usize);
-        let tops = costs.iter().map(|cost| cost.path).filter(|&path| {
+        let tops = costs.clone().map(|cost| cost.path).filter(|&path| {
             let path = table.paths.list[path as usize];
             path.parent == NO_PATH && path.scope == evidence.comparison.scope
         });
         let Some(entry) = tops.min() else { continue };
         let time_ns: f64 = costs
-            .iter()
             .map(|cost| {
                 let parts = [cost.self_ns, cost.before_ns, cost.wait_ns];
                 (0..3).filter(|&part| stake.owns(cost.path, part)).map(|part| parts[part] as f64).sum::<f64>()

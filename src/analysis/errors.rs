@@ -110,7 +110,7 @@ impl Traces {
                     let path = paths[path as usize];
                     path.parent == NO_PATH && path.scope == comparison.scope
                 };
-                let costs = table.costs_of(trace as usize).iter().filter(|cost| is_request(cost.path));
+                let costs = table.costs_of(trace as usize).calls().filter(|cost| is_request(cost.path));
                 let requests: f64 = costs.map(|cost| f64::from(cost.n_visits)).sum();
                 window[trace as usize] = Some(side);
                 n_requests[trace as usize] = requests;

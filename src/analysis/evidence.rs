@@ -210,7 +210,7 @@ impl<'a> Evidence<'a> {
         for &(path, owned) in &stake.times {
             let entry = self.rows.entry(path);
             let [own, before, wait] = owned.map(i64::from);
-            spent.extend(self.rows.of(window, path).iter().map(|row| {
+            spent.extend(self.rows.of(window, path).map(|row| {
                 let cost = row.cost(self.table);
                 let time_ns =
                     (own * cost.self_ns).saturating_add(before * cost.before_ns).saturating_add(wait * cost.wait_ns);
@@ -219,7 +219,7 @@ impl<'a> Evidence<'a> {
         }
         for &path in &stake.passes {
             let entry = self.rows.entry(path);
-            spent.extend(self.rows.of(window, path).iter().map(|row| Spent { entry, trace: row.trace, time_ns: 0 }));
+            spent.extend(self.rows.of(window, path).map(|row| Spent { entry, trace: row.trace, time_ns: 0 }));
         }
         spent.sort_unstable_by_key(|spent| (spent.entry, spent.trace));
         spent.dedup_by(|next, kept| {

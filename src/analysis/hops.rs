@@ -71,7 +71,6 @@ fn shown(evidence: Evidence<'_>, path: u32, part: Part, failing: Option<u32>) ->
         let mut slow: Vec<(i64, u32)> = evidence
             .rows
             .of(REGRESSION, path)
-            .iter()
             .map(|row| {
                 let cost = row.cost(evidence.table);
                 let [own, before, wait] = [0, 1, 2].map(|which: usize| i64::from(part.is_own[which]));

@@ -74,7 +74,7 @@ use std::sync::OnceLock;
 /// Linked spans of one data set, or of two that must not be mixed.
 #[derive(Debug)]
 pub struct Prepared {
-    /// Spans as read.
+    /// Spans as read; the analysis does without what [`crate::span::SpanColumns::forget_linked`] empties.
     pub frame: SpanFrame,
     /// The same, linked.
     pub forest: Forest,

@@ -8,6 +8,7 @@ use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::paths::{NO_PATH, Path};
 use crate::compare::shift::Shift;
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -170,61 +171,18 @@ struct Calls {
 impl Calls {
     /// One pass over the cost table for the sums, one for the variances of their ratios to requests.
     fn new(evidence: Evidence<'_>, n_requests: [f64; 2]) -> Self {
-        let (forest, table, attribution) = (evidence.forest, evidence.table, &evidence.comparison.attribution);
         let units_of_path = units_of_paths(evidence);
-        let n_units = attribution.subjects.len() + forest.services.len();
+        let n_units = evidence.comparison.attribution.subjects.len() + evidence.forest.services.len();
+        let windows: Vec<(Vec<f64>, Vec<f64>)> = [0, 1]
+            .into_par_iter()
+            .map(|window| of_window(evidence, window, n_requests[window], &units_of_path, n_units))
+            .collect();
         let mut result =
-            Self { per_request: [vec![0.0; n_units], vec![0.0; n_units]], variances: vec![0.0; n_units], freedom: 0.0 };
-        for (window, n_requests) in n_requests.into_iter().enumerate() {
-            let traces = evidence.traces(window);
-            let weight = |trace: u32| forest.weight[trace as usize];
-            let per_request = &mut result.per_request[window];
-            for &trace in traces {
-                for cost in table.costs_of(trace as usize) {
-                    for &unit in &units_of_path[cost.path as usize] {
-                        per_request[unit as usize] += weight(trace) * f64::from(cost.n_calls);
-                    }
-                }
-            }
-            for calls in per_request.iter_mut() {
-                *calls = ratio(*calls, n_requests);
-            }
-            // Residuals of a ratio: calls less what the trace's requests would have by the mean. Where a trace makes no call, that is all of it,
-            // and summed for all units at once.
-            let (mut own, mut touched) = (vec![0.0; n_units], Vec::new());
-            let mut squares = vec![0.0; n_units];
-            let mut requests_squared = 0.0;
-            for &trace in traces {
-                let mut requests = 0.0;
-                for cost in table.costs_of(trace as usize) {
-                    let path = table.paths.list[cost.path as usize];
-                    if path.parent == NO_PATH && path.scope == evidence.comparison.scope {
-                        requests += f64::from(cost.n_visits);
-                    }
-                    for &unit in &units_of_path[cost.path as usize] {
-                        if own[unit as usize] == 0.0 && cost.n_calls > 0 {
-                            touched.push(unit);
-                        }
-                        own[unit as usize] += f64::from(cost.n_calls);
-                    }
-                }
-                let weight = weight(trace);
-                requests_squared += (weight * requests).powi(2);
-                for unit in touched.drain(..) {
-                    let unit = unit as usize;
-                    let expected = per_request[unit] * requests;
-                    let residual = std::mem::take(&mut own[unit]) - expected;
-                    squares[unit] += weight.powi(2) * (residual.powi(2) - expected.powi(2));
-                }
-            }
-            let n = traces.len() as f64;
-            let correction = if n > 1.0 { n / (n - 1.0) } else { 0.0 };
-            for ((variance, squares), mean) in result.variances.iter_mut().zip(squares).zip(per_request.iter()) {
-                let sum = (squares + mean.powi(2) * requests_squared).max(0.0);
-                *variance += ratio(correction * sum, n_requests.powi(2));
-            }
-            let freedom = (n - 1.0).max(1.0);
-            result.freedom = if window == 0 { freedom } else { result.freedom.min(freedom) };
+            Self { per_request: Default::default(), variances: vec![0.0; n_units], freedom: f64::INFINITY };
+        for (window, (per_request, variances)) in windows.into_iter().enumerate() {
+            result.per_request[window] = per_request;
+            result.variances.iter_mut().zip(variances).for_each(|(sum, variance)| *sum += variance);
+            result.freedom = result.freedom.min((evidence.traces(window).len() as f64 - 1.0).max(1.0));
         }
         result
     }
@@ -237,6 +195,66 @@ impl Calls {
         let estimate = Estimate { freedom: self.freedom, ..Estimate::new(value, self.variances[unit].sqrt()) };
         (pair([before, after]), estimate)
     }
+}
+
+/// Of each unit in one window the calls per request, and the variance of that ratio.
+fn of_window(
+    evidence: Evidence<'_>,
+    window: usize,
+    n_requests: f64,
+    units_of_path: &[Vec<u32>],
+    n_units: usize,
+) -> (Vec<f64>, Vec<f64>) {
+    let (forest, table) = (evidence.forest, evidence.table);
+    let traces = evidence.traces(window);
+    let weight = |trace: u32| forest.weight[trace as usize];
+    let mut per_request = vec![0.0; n_units];
+    for &trace in traces {
+        for calls in table.costs_of(trace as usize).calls() {
+            for &unit in &units_of_path[calls.path as usize] {
+                per_request[unit as usize] += weight(trace) * f64::from(calls.n_calls);
+            }
+        }
+    }
+    for calls in &mut per_request {
+        *calls = ratio(*calls, n_requests);
+    }
+    // Residuals of a ratio: calls less what the trace's requests would have by the mean. Where a trace makes no call, that is all of it,
+    // and summed for all units at once.
+    let (mut own, mut touched) = (vec![0.0; n_units], Vec::new());
+    let mut squares = vec![0.0; n_units];
+    let mut requests_squared = 0.0;
+    for &trace in traces {
+        let mut requests = 0.0;
+        for calls in table.costs_of(trace as usize).calls() {
+            let path = table.paths.list[calls.path as usize];
+            if path.parent == NO_PATH && path.scope == evidence.comparison.scope {
+                requests += f64::from(calls.n_visits);
+            }
+            for &unit in &units_of_path[calls.path as usize] {
+                if own[unit as usize] == 0.0 && calls.n_calls > 0 {
+                    touched.push(unit);
+                }
+                own[unit as usize] += f64::from(calls.n_calls);
+            }
+        }
+        let weight = weight(trace);
+        requests_squared += (weight * requests).powi(2);
+        for unit in touched.drain(..) {
+            let unit = unit as usize;
+            let expected = per_request[unit] * requests;
+            let residual = std::mem::take(&mut own[unit]) - expected;
+            squares[unit] += weight.powi(2) * (residual.powi(2) - expected.powi(2));
+        }
+    }
+    let n = traces.len() as f64;
+    let correction = if n > 1.0 { n / (n - 1.0) } else { 0.0 };
+    let variance = |(squares, mean): (f64, &f64)| {
+        let sum = (squares + mean.powi(2) * requests_squared).max(0.0);
+        ratio(correction * sum, n_requests.powi(2))
+    };
+    let variances = squares.into_iter().zip(&per_request).map(variance).collect();
+    (per_request, variances)
 }
 
 /// Of each path what its calls are calls of: its operation or that of a peer without spans, the edge to its peer, which may be blamed on

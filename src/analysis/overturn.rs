@@ -203,7 +203,6 @@ impl Finding<'_> {
             self.evidence
                 .rows
                 .of(window, entry)
-                .iter()
                 .map(|row| {
                     let found = spent.binary_search_by_key(&row.trace, |spent| spent.trace);
                     let time_ns = found.map_or(0.0, |place| spent[place].time_ns as f64);

@@ -13,11 +13,14 @@ use std::sync::OnceLock;
 const BASE_BYTES: u64 = 85 << 20;
 const LEAST_BYTES: u64 = 128 << 20;
 /// Id, start, weight, place and shape of a trace.
-const BYTES_A_TRACE: u64 = 120;
+const BYTES_A_TRACE: u64 = 140;
 /// A request of a trace, and what is listed of it.
-const BYTES_A_TOP: u64 = 100;
-/// A row of the cost table, and what is sorted of it at a time: measured on 3 and on 10 million spans.
-const BYTES_A_COST: u64 = 165;
+const BYTES_A_TOP: u64 = 60;
+/// What is listed of a row of the cost table, besides itself.
+const BYTES_A_ROW: u64 = 12;
+/// What is sorted of rows at a time, and of one of them.
+const BYTES_SORTED: u64 = 1 << 28;
+const BYTES_A_SORTED: u64 = 32;
 
 /// A baseline that is a data set of its own.
 #[derive(Debug)]
@@ -91,11 +94,14 @@ impl Prepared {
         if !self.forest.is_away() {
             return Ok(());
         }
-        let n_costs = self.costs.get().map_or(0, |costs| costs.costs.len());
+        let (n_rows, n_packed) =
+            self.costs.get().map_or((0, 0), |costs| (costs.costs.n_rows() as u64, costs.costs.n_bytes() as u64));
         let needed = BASE_BYTES
             + self.forest.n_traces() as u64 * BYTES_A_TRACE
             + self.forest.n_spans() as u64 * BYTES_A_TOP
-            + n_costs as u64 * BYTES_A_COST;
+            + n_packed
+            + n_rows * BYTES_A_ROW
+            + (n_rows * BYTES_A_SORTED).min(BYTES_SORTED);
         if needed <= limit.max(LEAST_BYTES) {
             return Ok(());
         }

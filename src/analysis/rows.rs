@@ -1,29 +1,23 @@
 //! Cost rows by call path: what a suspect costs each request is summed without looking at paths that are not its own.
 //!
 //! Every suspect asks for its requests, its exemplars, its influence. Going through all traces for each of them would cost traces times
-//! suspects; one counting sort of the rows by path makes it the rows of the suspect's own paths.
+//! suspects; sorting the rows by path makes it the rows of the suspect's own paths.
 
 use crate::compare::Selection;
+use crate::compare::gather::{Gathered, gather};
 use crate::compare::paths::{CostTable, NO_PATH, PathCost};
 
-/// A cost row and the trace that it belongs to.
+/// A path in a trace.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     pub(super) trace: u32,
-    index: usize,
+    path: u32,
 }
 
-/// Rows of one window: those of path `p` are `rows[starts[p]..starts[p + 1]]`, in order of traces.
-#[derive(Debug, Default)]
-struct Window {
-    starts: Vec<usize>,
-    rows: Vec<Row>,
-}
-
-/// Rows of both windows by path, and the entry of every path.
+/// Traces of both windows by path, and the entry of every path.
 #[derive(Debug)]
 pub(super) struct PathRows {
-    windows: [Window; 2],
+    windows: [Gathered<u32>; 2],
     entries: Vec<u32>,
 }
 
@@ -32,31 +26,6 @@ pub(super) const BASELINE: usize = 0;
 /// The regression's place in pairs.
 pub(super) const REGRESSION: usize = 1;
 
-impl Window {
-    fn new(table: &CostTable, traces: &[u32]) -> Self {
-        let mut starts = vec![0_usize; table.paths.len() + 1];
-        for &trace in traces {
-            for cost in table.costs_of(trace as usize) {
-                starts[cost.path as usize + 1] += 1;
-            }
-        }
-        for path in 0..table.paths.len() {
-            starts[path + 1] += starts[path];
-        }
-        let mut next = starts.clone();
-        let mut rows = vec![Row { trace: 0, index: 0 }; starts.last().copied().unwrap_or(0)];
-        for &trace in traces {
-            let first = table.offsets[trace as usize];
-            for (position, cost) in table.costs_of(trace as usize).iter().enumerate() {
-                let place = &mut next[cost.path as usize];
-                rows[*place] = Row { trace, index: first + position };
-                *place += 1;
-            }
-        }
-        Self { starts, rows }
-    }
-}
-
 impl PathRows {
     /// Sorts the rows of the two windows' traces by path.
     pub(super) fn new(table: &CostTable, selection: &Selection) -> Self {
@@ -64,14 +33,17 @@ impl PathRows {
         for (own, path) in (0_u32..).zip(&table.paths.list) {
             entries.push(if path.parent == NO_PATH { own } else { entries[path.parent as usize] });
         }
-        let windows = [&selection.baseline, &selection.regression].map(|traces| Window::new(table, traces));
+        let windows = [&selection.baseline, &selection.regression].map(|traces| {
+            let paths = |trace: u32| table.costs_of(trace as usize).calls().map(|calls| calls.path as usize);
+            let count = |trace: u32, count: &mut dyn FnMut(usize)| paths(trace).for_each(count);
+            gather(traces, table.paths.len(), count, |_, trace, give| paths(trace).for_each(|path| give(path, trace)))
+        });
         Self { windows, entries }
     }
 
     /// Rows of a path in a window, in order of traces.
-    pub(super) fn of(&self, window: usize, path: u32) -> &[Row] {
-        let window = &self.windows[window];
-        &window.rows[window.starts[path as usize]..window.starts[path as usize + 1]]
+    pub(super) fn of(&self, window: usize, path: u32) -> impl Iterator<Item = Row> + Clone + '_ {
+        self.windows[window].of(path as usize).map(move |trace| Row { trace, path })
     }
 
     /// The path of the top of the requests that a path lies in.
@@ -82,7 +54,7 @@ impl PathRows {
 
 impl Row {
     /// What the trace spends on the path.
-    pub(super) fn cost(self, table: &CostTable) -> &PathCost {
-        &table.costs[self.index]
+    pub(super) fn cost(self, table: &CostTable) -> PathCost {
+        table.costs_of(self.trace as usize).find(|cost| cost.path == self.path).unwrap_or_default()
     }
 }

@@ -3,7 +3,8 @@
 //! Two traces have one shape if they make the same calls: the same number on every call path. Baseline traces are grouped by entry and shape
 //! once, so looking for the nearest one compares shapes, not traces.
 
-use crate::compare::paths::{CostTable, PathCost};
+use crate::compare::costs::{Calls, PathCalls};
+use crate::compare::paths::CostTable;
 use crate::normalize::Forest;
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -45,7 +46,7 @@ fn entry_and_duration(forest: &Forest, trace: u32) -> Option<(u32, i64)> {
 
 fn shape_of(table: &CostTable, trace: u32) -> u64 {
     let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    for cost in table.costs_of(trace as usize) {
+    for cost in table.costs_of(trace as usize).calls() {
         (cost.path, cost.n_calls).hash(&mut hasher);
     }
     hasher.finish()
@@ -83,26 +84,35 @@ impl Shapes {
     pub(super) fn nearest(&self, forest: &Forest, table: &CostTable, trace: u32) -> Option<Nearest> {
         let (operation, _) = entry_and_duration(forest, trace)?;
         let entry = self.0.binary_search_by_key(&operation, |entry| entry.operation).ok()?;
-        let own = table.costs_of(trace as usize);
+        let own = table.costs_of(trace as usize).calls();
         self.0[entry]
             .shapes
             .iter()
-            .map(|shape| (n_calls_apart(own, table.costs_of(shape.trace as usize)), shape.off_median_ns, shape.trace))
+            .map(|shape| {
+                (
+                    n_calls_apart(own.clone(), table.costs_of(shape.trace as usize).calls()),
+                    shape.off_median_ns,
+                    shape.trace,
+                )
+            })
             .min()
             .map(|(n_calls_apart, _, trace)| Nearest { trace, n_calls_apart })
     }
 }
 
 /// Sum over call paths of the difference in calls; both lists are in order of paths.
-fn n_calls_apart(left: &[PathCost], right: &[PathCost]) -> u64 {
-    let (mut left, mut right, mut apart) = (left, right, 0_u64);
-    while let (Some((one, left_rest)), Some((other, right_rest))) = (left.split_first(), right.split_first()) {
+fn n_calls_apart(left: Calls<'_>, right: Calls<'_>) -> u64 {
+    let (mut left, mut right, mut apart) = (left.peekable(), right.peekable(), 0_u64);
+    loop {
+        let path = match (left.peek(), right.peek()) {
+            (Some(one), Some(other)) => one.path.min(other.path),
+            (Some(only), None) | (None, Some(only)) => only.path,
+            (None, None) => return apart,
+        };
         // The path that comes first is in one list only unless both have it.
-        let n_left = if one.path <= other.path { one.n_calls } else { 0 };
-        let n_right = if other.path <= one.path { other.n_calls } else { 0 };
+        let n_calls = |row: Option<PathCalls>| row.map_or(0, |row| row.n_calls);
+        let n_left = n_calls(left.next_if(|row| row.path == path));
+        let n_right = n_calls(right.next_if(|row| row.path == path));
         apart += u64::from(n_left.abs_diff(n_right));
-        left = if one.path <= other.path { left_rest } else { left };
-        right = if other.path <= one.path { right_rest } else { right };
     }
-    apart + left.iter().chain(right).map(|cost| u64::from(cost.n_calls)).sum::<u64>()
 }

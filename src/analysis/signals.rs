@@ -1,9 +1,11 @@
 //! What the choice of windows sees of the data: requests, their entry operations, and what each says about services.
 
 use super::Prepared;
-use crate::compare::paths::CostTable;
+use crate::compare::paths::{CostTable, PathCost};
 use crate::normalize::{Forest, Need, SpanFlags, Stretch};
-use crate::window::{Data, Root, Signal, SignalKind, Window};
+use crate::window::{Data, Root, Signal, SignalKind, Values, Window};
+use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Services with series of their own, those that requests wait for most: further ones would cost these their power.
 const MAX_SERVICES: usize = 64;
@@ -69,9 +71,44 @@ impl DataSet {
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
     time_ns: f64,
-    n_calls: f64,
+    n_calls: u32,
     has_failed: bool,
     is_present: bool,
+}
+
+/// Accounts of one service, a column each.
+#[derive(Clone, Debug, Default)]
+struct Accounts {
+    roots: Vec<u32>,
+    time_ns: Vec<f64>,
+    has_failed: Vec<bool>,
+    n_calls: Vec<u32>,
+}
+
+impl Accounts {
+    fn push(&mut self, root: u32, account: Account) {
+        self.roots.push(root);
+        self.time_ns.push(account.time_ns);
+        self.has_failed.push(account.has_failed);
+        self.n_calls.push(account.n_calls);
+    }
+
+    fn append(&mut self, mut others: Self) {
+        self.roots.append(&mut others.roots);
+        self.time_ns.append(&mut others.time_ns);
+        self.has_failed.append(&mut others.has_failed);
+        self.n_calls.append(&mut others.n_calls);
+    }
+
+    fn signals(self, name: &str) -> [Signal; 3] {
+        let roots: Arc<[u32]> = self.roots.into();
+        [
+            (SignalKind::SelfTime, Values::Numbers(self.time_ns)),
+            (SignalKind::Failures, Values::Flags(self.has_failed)),
+            (SignalKind::Calls, Values::Counts(self.n_calls)),
+        ]
+        .map(|(kind, values)| Signal { kind, name: name.to_owned(), roots: Arc::clone(&roots), values })
+    }
 }
 
 fn signals(forest: &Forest, table: &CostTable, tops: &[(u32, usize)]) -> Vec<Signal> {
@@ -80,89 +117,99 @@ fn signals(forest: &Forest, table: &CostTable, tops: &[(u32, usize)]) -> Vec<Sig
     for (at, &service) in services.iter().enumerate() {
         place[service as usize] = Some(at);
     }
-    let name = |service: u32| forest.services[service as usize].name.clone();
-    let mut signals: Vec<Signal> = services
-        .iter()
-        .flat_map(|&service| {
-            [SignalKind::SelfTime, SignalKind::Failures, SignalKind::Calls].map(|kind| Signal {
-                kind,
-                name: name(service),
-                observations: Vec::new(),
-            })
-        })
-        .collect();
-    let mut accounts = vec![Account::default(); services.len()];
-    let mut touched: Vec<usize> = Vec::new();
     let traces: Vec<u32> = tops.iter().map(|&(trace, _)| trace).collect();
-    let mut root = 0_u32;
-    let mut add = |stretch: &Stretch<'_>, trace: u32| {
-        let mut account = |service: u32, add: &dyn Fn(&mut Account)| {
-            if let Some(at) = place[service as usize] {
-                let account = &mut accounts[at];
-                if !account.is_present {
-                    account.is_present = true;
-                    touched.push(at);
-                }
-                add(account);
-            }
-        };
-        for cost in table.costs_of(trace as usize) {
-            let (service, time_ns) = blamed(forest, table, cost.path, cost);
-            account(service, &|account| account.time_ns += time_ns);
-        }
-        let own = stretch.forest;
-        for span in own.spans_of(stretch.local(trace)) {
-            let operation = forest.operations[own.operation[span] as usize];
-            let has_failed = own.flags[span].has(SpanFlags::FAILED);
-            let count = |account: &mut Account| {
-                account.n_calls += 1.0;
-                account.has_failed |= has_failed;
-            };
-            account(operation.service, &count);
-            if let Some(peer) = operation.peer.filter(|&peer| forest.services[peer as usize].is_inferred) {
-                account(peer, &count);
-            }
-        }
-        for at in touched.drain(..) {
-            let Account { time_ns, n_calls, has_failed, .. } = std::mem::take(&mut accounts[at]);
-            let values = [time_ns, f64::from(u8::from(has_failed)), n_calls];
-            for (signal, value) in signals[3 * at..3 * at + 3].iter_mut().zip(values) {
-                signal.observations.push((root, value));
-            }
-        }
-        root += 1;
-    };
+    let mut accounts = vec![Accounts::default(); services.len()];
+    let mut n_done = 0;
     // Windows are looked for in spans only, so all of these traces have theirs.
     forest.each_stretch(&traces, Need::Links, |stretch, traces| {
-        for &trace in traces {
-            add(stretch, trace);
+        let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
+        let account = |(index, own): (usize, &[u32])| {
+            let mut accounts = vec![Accounts::default(); services.len()];
+            let mut of_trace = vec![Account::default(); services.len()];
+            let mut touched = Vec::new();
+            for (root, &trace) in (n_done + index * chunk..).zip(own) {
+                account_trace(stretch, table, &place, trace, &mut of_trace, &mut touched);
+                for at in touched.drain(..) {
+                    let root = u32::try_from(root).unwrap_or(u32::MAX);
+                    accounts[at].push(root, std::mem::take(&mut of_trace[at]));
+                }
+            }
+            accounts
+        };
+        let parts: Vec<Vec<Accounts>> = traces.par_chunks(chunk).enumerate().map(account).collect();
+        for part in parts {
+            accounts.iter_mut().zip(part).for_each(|(accounts, part)| accounts.append(part));
         }
+        n_done += traces.len();
     });
-    signals
+    let name = |&service: &u32| forest.services[service as usize].name.as_str();
+    services.iter().zip(accounts).flat_map(|(service, accounts)| accounts.signals(name(service))).collect()
+}
+
+/// Adds what a trace says of the services that have a place to `accounts`, which are empty, and these places to `touched`.
+fn account_trace(
+    stretch: &Stretch<'_>,
+    table: &CostTable,
+    place: &[Option<usize>],
+    trace: u32,
+    accounts: &mut [Account],
+    touched: &mut Vec<usize>,
+) {
+    let forest = stretch.forest;
+    let mut account = |service: u32, add: &dyn Fn(&mut Account)| {
+        if let Some(at) = place[service as usize] {
+            let account = &mut accounts[at];
+            if !account.is_present {
+                account.is_present = true;
+                touched.push(at);
+            }
+            add(account);
+        }
+    };
+    for cost in table.costs_of(trace as usize) {
+        let (service, time_ns) = blamed(forest, table, &cost);
+        account(service, &|account| account.time_ns += time_ns as f64);
+    }
+    for span in forest.spans_of(stretch.local(trace)) {
+        let operation = forest.operations[forest.operation[span] as usize];
+        let has_failed = forest.flags[span].has(SpanFlags::FAILED);
+        let count = |account: &mut Account| {
+            account.n_calls = account.n_calls.saturating_add(1);
+            account.has_failed |= has_failed;
+        };
+        account(operation.service, &count);
+        if let Some(peer) = operation.peer.filter(|&peer| forest.services[peer as usize].is_inferred) {
+            account(peer, &count);
+        }
+    }
 }
 
 /// The service that a row of the cost table is laid at, and its nanoseconds: what a client span does not share with its
 /// answer is its peer's.
-fn blamed(forest: &Forest, table: &CostTable, path: u32, cost: &crate::compare::paths::PathCost) -> (u32, f64) {
-    let operation = forest.operations[table.paths.list[path as usize].operation as usize];
-    let time_ns = cost.self_ns as f64 + cost.before_ns as f64 + cost.wait_ns as f64;
+fn blamed(forest: &Forest, table: &CostTable, cost: &PathCost) -> (u32, i128) {
+    let operation = forest.operations[table.paths.list[cost.path as usize].operation as usize];
+    let time_ns = i128::from(cost.self_ns) + i128::from(cost.before_ns) + i128::from(cost.wait_ns);
     (operation.peer.unwrap_or(operation.service), time_ns)
 }
 
 /// The services that requests wait for most, by time and name.
 fn busiest(forest: &Forest, table: &CostTable, tops: &[(u32, usize)]) -> Vec<u32> {
-    let mut time_ns = vec![0.0; forest.services.len()];
-    for &(trace, _) in tops {
+    let add = |mut time_ns: Vec<i128>, &(trace, _): &(u32, usize)| {
         for cost in table.costs_of(trace as usize) {
-            let (service, own_ns) = blamed(forest, table, cost.path, cost);
+            let (service, own_ns) = blamed(forest, table, &cost);
             time_ns[service as usize] += own_ns;
         }
-    }
+        time_ns
+    };
+    let none = || vec![0_i128; forest.services.len()];
+    let chunk = tops.len().div_ceil(rayon::current_num_threads()).max(1);
+    let time_ns = tops.par_chunks(chunk).map(|tops| tops.iter().fold(none(), add)).reduce(none, |mut left, right| {
+        left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
+        left
+    });
     let mut services: Vec<u32> = (0..u32::try_from(forest.services.len()).unwrap_or(u32::MAX)).collect();
     let name = |service: u32| forest.services[service as usize].name.as_str();
-    services.sort_by(|&left, &right| {
-        time_ns[right as usize].total_cmp(&time_ns[left as usize]).then_with(|| name(left).cmp(name(right)))
-    });
+    services.sort_by_key(|&service| (std::cmp::Reverse(time_ns[service as usize]), name(service)));
     services.truncate(MAX_SERVICES);
     services
 }

@@ -166,6 +166,7 @@ impl ComparisonArgs {
         };
         let (regression, baseline, exit, only, collected) = context.timed("read", read)?;
         let mut prepared = context.timed("link", || prepare(collected, baseline, regression))?;
+        prepared.frame.spans.forget_linked();
         let mut windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
         if let Some(only) = only {
             prepared.count_left_out();

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 const DEFAULT_PERCENT: f64 = 70.0;
 /// The spans read are a fourth of what their analysis takes at its peak.
 const READ_SHARE: u64 = 4;
-/// A partition or bucket takes a third of the limit at most, and three times its spans while it is worked on.
-const PARTITION_SHARE: u64 = 9;
+/// A partition or bucket takes a third of the limit at most, and up to eight times its spans while it is worked on.
+const PARTITION_SHARE: u64 = 24;
 /// More would be files with little in them.
 const MAX_PARTITIONS: u64 = 256;
 

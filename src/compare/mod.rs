@@ -9,10 +9,12 @@
 
 mod apart;
 pub mod attribute;
+pub mod costs;
 mod critical;
 pub mod decompose;
 pub mod edges;
 pub mod factors;
+pub mod gather;
 pub mod kept;
 pub mod limits;
 mod noise;

@@ -1,5 +1,6 @@
 //! Call paths and what each trace spends on them: the per-trace kernel of the comparison.
 
+use super::costs::{Costs, Rows};
 use super::kept::Kept;
 use super::limits::Limits;
 use crate::blame::{BlameKind, BlameSink, Walker};
@@ -142,10 +143,8 @@ impl FailureKind {
 pub struct CostTable {
     /// All paths of all traces.
     pub paths: Paths,
-    /// Rows of trace `t` are `costs[offsets[t]..offsets[t + 1]]`.
-    pub offsets: Vec<usize>,
-    /// The rows; a trace has a path at most once.
-    pub costs: Vec<PathCost>,
+    /// The rows; a trace has a path at most once, and its rows are in order of paths.
+    pub costs: Costs,
     /// Origins of failing requests, with their trace, in trace order.
     pub failures: Vec<(u32, Failure)>,
     /// Time limits of callers.
@@ -161,8 +160,27 @@ pub struct CostTable {
 impl CostTable {
     /// Rows of trace `trace`.
     #[must_use]
-    pub fn costs_of(&self, trace: usize) -> &[PathCost] {
-        &self.costs[self.offsets[trace]..self.offsets[trace + 1]]
+    pub fn costs_of(&self, trace: usize) -> Rows<'_> {
+        self.costs.of(trace)
+    }
+
+    /// How many of these traces visit each path.
+    #[must_use]
+    pub fn n_visited(&self, traces: &[u32]) -> Vec<usize> {
+        let count = |mut n_visited: Vec<usize>, &trace: &u32| {
+            for calls in self.costs_of(trace as usize).calls().filter(|calls| calls.n_visits > 0) {
+                n_visited[calls.path as usize] += 1;
+            }
+            n_visited
+        };
+        let n_paths = self.paths.len();
+        let add = |mut left: Vec<usize>, right: Vec<usize>| {
+            left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
+            left
+        };
+        let chunk = traces.len().div_ceil(rayon::current_num_threads()).max(1);
+        let parts = traces.par_chunks(chunk).map(|traces| traces.iter().fold(vec![0; n_paths], count));
+        parts.reduce(|| vec![0; n_paths], add)
     }
 
     /// Calls `visit` with the position of each span of trace `trace`, which `walker` has loaded, its call path, and the position of the
@@ -205,7 +223,9 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
     if let Some(profile) = profile {
         limits.absorb(profile.limits.bands().iter().map(|(&operation, &band)| (operation, band)));
     }
-    let mut table = CostTable { offsets: vec![0], ..CostTable::default() };
+    let mut table = CostTable::default();
+    // The path here of each path of each piece of the rows.
+    let mut codes: Vec<Vec<u32>> = Vec::new();
     forest.each_stretch_of_all(Need::Links, |stretch, traces| {
         let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
         let parts: Vec<CostTable> = traces
@@ -218,55 +238,53 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
                 part.table
             })
             .collect();
-        for (part, traces) in parts.iter().zip(traces.chunks(chunk)) {
-            table.absorb(part, traces);
+        for (part, traces) in parts.into_iter().zip(traces.chunks(chunk)) {
+            table.absorb(part, traces, &mut codes);
         }
     });
-    table.fill(forest.n_traces());
+    table.costs.fill(forest.n_traces());
     table.limits = limits;
     if let Some(profile) = profile {
-        table.interleave(profile);
+        table.interleave(profile, &mut codes);
     }
-    table.sort_paths(|operation| forest.sort_key(forest.operations[operation as usize]));
+    table.sort_paths(&codes, |operation| forest.sort_key(forest.operations[operation as usize]));
     table
 }
 
 impl CostTable {
-    /// Adds the rows of `traces`, which come after all so far.
-    fn absorb(&mut self, part: &Self, traces: &[u32]) {
+    /// Adds the rows of `traces`, which come after all so far; their paths keep their numbers, which `codes` gets told.
+    fn absorb(&mut self, mut part: Self, traces: &[u32], codes: &mut Vec<Vec<u32>>) {
         let code = self.intern_all(&part.paths);
-        let first = self.costs.len();
-        for (&trace, offset) in traces.iter().zip(&part.offsets[1..]) {
-            self.fill(trace as usize);
-            self.offsets.push(offset + first);
+        if let Some(&first) = traces.first() {
+            self.costs.fill(first as usize);
         }
-        self.costs.extend(part.costs.iter().map(|cost| PathCost { path: code[cost.path as usize], ..*cost }));
+        // Traces without spans lie between some of them.
+        if traces.last().is_some_and(|&last| last as usize - traces[0] as usize >= traces.len()) {
+            let packed = std::mem::take(&mut part.costs);
+            for (place, &trace) in traces.iter().enumerate() {
+                part.costs.fill((trace - traces[0]) as usize);
+                part.costs.push(packed.of(place));
+            }
+        }
+        self.costs.append(part.costs);
         let failure =
             |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
         self.failures.extend(part.failures.iter().map(failure));
         let with_code = |&(trace, path): &(u32, u32)| (trace, code[path as usize]);
         self.swallowed.extend(part.swallowed.iter().map(with_code));
         self.propagated.extend(part.propagated.iter().map(with_code));
-    }
-
-    /// Traces below `n_traces` that are not here yet have no rows.
-    fn fill(&mut self, n_traces: usize) {
-        let end = self.offsets.last().copied().unwrap_or(0);
-        self.offsets.resize(self.offsets.len().max(n_traces + 1), end);
+        codes.resize(self.costs.n_pieces(), code);
     }
 
     /// Adds the rows of the traces that are empty here.
-    fn interleave(&mut self, profile: &Self) {
+    fn interleave(&mut self, profile: &Self, codes: &mut Vec<Vec<u32>>) {
         let code = self.intern_all(&profile.paths);
-        let n_costs = self.costs.len() + profile.costs.len();
-        let own = std::mem::replace(&mut self.costs, Vec::with_capacity(n_costs));
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        for trace in 0..offsets.len().saturating_sub(1) {
-            self.costs.extend_from_slice(&own[offsets[trace]..offsets[trace + 1]]);
-            let kept = profile.costs_of(trace).iter();
-            self.costs.extend(kept.map(|cost| PathCost { path: code[cost.path as usize], ..*cost }));
-            self.offsets.push(self.costs.len());
+        let own = std::mem::take(&mut self.costs).recoded(|piece, path| codes[piece][path as usize]);
+        for trace in 0..own.n_traces() {
+            let kept = profile.costs_of(trace).map(|cost| PathCost { path: code[cost.path as usize], ..cost });
+            self.costs.push(own.of(trace).chain(kept));
         }
+        *codes = Vec::new();
         let failure =
             |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
         self.failures.extend(profile.failures.iter().map(failure));
@@ -289,8 +307,9 @@ impl CostTable {
         code
     }
 
-    /// Renumbers the paths by depth and by `key` of their operation, so that no sum depends on the order in which they were met.
-    pub fn sort_paths<K: Ord>(&mut self, key: impl Fn(u32) -> K) {
+    /// Renumbers the paths by depth and by `key` of their operation, so that no sum depends on the order in which they were met; `codes`
+    /// are the paths of those of the pieces of the rows that go by numbers of their own.
+    pub fn sort_paths<K: Ord>(&mut self, codes: &[Vec<u32>], key: impl Fn(u32) -> K) {
         let n_paths = self.paths.len();
         let mut depth = vec![0_u32; n_paths];
         for path in 0..n_paths {
@@ -323,17 +342,15 @@ impl CostTable {
             }
         }
         self.paths = sorted;
-        for cost in &mut self.costs {
-            cost.path = code[cost.path as usize];
-        }
+        self.costs = std::mem::take(&mut self.costs).recoded(|piece, path| {
+            let path = codes.get(piece).map_or(path, |own| own[path as usize]);
+            code[path as usize]
+        });
         for (_, failure) in &mut self.failures {
             failure.path = code[failure.path as usize];
         }
         for (_, path) in self.swallowed.iter_mut().chain(&mut self.propagated) {
             *path = code[*path as usize];
-        }
-        for trace in 0..self.offsets.len() - 1 {
-            self.costs[self.offsets[trace]..self.offsets[trace + 1]].sort_unstable_by_key(|cost| cost.path);
         }
     }
 }
@@ -345,14 +362,16 @@ struct Kernel<'a> {
     table: CostTable,
     limits: &'a Limits,
     scope: Scope,
-    /// Row of each path met in the current trace.
+    /// Costs of the current trace.
+    costs: Vec<PathCost>,
+    /// Place in these of each path met in it.
     rows: HashMap<u32, usize, foldhash::fast::FixedState>,
 }
 
 impl<'a> Kernel<'a> {
     fn new(forest: &'a Forest, limits: &'a Limits) -> Self {
-        let table = CostTable { offsets: vec![0], ..CostTable::default() };
-        Self { forest, walker: Walker::default(), table, limits, scope: Scope::Request, rows: HashMap::default() }
+        let (walker, table) = (Walker::default(), CostTable::default());
+        Self { forest, walker, table, limits, scope: Scope::Request, costs: Vec::new(), rows: HashMap::default() }
     }
 
     /// Walks a trace, which the forest knows as `local`.
@@ -367,7 +386,7 @@ impl<'a> Kernel<'a> {
             self.failure(&walker, trace, spans.start, top);
         }
         self.walker = walker;
-        self.table.offsets.push(self.table.costs.len());
+        self.table.costs.push(self.costs.drain(..));
     }
 
     fn path(&mut self, parent: Option<u32>, span: usize, is_retry: bool) -> u32 {
@@ -376,7 +395,7 @@ impl<'a> Kernel<'a> {
     }
 
     fn cost(&mut self, path: u32) -> &mut PathCost {
-        let costs = &mut self.table.costs;
+        let costs = &mut self.costs;
         let row = *self.rows.entry(path).or_insert_with(|| {
             costs.push(PathCost { path, ..PathCost::default() });
             costs.len() - 1

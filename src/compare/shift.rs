@@ -10,6 +10,7 @@
 
 use super::apart::{Draws, Shares, largest};
 use super::attribute::Attribution;
+use super::gather::{Gathered, gather, groups};
 use super::noise::N_STRETCHES;
 use super::paths::CostTable;
 use super::sums::Sums;
@@ -55,7 +56,7 @@ struct Stratum {
 }
 
 /// One row of the cost table.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Row {
     /// Nanoseconds a call.
     ns: f64,
@@ -84,9 +85,24 @@ pub(super) fn shifts(
     let own_ns: Vec<f64> = own.into_iter().map(|(ns, _)| ns).collect();
     let mut strata = strata(attribution, baseline, &own_ns);
     let windows = [selection.baseline.as_slice(), &selection.regression];
-    let rows = windows.map(|traces| rows(forest, table, traces, &strata));
-    let said: Vec<Option<Said>> =
-        (0..strata.len()).into_par_iter().map(|stratum| say(rows.each_ref().map(|rows| rows.of(stratum)))).collect();
+    let n_visited = windows.map(|traces| table.n_visited(traces));
+    let n_rows: Vec<usize> =
+        strata.iter().map(|stratum| n_visited.iter().map(|n_visited| n_visited[stratum.path as usize]).sum()).collect();
+    let mut said: Vec<Option<Said>> = Vec::with_capacity(strata.len());
+    for group in groups::<Row>(&n_rows) {
+        let own = &strata[group];
+        let rows = windows.map(|traces| rows(forest, table, traces, own));
+        let say_of = |stratum: usize| {
+            let sorted = rows.each_ref().map(|rows| {
+                let mut own: Vec<Row> = rows.of(stratum).collect();
+                // Times are not negative, so their bits are ordered as they are.
+                own.sort_unstable_by_key(|row| row.ns.max(0.0).to_bits());
+                own
+            });
+            say(sorted.each_ref().map(Vec::as_slice))
+        };
+        said.par_extend((0..own.len()).into_par_iter().map(say_of));
+    }
     let mut said: Vec<Said> = {
         let mut kept = said.iter().map(Option::is_some);
         strata.retain(|_| kept.next() == Some(true));
@@ -120,58 +136,28 @@ fn strata(attribution: &Attribution, baseline: &Sums, own_ns: &[f64]) -> Vec<Str
 }
 
 /// Rows of one window by stratum.
-struct Rows {
-    ends: Vec<usize>,
-    rows: Vec<Row>,
-}
-
-impl Rows {
-    fn of(&self, stratum: usize) -> &[Row] {
-        &self.rows[self.ends[stratum]..self.ends[stratum + 1]]
-    }
-}
-
-fn rows(forest: &Forest, table: &CostTable, traces: &[u32], strata: &[Stratum]) -> Rows {
+fn rows(forest: &Forest, table: &CostTable, traces: &[u32], strata: &[Stratum]) -> Gathered<Row> {
     // Strata of each path lie side by side.
     let first_of = |path: u32| strata.partition_point(|stratum| stratum.path < path);
     let firsts: Vec<usize> =
         (0..=table.paths.len()).map(|path| first_of(u32::try_from(path).unwrap_or(u32::MAX))).collect();
-    let each = |visit: &mut dyn FnMut(usize, Row)| {
-        for (place, &trace) in traces.iter().enumerate() {
-            let block = u32::try_from(place * N_BLOCKS.min(traces.len()) / traces.len()).unwrap_or(u32::MAX);
-            for cost in table.costs_of(trace as usize).iter().filter(|cost| cost.n_visits > 0) {
-                let own = firsts[cost.path as usize]..firsts[cost.path as usize + 1];
-                for stratum in own {
-                    let ns = [cost.self_ns, cost.before_ns, cost.wait_ns][strata[stratum].part] as f64;
-                    let n_visits = f64::from(cost.n_visits);
-                    let weight = forest.weight[trace as usize] * n_visits;
-                    visit(stratum, Row { ns: ns / n_visits, weight, block });
-                }
-            }
+    let own = |path: u32| firsts[path as usize]..firsts[path as usize + 1];
+    let count = |trace: u32, count: &mut dyn FnMut(usize)| {
+        for calls in table.costs_of(trace as usize).calls().filter(|calls| calls.n_visits > 0) {
+            own(calls.path).for_each(&mut *count);
         }
     };
-    let mut ends = vec![0; strata.len() + 1];
-    each(&mut |stratum, _| ends[stratum + 1] += 1);
-    for stratum in 0..strata.len() {
-        ends[stratum + 1] += ends[stratum];
-    }
-    let mut next = ends.clone();
-    let mut rows = vec![Row { ns: 0.0, weight: 0.0, block: 0 }; ends[strata.len()]];
-    each(&mut |stratum, row| {
-        rows[next[stratum]] = row;
-        next[stratum] += 1;
-    });
-    let mut by_stratum: Vec<&mut [Row]> = Vec::with_capacity(strata.len());
-    let mut rest = rows.as_mut_slice();
-    for stratum in 0..strata.len() {
-        let (own, others) = rest.split_at_mut(ends[stratum + 1] - ends[stratum]);
-        by_stratum.push(own);
-        rest = others;
-    }
-    by_stratum.into_par_iter().for_each(|rows| {
-        rows.sort_unstable_by(|left, right| left.ns.total_cmp(&right.ns).then(left.block.cmp(&right.block)));
-    });
-    Rows { ends, rows }
+    gather(traces, strata.len(), count, |place, trace, give| {
+        let block = u32::try_from(place * N_BLOCKS.min(traces.len()) / traces.len()).unwrap_or(u32::MAX);
+        for cost in table.costs_of(trace as usize).filter(|cost| cost.n_visits > 0) {
+            for stratum in own(cost.path) {
+                let ns = [cost.self_ns, cost.before_ns, cost.wait_ns][strata[stratum].part] as f64;
+                let n_visits = f64::from(cost.n_visits);
+                let weight = forest.weight[trace as usize] * n_visits;
+                give(stratum, Row { ns: ns / n_visits, weight, block });
+            }
+        }
+    })
 }
 
 /// The shift between two windows of sorted rows; `None` with few rows, or where times say nothing of it.
@@ -206,13 +192,25 @@ const FEW_ROWS: usize = 512;
 fn place(before: &[Row], after: &[Row]) -> f64 {
     // Exact: the width of a cell has few digits.
     let bound = |cell: usize| cell as f64 * (2.0 * FAR / N_CELLS as f64) - FAR;
+    let cell_of = |shift: f64| {
+        let cell = (shift + FAR) * (N_CELLS as f64 / (2.0 * FAR));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number of a cell")]
+        (0.0..N_CELLS as f64).contains(&cell).then_some(cell as usize)
+    };
     let is_above = |before: &[Row], after: &[Row], cell: usize| surplus(before, after, bound(cell)) > 0.0;
     let is_below = |cell: usize| cell > 0 && (cell == N_CELLS || !is_above(before, after, cell));
     // The bounds with the answer between them, from the outside.
     let (mut low, mut high) = (0, N_CELLS);
     if before.len().max(after.len()) > MANY_ROWS {
         let [few_before, few_after] = [before, after].map(few);
-        let guess = between(0, N_CELLS, |cell| !is_above(&few_before, &few_after, cell)).0;
+        let mut guess = between(0, N_CELLS, |cell| !is_above(&few_before, &few_after, cell)).0;
+        // The few know well how fast the surplus falls, and less well where it is nothing: a step or two of Newton's from there.
+        let few_surplus = |shift: f64| surplus(&few_before, &few_after, shift);
+        let slope = (few_surplus(bound(guess) - WIDTH) - few_surplus(bound(guess) + WIDTH)) / (2.0 * WIDTH);
+        for _ in 0..2 {
+            let step = surplus(before, after, bound(guess)) / slope;
+            guess = cell_of(bound(guess) + step).unwrap_or(guess);
+        }
         let mut reach = 1;
         (low, high) = (guess, guess + 1);
         while is_below(low) {

@@ -186,7 +186,7 @@ fn block_costs(
         }
         for cost in table.costs_of(trace as usize) {
             let plain = || [cost.self_ns, cost.before_ns, cost.wait_ns].map(|ns| ns as f64);
-            let [self_ns, before_ns, wait_ns] = caps.map_or_else(plain, |caps| caps.apply(cost));
+            let [self_ns, before_ns, wait_ns] = caps.map_or_else(plain, |caps| caps.apply(&cost));
             let (n_calls, n_visits) = (f64::from(cost.n_calls), f64::from(cost.n_visits));
             let row = row_of(cost.path, &mut costs, rows);
             let own = [n_calls, n_visits, self_ns, before_ns, wait_ns, cost.call_ns as f64];

@@ -9,6 +9,7 @@
 //!   unlike a 95th percentile is still a sum over paths. It is taken an entry at a time, so that an entry which becomes
 //!   slow is not taken for a change of the tail's traffic.
 
+use super::gather::{gather, groups};
 use super::paths::{CostTable, PathCost};
 use crate::normalize::Forest;
 use rayon::prelude::*;
@@ -44,35 +45,29 @@ impl Caps {
     }
 
     fn of_window(table: &CostTable, traces: &[u32], weight: &[f64]) -> Vec<[f64; 3]> {
-        // Rows of each path by counting sort.
-        let n_paths = table.paths.len();
-        let costs = || {
-            let of_trace =
-                |&trace: &u32| table.costs_of(trace as usize).iter().map(move |cost| (cost, weight[trace as usize]));
-            traces.iter().flat_map(of_trace).filter(|(cost, _)| cost.n_visits > 0)
-        };
-        let mut ends = vec![0_usize; n_paths + 1];
-        for (cost, _) in costs() {
-            ends[cost.path as usize + 1] += 1;
-        }
-        for path in 0..n_paths {
-            ends[path + 1] += ends[path];
-        }
-        let mut next = ends.clone();
-        let mut values = vec![([0.0_f64; 3], 0.0_f64); ends[n_paths]];
-        for (cost, weight) in costs() {
-            let slot = &mut next[cost.path as usize];
-            values[*slot] = (parts(cost).map(|ns| ns / f64::from(cost.n_visits)), weight);
-            *slot += 1;
-        }
-        (0..n_paths)
-            .into_par_iter()
-            .map(|path| {
-                let own = &values[ends[path]..ends[path + 1]];
+        let n_visited = table.n_visited(traces);
+        let mut caps = Vec::with_capacity(n_visited.len());
+        for group in groups::<([f64; 3], f64)>(&n_visited) {
+            let count = |trace: u32, count: &mut dyn FnMut(usize)| {
+                for calls in table.costs_of(trace as usize).calls().filter(|calls| calls.n_visits > 0) {
+                    if group.contains(&(calls.path as usize)) {
+                        count(calls.path as usize - group.start);
+                    }
+                }
+            };
+            let values = gather(traces, group.len(), count, |_, trace, give| {
+                for cost in table.costs_of(trace as usize).filter(|cost| cost.n_visits > 0) {
+                    if group.contains(&(cost.path as usize)) {
+                        let of_call = parts(&cost).map(|ns| ns / f64::from(cost.n_visits));
+                        give(cost.path as usize - group.start, (of_call, weight[trace as usize]));
+                    }
+                }
+            });
+            caps.par_extend((0..group.len()).into_par_iter().map(|path| {
                 #[expect(clippy::float_cmp, reason = "without sampling weights are set to 1, not computed")]
-                let is_sampled = own.iter().any(|&(_, weight)| weight != 1.0);
+                let is_sampled = values.of(path).any(|(_, weight)| weight != 1.0);
                 [0, 1, 2].map(|part: usize| {
-                    let column = own.iter().map(|(values, weight)| (values[part], *weight));
+                    let column = values.of(path).map(|(values, weight)| (values[part], weight));
                     // Most paths have one part only.
                     if column.clone().all(|(value, _)| value == 0.0) {
                         0.0
@@ -82,8 +77,9 @@ impl Caps {
                         upper_plain(&mut column.map(|(value, _)| value).collect::<Vec<_>>())
                     }
                 })
-            })
-            .collect()
+            }));
+        }
+        caps
     }
 
     /// The costs of a row that count: itself, before its answer, waiting.

@@ -160,8 +160,8 @@ impl<'a> Collector<'a> {
     fn block(&mut self, traces: &[u32], is_regression: bool, block: u16) -> Vec<Vec<Unit>> {
         let mut units = vec![Vec::new(); self.terms.len()];
         for &trace in traces {
-            let costs = self.input.table.costs_of(trace as usize);
-            if !costs.iter().any(|cost| !self.uses_of(cost.path).is_empty()) {
+            let mut costs = self.input.table.costs_of(trace as usize).calls();
+            if !costs.any(|cost| !self.uses_of(cost.path).is_empty()) {
                 continue;
             }
             self.load(trace);

@@ -252,10 +252,12 @@ impl Bucket {
             let forest = read_links(&mut bytes).map_err(io::Error::other)?;
             Ok((forest, SpanFrame::read(&mut bytes).map_err(io::Error::other)?))
         };
-        let parts: io::Result<Vec<_>> = self.chunks.par_iter().map(read).collect();
         let mut part = Part { forest: Forest { offsets: vec![0], ..Forest::default() }, frame: SpanFrame::default() };
-        for (forest, frame) in parts? {
-            part.absorb(&forest, frame);
+        for chunks in self.chunks.chunks(rayon::current_num_threads().max(1)) {
+            let parts: io::Result<Vec<_>> = chunks.par_iter().map(read).collect();
+            for (forest, frame) in parts? {
+                part.absorb(&forest, frame);
+            }
         }
         Ok(part)
     }
@@ -319,8 +321,7 @@ impl Part {
             (part.traces, part.names) = (TraceIds::default(), Dictionary::default());
             let spans = &mut part.spans;
             spans.trace.fill(0);
-            (spans.service, spans.operation) = (Vec::new(), Vec::new());
-            (spans.parent_span_id, spans.duration_ns) = (Vec::new(), Vec::new());
+            spans.forget_linked();
             writer.add(&own, &part)?;
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Columns of numbers as bytes: variable length, small numbers short.
 
+use crate::packed::{folded, unfolded};
+
 /// What is wrong with the bytes.
 pub(super) type Broken = &'static str;
 
@@ -20,7 +22,7 @@ impl Writer {
 
     /// A signed number, small in either direction.
     pub(super) fn i64(&mut self, value: i64) {
-        self.u64((value << 1 ^ value >> 63).cast_unsigned());
+        self.u64(folded(value));
     }
 
     pub(super) fn i128(&mut self, value: i128) {
@@ -78,8 +80,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn i64(&mut self) -> Result<i64, Broken> {
-        let value = self.u64()?;
-        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+        Ok(unfolded(self.u64()?))
     }
 
     pub(super) fn u32(&mut self) -> Result<u32, Broken> {

@@ -80,7 +80,7 @@ impl Renumbering {
 pub(super) fn settle(mut profile: Profile, max_cells: usize) -> Profile {
     cut(&mut profile, max_cells);
     sort_names(&mut profile);
-    profile.table.sort_paths(|operation| operation);
+    profile.table.sort_paths(&[], |operation| operation);
     sort_traces(&mut profile);
     sort_exceptions(&mut profile.table);
     profile
@@ -105,7 +105,7 @@ fn sort_names(profile: &mut Profile) {
 /// Lowers the bound of hashes until the cells of the traces below it are few enough, and drops the others.
 fn cut(profile: &mut Profile, max_cells: usize) {
     let n_traces = profile.traces.len();
-    let n_cells = |trace: usize| profile.table.costs_of(trace).len().max(1);
+    let n_cells = |trace: usize| profile.table.costs_of(trace).count().max(1);
     let mut by_hash: Vec<(u64, usize)> =
         (0..n_traces).map(|trace| (hash(profile.ids.key(code(trace))), trace)).collect();
     by_hash.sort_unstable();
@@ -144,15 +144,14 @@ fn keep(profile: &mut Profile, order: &[u32]) {
     let (mut ids, mut traces) = (TraceIds::default(), Vec::with_capacity(order.len()));
     let (mut offsets, mut requests) = (vec![0], Vec::with_capacity(profile.requests.len()));
     let table = &profile.table;
-    let mut own = CostTable { offsets: vec![0], ..CostTable::default() };
+    let mut own = CostTable::default();
     for (new, &old) in (0_u32..).zip(order) {
         place[old as usize] = Some(new);
         ids.intern(&profile.ids.text(old));
         traces.push(profile.traces[old as usize]);
         requests.extend_from_slice(profile.requests_of(old as usize));
         offsets.push(requests.len());
-        own.costs.extend_from_slice(table.costs_of(old as usize));
-        own.offsets.push(own.costs.len());
+        own.costs.push(table.costs_of(old as usize));
     }
     own.failures = placed(&table.failures, &place);
     own.swallowed = placed(&table.swallowed, &place);

@@ -120,17 +120,11 @@ fn table(profile: &CostTable, forest: &Forest, joined: &Joined) -> CostTable {
     }
     let path = |index: u32| paths[index as usize];
     // Traces keep their order, so the rows do.
-    let mut n_costs = vec![0; forest.n_traces()];
-    for index in 0..joined.traces.len() {
-        n_costs[joined.traces[index] as usize] = profile.costs_of(index).len();
+    for (index, &trace) in joined.traces.iter().enumerate() {
+        table.costs.fill(trace as usize);
+        table.costs.push(profile.costs_of(index).map(|cost| PathCost { path: path(cost.path), ..cost }));
     }
-    table.offsets = std::iter::once(0)
-        .chain(n_costs.iter().scan(0, |sum, n_costs| {
-            *sum += n_costs;
-            Some(*sum)
-        }))
-        .collect();
-    table.costs = profile.costs.iter().map(|cost| PathCost { path: path(cost.path), ..*cost }).collect();
+    table.costs.fill(forest.n_traces());
     table.failures = profile
         .failures
         .iter()

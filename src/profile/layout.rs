@@ -181,20 +181,65 @@ fn read_traces(reader: &mut Reader, profile: &mut Profile) -> Result<(), Broken>
     Ok(())
 }
 
-/// Rows by path, then trace: trace and place in the table.
-fn by_path(table: &CostTable) -> Vec<(u32, u32, usize)> {
-    let mut rows = Vec::with_capacity(table.costs.len());
-    for trace in 0..table.offsets.len().saturating_sub(1) {
-        for place in table.offsets[trace]..table.offsets[trace + 1] {
-            rows.push((table.costs[place].path, u32::try_from(trace).unwrap_or(u32::MAX), place));
+/// The rows of a table, unpacked.
+struct Unpacked {
+    /// Rows of trace `t` are `costs[offsets[t]..offsets[t + 1]]`.
+    offsets: Vec<usize>,
+    costs: Vec<PathCost>,
+}
+
+impl Unpacked {
+    fn new(table: &CostTable) -> Self {
+        let (mut offsets, mut costs) = (vec![0], Vec::with_capacity(table.costs.n_rows()));
+        for trace in 0..table.costs.n_traces() {
+            costs.extend(table.costs_of(trace));
+            offsets.push(costs.len());
         }
+        Self { offsets, costs }
     }
-    rows.sort_unstable();
-    rows
+
+    /// Rows by path, then trace: path, trace and place.
+    fn by_path(&self) -> Vec<(u32, u32, usize)> {
+        let mut rows = Vec::with_capacity(self.costs.len());
+        for (trace, bounds) in (0_u32..).zip(self.offsets.windows(2)) {
+            rows.extend((bounds[0]..bounds[1]).map(|place| (self.costs[place].path, trace, place)));
+        }
+        rows.sort_unstable();
+        rows
+    }
+
+    /// What is blamed on each row and on all below it in its trace: the duration of its calls where the request waited for them all along.
+    fn expected_ns(&self, paths: &[Path]) -> Vec<i64> {
+        let mut expected = vec![0_i64; self.costs.len()];
+        let mut of_path = vec![0_i64; paths.len()];
+        for bounds in self.offsets.windows(2) {
+            let rows = bounds[0]..bounds[1];
+            for place in rows.clone().rev() {
+                let cost = &self.costs[place];
+                let own = cost.self_ns.wrapping_add(cost.before_ns).wrapping_add(cost.wait_ns);
+                expected[place] = of_path[cost.path as usize].wrapping_add(own);
+                let parent = paths[cost.path as usize].parent;
+                if parent != NO_PATH {
+                    let sum = &mut of_path[parent as usize];
+                    *sum = sum.wrapping_add(expected[place]);
+                }
+            }
+            for place in rows {
+                let path = self.costs[place].path;
+                of_path[path as usize] = 0;
+                let parent = paths[path as usize].parent;
+                if parent != NO_PATH {
+                    of_path[parent as usize] = 0;
+                }
+            }
+        }
+        expected
+    }
 }
 
 fn table(table: &CostTable, out: &mut Writer) {
-    let rows = by_path(table);
+    let unpacked = Unpacked::new(table);
+    let rows = unpacked.by_path();
     let mut n_rows = vec![0_usize; table.paths.len()];
     for &(path, ..) in &rows {
         n_rows[path as usize] += 1;
@@ -207,42 +252,14 @@ fn table(table: &CostTable, out: &mut Writer) {
             next = trace + 1;
         }
     }
-    let costs = || rows.iter().map(|&(_, _, place)| &table.costs[place]);
+    let costs = || rows.iter().map(|&(_, _, place)| &unpacked.costs[place]);
     out.column(costs().map(|cost| u64::from(cost.n_calls)));
     out.signed(costs().map(|cost| i64::from(cost.n_calls) - i64::from(cost.n_visits)));
     out.signed(costs().map(|cost| cost.self_ns));
     out.signed(costs().map(|cost| cost.before_ns));
     out.signed(costs().map(|cost| cost.wait_ns));
-    let expected = expected_ns(table);
-    out.signed(rows.iter().map(|&(_, _, place)| table.costs[place].call_ns.wrapping_sub(expected[place])));
-}
-
-/// What is blamed on each row and on all below it in its trace: the duration of its calls where the request waited for them all along.
-fn expected_ns(table: &CostTable) -> Vec<i64> {
-    let mut expected = vec![0_i64; table.costs.len()];
-    let mut of_path = vec![0_i64; table.paths.len()];
-    for trace in 0..table.offsets.len().saturating_sub(1) {
-        let rows = table.offsets[trace]..table.offsets[trace + 1];
-        for place in rows.clone().rev() {
-            let cost = &table.costs[place];
-            let own = cost.self_ns.wrapping_add(cost.before_ns).wrapping_add(cost.wait_ns);
-            expected[place] = of_path[cost.path as usize].wrapping_add(own);
-            let parent = table.paths.list[cost.path as usize].parent;
-            if parent != NO_PATH {
-                let sum = &mut of_path[parent as usize];
-                *sum = sum.wrapping_add(expected[place]);
-            }
-        }
-        for place in rows {
-            let path = table.costs[place].path;
-            of_path[path as usize] = 0;
-            let parent = table.paths.list[path as usize].parent;
-            if parent != NO_PATH {
-                of_path[parent as usize] = 0;
-            }
-        }
-    }
-    expected
+    let expected = unpacked.expected_ns(&table.paths.list);
+    out.signed(rows.iter().map(|&(_, _, place)| unpacked.costs[place].call_ns.wrapping_sub(expected[place])));
 }
 
 fn read_table(reader: &mut Reader, table: &mut CostTable, n_traces: usize) -> Result<(), Broken> {
@@ -277,8 +294,7 @@ fn read_table(reader: &mut Reader, table: &mut CostTable, n_traces: usize) -> Re
         ends[trace + 1] += ends[trace];
     }
     let mut next = ends.clone();
-    table.offsets = ends;
-    table.costs = vec![PathCost::default(); n_all];
+    let mut unpacked = Unpacked { offsets: ends, costs: vec![PathCost::default(); n_all] };
     let mut places = Vec::with_capacity(n_all);
     for (row, &(path, trace)) in rows.iter().enumerate() {
         let n_visits =
@@ -286,7 +302,7 @@ fn read_table(reader: &mut Reader, table: &mut CostTable, n_traces: usize) -> Re
         let place = next[trace as usize];
         next[trace as usize] += 1;
         places.push(place);
-        table.costs[place] = PathCost {
+        unpacked.costs[place] = PathCost {
             path,
             n_calls: n_calls[row],
             n_visits: n_visits.ok_or("a number is too large")?,
@@ -296,9 +312,12 @@ fn read_table(reader: &mut Reader, table: &mut CostTable, n_traces: usize) -> Re
             call_ns: 0,
         };
     }
-    let expected = expected_ns(table);
+    let expected = unpacked.expected_ns(&table.paths.list);
     for (row, place) in places.into_iter().enumerate() {
-        table.costs[place].call_ns = expected[place].wrapping_add(beyond_ns[row]);
+        unpacked.costs[place].call_ns = expected[place].wrapping_add(beyond_ns[row]);
+    }
+    for bounds in unpacked.offsets.windows(2) {
+        table.costs.push(unpacked.costs[bounds[0]..bounds[1]].iter().copied());
     }
     Ok(())
 }

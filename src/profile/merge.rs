@@ -115,7 +115,7 @@ impl Profile {
     }
 
     fn absorb_table(&mut self, other: &Self) {
-        let first = u32::try_from(self.table.offsets.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let first = u32::try_from(self.table.costs.n_traces()).unwrap_or(u32::MAX);
         let (table, others) = (&mut self.table, &other.table);
         let mut paths: Vec<u32> = Vec::with_capacity(others.paths.len());
         for path in &others.paths.list {
@@ -123,9 +123,9 @@ impl Profile {
             paths.push(table.paths.intern(Path { parent, ..*path }));
         }
         let path = |index: u32| paths[index as usize];
-        let first_cost = table.costs.len();
-        table.offsets.extend(others.offsets.iter().skip(1).map(|offset| offset + first_cost));
-        table.costs.extend(others.costs.iter().map(|cost| PathCost { path: path(cost.path), ..*cost }));
+        for trace in 0..others.costs.n_traces() {
+            table.costs.push(others.costs_of(trace).map(|cost| PathCost { path: path(cost.path), ..cost }));
+        }
         let first_exception = u32::try_from(table.kept.exceptions.len()).unwrap_or(u32::MAX);
         table.failures.extend(others.failures.iter().map(|&(trace, failure)| {
             let is_known = failure.exception != NO_EXCEPTION;

@@ -3,7 +3,7 @@
 use super::dictionaries::settle;
 use super::{About, Profile, Request, Trace};
 use crate::compare::kept::{self, ClientCalls, Kept};
-use crate::compare::paths::{CostTable, Failure, NO_EXCEPTION, NO_SPAN, PathCost};
+use crate::compare::paths::{CostTable, Failure, NO_EXCEPTION, NO_SPAN};
 use crate::drill::presence;
 use crate::normalize::{Forest, NO_PARENT, Need, SpanFlags};
 use crate::span::{AttributeScope, SpanFrame, SpanKind, schema};
@@ -138,19 +138,13 @@ impl Profile {
 
 /// The rows of `traces`, with what only spans tell.
 fn costs(frame: &SpanFrame, forest: &Forest, table: &CostTable, traces: &[u32]) -> CostTable {
-    let mut own = CostTable {
-        paths: table.paths.clone(),
-        limits: table.limits.clone(),
-        offsets: vec![0],
-        ..CostTable::default()
-    };
+    let mut own = CostTable { paths: table.paths.clone(), limits: table.limits.clone(), ..CostTable::default() };
     let mut place = vec![None; forest.n_traces()];
     for (index, &trace) in (0_u32..).zip(traces) {
         place[trace as usize] = Some(index);
     }
     for &trace in traces {
-        own.costs.extend(table.costs_of(trace as usize).iter().map(|&cost| PathCost { ..cost }));
-        own.offsets.push(own.costs.len());
+        own.costs.push(table.costs_of(trace as usize));
     }
     let mut exceptions = BTreeMap::<(String, String), u32>::new();
     each_exception(frame, forest, table, |at, exception| {

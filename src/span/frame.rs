@@ -37,6 +37,12 @@ impl SpanColumns {
         self.trace.is_empty()
     }
 
+    /// Empties the columns of which a forest of linked spans has its own: names, parents and durations.
+    pub fn forget_linked(&mut self) {
+        (self.service, self.operation) = (Vec::new(), Vec::new());
+        (self.parent_span_id, self.duration_ns) = (Vec::new(), Vec::new());
+    }
+
     pub(super) fn push(&mut self, span: Span) {
         self.trace.push(span.trace);
         self.span_id.push(span.span_id.get());

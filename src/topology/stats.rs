@@ -1,5 +1,6 @@
 //! Calls by group and window, measured.
 
+use crate::packed::{folded, n_bytes, put, take, unfolded};
 use crate::stats::weighted_quantile;
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -49,85 +50,85 @@ pub(super) struct Call {
     pub(super) weight: f64,
 }
 
-/// Calls as columns.
+/// Calls by group and window.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    /// Twice the group, and one more in the second window.
-    group: Vec<u32>,
-    duration_ns: Vec<i64>,
-    failed: Vec<bool>,
+    /// By twice the group, and one more in the second window.
+    groups: Vec<Packed>,
+}
+
+/// Calls of one group in one window.
+#[derive(Debug, Default)]
+struct Packed {
+    /// Of each call the length of its duration in bytes, and 16 if it failed; then the duration.
+    bytes: Vec<u8>,
+    n_calls: usize,
     /// Empty while every call stands for itself alone.
     weight: Vec<f64>,
 }
 
+/// In the first byte of a call: it failed.
+const FAILED: u8 = 16;
+
 impl Calls {
     pub(super) fn push(&mut self, group: u32, call: Call) {
+        let group = 2 * group as usize + call.window as usize;
+        if self.groups.len() <= group {
+            self.groups.resize_with(group + 1, Packed::default);
+        }
+        self.groups[group].push(call);
+    }
+
+    /// Figures of each of `n_groups` groups in each window; `None` where there was no call.
+    pub(super) fn by_group(mut self, n_groups: usize) -> Vec<[Option<CallStats>; 2]> {
+        self.groups.resize_with(2 * n_groups, Packed::default);
+        let is_sampled = self.groups.iter().any(|group| !group.weight.is_empty());
+        let figures: Vec<Option<CallStats>> =
+            self.groups.into_par_iter().map(|group| group.figures(is_sampled)).collect();
+        figures.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()
+    }
+}
+
+impl Packed {
+    fn push(&mut self, call: Call) {
         #[expect(clippy::float_cmp, reason = "without sampling weights are set to 1, not computed")]
         let is_sampled = call.weight != 1.0;
         if is_sampled && self.weight.is_empty() {
-            self.weight.resize(self.group.len(), 1.0);
+            self.weight.resize(self.n_calls, 1.0);
         }
         if is_sampled || !self.weight.is_empty() {
             self.weight.push(call.weight);
         }
-        self.group.push(2 * group + call.window);
-        self.duration_ns.push(call.duration_ns);
-        self.failed.push(call.failed);
+        let duration = folded(call.duration_ns);
+        let length = n_bytes(duration);
+        self.bytes.push(length | if call.failed { FAILED } else { 0 });
+        put(duration, length, &mut self.bytes);
+        self.n_calls += 1;
     }
 
-    /// Figures of each of `n_groups` groups in each window; `None` where there was no call.
-    pub(super) fn by_group(self, n_groups: usize) -> Vec<[Option<CallStats>; 2]> {
-        let figures = if self.weight.is_empty() { self.plain(2 * n_groups) } else { self.sampled(2 * n_groups) };
-        figures.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()
-    }
-
-    fn plain(self, n_groups: usize) -> Vec<Option<CallStats>> {
-        let mut n_errors = vec![0; n_groups];
-        for (&group, &failed) in self.group.iter().zip(&self.failed) {
-            n_errors[group as usize] += u64::from(failed);
-        }
-        let (mut durations_ns, lengths) = gathered(&self.group, n_groups, |call| self.duration_ns[call]);
-        let groups = apart(&mut durations_ns, &lengths).into_par_iter().zip(n_errors);
-        groups.map(|(durations_ns, n_errors)| plain(durations_ns, n_errors)).collect()
-    }
-
-    fn sampled(self, n_groups: usize) -> Vec<Option<CallStats>> {
-        let call = |call: usize| (self.duration_ns[call], self.weight[call], self.failed[call]);
-        let (mut calls, lengths) = gathered(&self.group, n_groups, call);
-        apart(&mut calls, &lengths).into_par_iter().map(sampled).collect()
-    }
-}
-
-/// What `value` gives of each call, group by group, and how many there are in each: a counting sort.
-fn gathered<T: Clone + Default>(group: &[u32], n_groups: usize, value: impl Fn(usize) -> T) -> (Vec<T>, Vec<usize>) {
-    let mut lengths = vec![0_usize; n_groups];
-    for &group in group {
-        lengths[group as usize] += 1;
-    }
-    let mut next: Vec<usize> = lengths
-        .iter()
-        .scan(0, |end, length| {
-            *end += length;
-            Some(*end - length)
+    /// Duration of each call, and whether it failed.
+    fn calls(&self) -> impl Iterator<Item = (i64, bool)> + '_ {
+        let mut left = self.bytes.as_slice();
+        (0..self.n_calls).map(move |_| {
+            let head = u8::try_from(take(1, &mut left)).unwrap_or_default();
+            (unfolded(take(head & !FAILED, &mut left)), head & FAILED != 0)
         })
-        .collect();
-    let mut values = vec![T::default(); group.len()];
-    for (call, &group) in group.iter().enumerate() {
-        let place = &mut next[group as usize];
-        values[*place] = value(call);
-        *place += 1;
     }
-    (values, lengths)
-}
 
-/// Stretches of these lengths, one after the other.
-fn apart<'a, T>(mut values: &'a mut [T], lengths: &[usize]) -> Vec<&'a mut [T]> {
-    let cut = |&length: &usize| {
-        let (own, rest) = std::mem::take(&mut values).split_at_mut(length);
-        values = rest;
-        own
-    };
-    lengths.iter().map(cut).collect()
+    /// As all others are, if `are_sampled`.
+    fn figures(self, are_sampled: bool) -> Option<CallStats> {
+        if are_sampled {
+            let weights = self.weight.iter().copied().chain(std::iter::repeat(1.0));
+            let calls = self.calls().zip(weights).map(|((duration_ns, failed), weight)| (duration_ns, weight, failed));
+            return sampled(&mut calls.collect::<Vec<_>>());
+        }
+        let mut n_errors = 0;
+        let durations = self.calls().map(|(duration_ns, failed)| {
+            n_errors += u64::from(failed);
+            duration_ns
+        });
+        plain(&mut durations.collect::<Vec<_>>(), n_errors)
+    }
 }
 
 /// Figures of a histogram of calls by duration, bits of the weight, and failure; none of no call.

@@ -28,7 +28,7 @@ mod timeline;
 pub use automatic::{AutomaticRule, Candidate, candidates};
 pub use given::{GivenWindows, split, split_data_sets};
 pub use onset::{MovedSignal, Onset};
-pub use signal::{Signal, SignalKind};
+pub use signal::{Signal, SignalKind, Values};
 pub use timeline::Timeline;
 
 pub use crate::time::TimeRange as Window;

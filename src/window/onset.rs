@@ -7,7 +7,7 @@
 
 use super::Data;
 use super::scan::{self, MIN_BUCKETS, Series, Significance};
-use super::signal::{Observation, Requests, SignalKind, Subject};
+use super::signal::{Requests, SignalKind, Subject};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ pub(super) struct Detector<'a> {
     requests: Requests<'a>,
     subjects: Vec<Subject>,
     series: Vec<Series>,
-    /// Sums a bucket of each series' [`Observation::excess`].
+    /// Sums a bucket of each series' [`super::signal::Observation::excess`].
     excess: Vec<Vec<f64>>,
     /// Requests a bucket.
     n_requests: Vec<f64>,
@@ -236,8 +236,7 @@ impl<'a> Detector<'a> {
 
     /// Calls of a request that calls the service at all; at least one.
     fn calls_where_called(&self, index: usize) -> f64 {
-        let observations = self.requests.observe(&self.subjects[index]);
-        let called = observations.iter().filter(|observation| observation.value > 0.0);
+        let called = self.requests.observe(&self.subjects[index]).filter(|observation| observation.value > 0.0);
         let (n_calls, n) = called.fold((0.0, 0.0), |(calls, n), observation| (calls + observation.value, n + 1.0));
         if n > 0.0 { n_calls / n } else { 1.0 }
     }
@@ -245,11 +244,7 @@ impl<'a> Detector<'a> {
     fn describe(&self, change: &Change) -> Onset {
         let Change { within, stretch, joint, moved } = change;
         let before = Self::reference(within, stretch);
-        let placing: Vec<(usize, Vec<Observation>)> = moved
-            .iter()
-            .take(MAX_PLACING)
-            .map(|&(index, _)| (index, self.requests.observe(&self.subjects[index])))
-            .collect();
+        let placing: Vec<usize> = moved.iter().take(MAX_PLACING).map(|&(index, _)| index).collect();
         let has_before = stretch.start > within.start || within.start > 0;
         let start_unix_ns = if stretch.start > within.start {
             self.place(&placing, stretch.start, &before, stretch)
@@ -300,12 +295,12 @@ impl<'a> Detector<'a> {
 
     fn moved(&self, index: usize, before: &Range<usize>, during: &Range<usize>, p_value: f64) -> MovedSignal {
         let (subject, series) = (&self.subjects[index], &self.series[index]);
-        let observations = self.requests.observe(subject);
         let weight = |buckets: &Range<usize>| series.weights[buckets.clone()].iter().sum::<f64>().max(1.0);
         let excess = |buckets: &Range<usize>| self.excess[index][buckets.clone()].iter().sum::<f64>() / weight(buckets);
         // The usual values of the mix of all the data, and what these buckets add.
-        let usual =
-            observations.iter().map(|observation| observation.usual).sum::<f64>() / observations.len().max(1) as f64;
+        let (sum, n) =
+            self.requests.observe(subject).fold((0.0, 0.0), |(sum, n), observation| (sum + observation.usual, n + 1.0));
+        let usual = sum / f64::max(n, 1.0);
         let unit = if matches!(subject.kind, SignalKind::Latency | SignalKind::SelfTime) { 1e6 } else { 1.0 };
         let value = |buckets: &Range<usize>| (usual + excess(buckets)).max(0.0) / unit;
         MovedSignal {
@@ -321,13 +316,7 @@ impl<'a> Detector<'a> {
     /// The moment near the start of bucket `bucket` that best parts the requests of `before` from those of `after`.
     ///
     /// The likelihood of normal values of known means: each request says by how much it is nearer to the one mean.
-    fn place(
-        &self,
-        placing: &[(usize, Vec<Observation>)],
-        bucket: usize,
-        before: &Range<usize>,
-        after: &Range<usize>,
-    ) -> i64 {
+    fn place(&self, placing: &[usize], bucket: usize, before: &Range<usize>, after: &Range<usize>) -> i64 {
         const REACH: usize = 2;
         let near = bucket.saturating_sub(REACH).max(before.start)..(bucket + REACH).min(after.end);
         let place_of = |bucket: usize| {
@@ -335,30 +324,32 @@ impl<'a> Detector<'a> {
             next.map_or(self.requests.len(), |&bucket| self.requests.n_before(self.requests.grid.start_of(bucket)))
         };
         let places = place_of(near.start)..place_of(near.end);
-        let mut votes = vec![0.0; places.len()];
-        for (index, observations) in placing {
-            let series = &self.series[*index];
+        let votes_of = |&index: &usize| {
+            let mut votes = vec![0.0; places.len()];
+            let series = &self.series[index];
             let (old, new) = (series.mean(before.clone()), series.mean(after.clone()));
             let both = before.start..after.end;
-            let (mut variance, mut n) = (0.0, 0.0);
-            for observation in observations {
+            let (mut variance, mut n, mut nearby) = (0.0, 0.0, Vec::new());
+            for observation in self.requests.observe(&self.subjects[index]) {
+                let value = observation.relative;
+                if places.contains(&(observation.place as usize)) {
+                    nearby.push((observation.place as usize - places.start, value));
+                }
                 let own = self.requests.bucket(observation.place);
                 if both.contains(&own) {
                     let mean = if before.contains(&own) { old } else { new };
-                    variance += (observation.relative - mean).powi(2);
+                    variance += (value - mean).powi(2);
                     n += 1.0;
                 }
             }
             let variance = (variance / f64::max(n, 1.0)).max(1e-6);
-            for observation in observations {
-                if let Some(vote) =
-                    (observation.place as usize).checked_sub(places.start).and_then(|place| votes.get_mut(place))
-                {
-                    let value = observation.relative;
-                    *vote += ((value - old).powi(2) - (value - new).powi(2)) / variance;
-                }
+            for (place, value) in nearby {
+                votes[place] = ((value - old).powi(2) - (value - new).powi(2)) / variance;
             }
-        }
+            votes
+        };
+        let of_each: Vec<Vec<f64>> = placing.par_iter().map(votes_of).collect();
+        let votes: Vec<f64> = (0..places.len()).map(|place| of_each.iter().map(|votes| votes[place]).sum()).collect();
         let (mut sum, mut least, mut first) = (0.0, f64::INFINITY, places.start);
         for (place, vote) in places.clone().zip(&votes) {
             if sum < least {

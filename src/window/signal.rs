@@ -8,6 +8,7 @@
 use super::{Data, Root};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Most buckets: places an onset within 1.5 percent of the data, fits a line of a terminal, and all pairs of them are
 /// looked at.
@@ -61,9 +62,34 @@ pub struct Signal {
     pub kind: SignalKind,
     /// Service.
     pub name: String,
-    /// The observations: index of the root in [`Data::roots`] and value, a root at most once. For calls, requests
-    /// without an observation made none; otherwise they say nothing.
-    pub observations: Vec<(u32, f64)>,
+    /// Requests observed, as indices in [`Data::roots`], each once. For calls, requests without an observation made none; otherwise
+    /// they say nothing.
+    pub roots: Arc<[u32]>,
+    /// What was observed of each.
+    pub values: Values,
+}
+
+/// Numbers, as narrow as they may be.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Any.
+    Numbers(Vec<f64>),
+    /// Whole ones.
+    Counts(Vec<u32>),
+    /// 0 or 1.
+    Flags(Vec<bool>),
+}
+
+impl Signal {
+    /// Requests and what was observed of them.
+    pub fn observations(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
+        let value = |place: usize| match &self.values {
+            Values::Numbers(values) => values[place],
+            Values::Counts(values) => f64::from(values[place]),
+            Values::Flags(values) => f64::from(u8::from(values[place])),
+        };
+        self.roots.iter().enumerate().map(move |(place, &root)| (root, value(place)))
+    }
 }
 
 /// Equal stretches of time from the first request's start to the last one's.
@@ -186,7 +212,7 @@ impl<'a> Requests<'a> {
     }
 
     /// Observations of a subject by place in time, relative to what is usual for their entry operations.
-    pub(super) fn observe(&self, subject: &Subject) -> Vec<Observation> {
+    pub(super) fn observe(&self, subject: &Subject) -> impl Iterator<Item = Observation> + use<'_> {
         let mut raw: Vec<(u32, f64)> = match subject.source {
             Source::Roots => (0..u32::try_from(self.len()).unwrap_or(u32::MAX))
                 .filter(|&place| subject.kind == SignalKind::Traffic || subject.is_about(self.root(place as usize)))
@@ -201,39 +227,35 @@ impl<'a> Requests<'a> {
                 })
                 .collect(),
             Source::Signal(signal) => self.data.signals[signal]
-                .observations
-                .iter()
-                .filter_map(|&(root, value)| Some((*self.place.get(root as usize)?, value)))
+                .observations()
+                .filter_map(|(root, value)| Some((*self.place.get(root as usize)?, value)))
                 .collect(),
         };
         if subject.kind == SignalKind::Calls {
             self.fill_in_zeros(&mut raw);
         }
         raw.sort_by_key(|&(place, _)| place);
-        let entry = |place: u32| match subject.kind {
-            // Shares of the traffic are of all of it.
-            SignalKind::Traffic => 0,
-            _ => self.root(place as usize).entry,
-        };
+        let is_traffic = subject.kind == SignalKind::Traffic;
+        // Shares of the traffic are of all of it.
+        let entry = move |place: u32| if is_traffic { 0 } else { self.root(place as usize).entry };
         let usual = Usual::of(raw.iter().map(|&(place, value)| (entry(place), value)), subject.kind.is_time());
-        raw.into_iter()
-            .map(|(place, value)| {
-                let usual = usual.get(entry(place));
-                let (relative, excess) = match subject.kind {
-                    SignalKind::Latency | SignalKind::SelfTime => {
-                        let scale = usual + self.negligible_ns;
-                        let log = ((value + self.negligible_ns) / scale).ln().clamp(-MAX_LOG, MAX_LOG);
-                        (log, value.min(10.0 * scale) - usual)
-                    }
-                    SignalKind::Calls => {
-                        let log = ((value + 0.5) / (usual + 0.5)).ln().clamp(-MAX_LOG, MAX_LOG);
-                        (log, value.min(10.0 * (usual + 1.0)) - usual)
-                    }
-                    _ => (value - usual, value - usual),
-                };
-                Observation { place, value, usual, relative, excess }
-            })
-            .collect()
+        let kind = subject.kind;
+        raw.into_iter().map(move |(place, value)| {
+            let usual = usual.get(entry(place));
+            let (relative, excess) = match kind {
+                SignalKind::Latency | SignalKind::SelfTime => {
+                    let scale = usual + self.negligible_ns;
+                    let log = ((value + self.negligible_ns) / scale).ln().clamp(-MAX_LOG, MAX_LOG);
+                    (log, value.min(10.0 * scale) - usual)
+                }
+                SignalKind::Calls => {
+                    let log = ((value + 0.5) / (usual + 0.5)).ln().clamp(-MAX_LOG, MAX_LOG);
+                    (log, value.min(10.0 * (usual + 1.0)) - usual)
+                }
+                _ => (value - usual, value - usual),
+            };
+            Observation { place, value, usual, relative, excess }
+        })
     }
 
     /// Requests to an entry operation that calls the service at all, and that did not this time.

@@ -238,7 +238,7 @@ pub(crate) fn check_sums(forest: &Forest) {
             assert!((1..=spans.len()).contains(&sum.n_visits), "{} visits", sum.n_visits);
             all_ns += duration_ns;
         }
-        let costs = table.costs_of(trace).iter();
+        let costs = table.costs_of(trace);
         let sum_ns: i128 =
             costs.map(|cost| i128::from(cost.self_ns) + i128::from(cost.before_ns) + i128::from(cost.wait_ns)).sum();
         // Beyond what 64 bits hold a row keeps the most that they do.

@@ -68,7 +68,7 @@ fn tables_and_graphs_have_no_more_rows_than_spans() {
         let forest = linked(shape(16_000));
         let table = paths::cost_table(&forest);
         let (n_spans, topology) = (forest.n_spans(), topology_of_all(&forest));
-        assert!(table.costs.len() <= n_spans, "{name}: {} rows", table.costs.len());
+        assert!(table.costs.n_rows() <= n_spans, "{name}: {} rows", table.costs.n_rows());
         assert!(table.paths.len() <= n_spans, "{name}: {} paths", table.paths.len());
         let n_edges = topology.operations.edge_count().max(topology.services.edge_count());
         assert!(n_edges <= n_spans, "{name}: {n_edges} edges");

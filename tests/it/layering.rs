@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// From the bottom up. Layers in one row do not import each other.
 const LAYERS: [&[&str]; 23] = [
     &["error", "scratch"],
-    &["diagnostics"],
+    &["diagnostics", "packed"],
     &["time", "owners", "store"],
     &["span"],
     &["stats"],

@@ -1,7 +1,8 @@
 //! Onsets planted in requests: early, late, over again, two of them, hidden in one service, and none at all.
 
 use suspect::window::{
-    AutomaticRule, Data, Onset, Options, Root, Signal, SignalKind, Window, WindowChoice, WindowWarning, Windows, split,
+    AutomaticRule, Data, Onset, Options, Root, Signal, SignalKind, Values, Window, WindowChoice, WindowWarning,
+    Windows, split,
 };
 
 const S: i64 = 1_000_000_000;
@@ -51,7 +52,8 @@ impl Planted {
     fn signal(mut self, kind: SignalKind, name: &str, value: impl Fn(usize) -> Option<f64>) -> Self {
         let observations =
             (0..self.roots.len()).filter_map(|second| Some((u32::try_from(second).ok()?, value(second)?)));
-        self.signals.push(Signal { kind, name: name.to_owned(), observations: observations.collect() });
+        let (roots, values): (Vec<u32>, Vec<f64>) = observations.unzip();
+        self.signals.push(Signal { kind, name: name.to_owned(), roots: roots.into(), values: Values::Numbers(values) });
         self
     }
 
@@ -273,9 +275,7 @@ fn onsets_do_not_depend_on_the_order_of_requests() {
     );
     let mut turned = planted.clone();
     turned.roots.reverse();
-    for observation in &mut turned.signals[0].observations {
-        observation.0 = 599 - observation.0;
-    }
+    turned.signals[0].roots = turned.signals[0].roots.iter().map(|root| 599 - root).collect();
     assert_eq!(planted.automatic(), turned.automatic());
 }
 

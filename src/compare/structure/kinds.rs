@@ -199,7 +199,7 @@ fn visiting(input: Input<'_>, subject: Subject) -> f64 {
         Subject::Operation(operation.service, operation.name) == subject
     };
     let visits = |trace: &&u32| {
-        input.table.costs_of(**trace as usize).iter().any(|cost| cost.n_visits > 0 && is_subject(cost.path))
+        input.table.costs_of(**trace as usize).calls().any(|cost| cost.n_visits > 0 && is_subject(cost.path))
     };
     input.selection.regression.iter().filter(visits).map(|&trace| input.forest.weight[trace as usize]).sum()
 }

@@ -3,7 +3,9 @@
 use super::super::ratio::Presence;
 use super::Input;
 use crate::compare::Estimate;
-use crate::compare::paths::{NO_PATH, PathCost};
+use crate::compare::costs::PathCalls;
+use crate::compare::paths::NO_PATH;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Whose visits a rate is per: those of an operation, or the calls to a service that reports spans.
@@ -114,35 +116,17 @@ impl Rates {
 
     /// Standard errors and presence, from what every trace leaves of the rates.
     fn estimate(&mut self, input: Input<'_>) {
-        let n_rates = self.list.len();
-        let mut variances = vec![0.0; n_rates];
-        for (window, traces) in input.traces().into_iter().enumerate() {
-            let mut squares = vec![0.0; n_rates];
-            let (mut rest, mut n_calls, mut touched) = (vec![0.0; n_rates], vec![0_u32; n_rates], Vec::new());
-            let mut is_touched = vec![false; n_rates];
-            for &trace in traces {
-                for cost in input.table.costs_of(trace as usize) {
-                    self.of_cost(cost, window, &mut |rate, value, calls| {
-                        let rate = rate as usize;
-                        if !std::mem::replace(&mut is_touched[rate], true) {
-                            touched.push(rate);
-                        }
-                        rest[rate] += value;
-                        n_calls[rate] = n_calls[rate].saturating_add(calls);
-                    });
-                }
-                let weight = input.forest.weight[trace as usize];
-                for rate in touched.drain(..) {
-                    let presence = &mut self.list[rate].presence[window];
-                    presence.n_traces += 1;
-                    presence.n_with += u64::from(n_calls[rate] > 0);
-                    squares[rate] += (weight * rest[rate]).powi(2);
-                    (rest[rate], n_calls[rate], is_touched[rate]) = (0.0, 0, false);
-                }
-            }
-            for ((variance, squares), rate) in variances.iter_mut().zip(squares).zip(&self.list) {
-                let n = rate.presence[window].n_traces as f64;
+        let traces = input.traces();
+        let windows: Vec<(Vec<f64>, Vec<Presence>)> =
+            [0, 1].into_par_iter().map(|window| self.rests(input, traces[window], window)).collect();
+        let mut variances = vec![0.0; self.list.len()];
+        for (window, (squares, presence)) in windows.into_iter().enumerate() {
+            for (((variance, squares), presence), rate) in
+                variances.iter_mut().zip(squares).zip(presence).zip(&mut self.list)
+            {
+                let n = presence.n_traces as f64;
                 *variance += if n > 1.0 { n / (n - 1.0) * squares } else { 0.0 };
+                rate.presence[window] = presence;
             }
         }
         for (rate, variance) in self.list.iter_mut().zip(variances) {
@@ -153,8 +137,36 @@ impl Rates {
         }
     }
 
-    /// What a trace's cost adds to rates in a window: rate, value and calls.
-    fn of_cost(&self, cost: &PathCost, window: usize, add: &mut impl FnMut(u32, f64, u32)) {
+    /// Sums of squares of what traces of a window leave of each rate, and in how many of them it is.
+    fn rests(&self, input: Input<'_>, traces: &[u32], window: usize) -> (Vec<f64>, Vec<Presence>) {
+        let n_rates = self.list.len();
+        let (mut squares, mut presence) = (vec![0.0; n_rates], vec![Presence::default(); n_rates]);
+        let (mut rest, mut n_calls, mut touched) = (vec![0.0; n_rates], vec![0_u32; n_rates], Vec::new());
+        let mut is_touched = vec![false; n_rates];
+        for &trace in traces {
+            for calls in input.table.costs_of(trace as usize).calls() {
+                self.of_calls(calls, window, &mut |rate, value, calls| {
+                    let rate = rate as usize;
+                    if !std::mem::replace(&mut is_touched[rate], true) {
+                        touched.push(rate);
+                    }
+                    rest[rate] += value;
+                    n_calls[rate] = n_calls[rate].saturating_add(calls);
+                });
+            }
+            let weight = input.forest.weight[trace as usize];
+            for rate in touched.drain(..) {
+                presence[rate].n_traces += 1;
+                presence[rate].n_with += u64::from(n_calls[rate] > 0);
+                squares[rate] += (weight * rest[rate]).powi(2);
+                (rest[rate], n_calls[rate], is_touched[rate]) = (0.0, 0, false);
+            }
+        }
+        (squares, presence)
+    }
+
+    /// What a trace's calls of a path add to rates in a window: rate, value and calls.
+    fn of_calls(&self, cost: PathCalls, window: usize, add: &mut impl FnMut(u32, f64, u32)) {
         let path = cost.path as usize;
         if let Some((rate, counts)) = self.own[path] {
             add(rate, counts[window] * f64::from(cost.n_calls), cost.n_calls);
@@ -180,7 +192,7 @@ impl Rates {
         let mut touched = Vec::new();
         for (window, traces) in input.traces().into_iter().enumerate() {
             for &trace in traces {
-                for cost in input.table.costs_of(trace as usize) {
+                for cost in input.table.costs_of(trace as usize).calls() {
                     let path = cost.path as usize;
                     let called = self.own[path].and_then(|(rate, _)| slot[rate as usize]);
                     let visited = self.below[path].iter().filter_map(|&(rate, _)| slot[rate as usize]);
