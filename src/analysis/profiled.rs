@@ -13,11 +13,11 @@ use std::sync::OnceLock;
 const BASE_BYTES: u64 = 85 << 20;
 const LEAST_BYTES: u64 = 128 << 20;
 /// Id, start, weight, place and shape of a trace.
-const BYTES_A_TRACE: u64 = 140;
+const BYTES_A_TRACE: u64 = 110;
 /// A request of a trace, and what is listed of it.
-const BYTES_A_TOP: u64 = 60;
+const BYTES_A_TOP: u64 = 40;
 /// What is listed of a row of the cost table, besides itself.
-const BYTES_A_ROW: u64 = 12;
+const BYTES_A_ROW: u64 = 10;
 /// What is sorted of rows at a time, and of one of them.
 const BYTES_SORTED: u64 = 1 << 28;
 const BYTES_A_SORTED: u64 = 32;

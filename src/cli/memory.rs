@@ -18,8 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 const DEFAULT_PERCENT: f64 = 70.0;
 /// The spans read are a fourth of what their analysis takes at its peak.
 const READ_SHARE: u64 = 4;
-/// A partition or bucket takes a third of the limit at most, and up to eight times its spans while it is worked on.
-const PARTITION_SHARE: u64 = 24;
+/// A partition or bucket takes an eighth of the limit at most, and up to eight times its spans while it is worked on: an allocator keeps some
+/// of that, beside which all that is kept of each trace has to fit.
+const PARTITION_SHARE: u64 = 64;
 /// More would be files with little in them.
 const MAX_PARTITIONS: u64 = 256;
 
@@ -29,7 +30,7 @@ pub struct MemoryArgs {
     /// Memory to take, such as 512MiB, 4GB or 50%; spans that do not fit go to `--temp-dir` [default: 70%]
     ///
     /// Percent are of what the machine, or the container, has. The result is the same with any limit. What is kept of each trace has to
-    /// fit, some 130 to 170 bytes a span.
+    /// fit, some 40 to 70 bytes a span.
     #[arg(long, value_name = "SIZE", value_parser = parse_limit, help_heading = "Memory", hide_short_help = true)]
     pub memory_limit: Option<Limit>,
     /// Folder for spans that do not fit into memory [default: the system's]

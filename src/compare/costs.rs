@@ -125,6 +125,7 @@ impl Costs {
                 result.ends.push(result.bytes.len());
                 start = end;
             }
+            result.bytes.shrink_to_fit();
             result
         };
         Self { pieces: self.pieces.into_par_iter().enumerate().map(recode).collect(), n_rows }

@@ -101,7 +101,7 @@ fn help_of_analyze_explains_windows() {
 
               Percent are of what the machine, or the container, has. The result is
               the same with any limit. What is kept of each trace has to fit, some
-              130 to 170 bytes a span.
+              40 to 70 bytes a span.
 
           --temp-dir <DIR>
               Folder for spans that do not fit into memory [default: the system's]
