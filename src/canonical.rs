@@ -57,10 +57,10 @@ pub fn write(frame: &SpanFrame, path: &Path, force: bool) -> Result<Written, Err
     write_in_groups(frame, path, force, GROUP_SPANS)
 }
 
-/// [`write`] with so many spans a row group.
+/// [`write()`] with so many spans a row group.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_in_groups(frame: &SpanFrame, path: &Path, force: bool, group_spans: usize) -> Result<Written, Error> {
     if path.is_dir() {
         return Err(Error::Usage {

@@ -67,7 +67,7 @@ pub fn gather<T: Copy + Default + Send>(
     Gathered { parts: traces.par_chunks(chunk).enumerate().map(part).collect() }
 }
 
-/// Ranges of slots whose values, of which there are so many each, take about [`GROUP_BYTES`] at once, or are those of one slot.
+/// Ranges of slots whose values, of which there are so many each, take about a quarter of a gibibyte at once, or are those of one slot.
 #[must_use]
 pub fn groups<T>(n_values: &[usize]) -> Vec<Range<usize>> {
     let most = GROUP_BYTES / size_of::<T>().max(1);
