@@ -233,13 +233,15 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
             .map(|traces| {
                 let mut part = Kernel::new(stretch.forest, &limits);
                 for &trace in traces {
+                    // Traces without spans may lie between.
+                    part.table.costs.fill((trace - traces[0]) as usize);
                     part.trace(trace, stretch.local(trace));
                 }
                 part.table
             })
             .collect();
         for (part, traces) in parts.into_iter().zip(traces.chunks(chunk)) {
-            table.absorb(part, traces, &mut codes);
+            table.absorb(part, traces[0], &mut codes);
         }
     });
     table.costs.fill(forest.n_traces());
@@ -252,20 +254,10 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
 }
 
 impl CostTable {
-    /// Adds the rows of `traces`, which come after all so far; their paths keep their numbers, which `codes` gets told.
-    fn absorb(&mut self, mut part: Self, traces: &[u32], codes: &mut Vec<Vec<u32>>) {
+    /// Adds the rows of traces from `first` on, which come after all so far; their paths keep their numbers, which `codes` gets told.
+    fn absorb(&mut self, part: Self, first: u32, codes: &mut Vec<Vec<u32>>) {
         let code = self.intern_all(&part.paths);
-        if let Some(&first) = traces.first() {
-            self.costs.fill(first as usize);
-        }
-        // Traces without spans lie between some of them.
-        if traces.last().is_some_and(|&last| last as usize - traces[0] as usize >= traces.len()) {
-            let packed = std::mem::take(&mut part.costs);
-            for (place, &trace) in traces.iter().enumerate() {
-                part.costs.fill((trace - traces[0]) as usize);
-                part.costs.push(packed.of(place));
-            }
-        }
+        self.costs.fill(first as usize);
         self.costs.append(part.costs);
         let failure =
             |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });

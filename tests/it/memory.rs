@@ -203,6 +203,28 @@ fn a_limit_that_is_none_and_a_folder_that_is_not_there_are_refused_with_words() 
 }
 
 #[test]
+fn more_call_paths_than_a_limit_has_room_for_are_told_of_though_the_spans_are_few() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let letter = |number: u32, place: u32| char::from_u32(u32::from('a') + number / 26_u32.pow(place) % 26);
+    let rows = (0..30_000_u32).map(|request| {
+        let name: String = (0..4).filter_map(|place| letter(request, place)).collect();
+        format!(
+            "{0:032x},{0:016x},shop,get {name},2024-05-01T14:{1:02}:{2:02}Z,5",
+            request + 1,
+            request / 1_000,
+            request % 60
+        )
+    });
+    let text = format!("trace_id,span_id,service,name,start,duration_ms\n{}\n", rows.collect::<Vec<_>>().join("\n"));
+    fs::write(folder.path().join("spans.csv"), text).expect("written");
+    let output = run(folder.path(), &["analyze", "spans.csv", "--memory-limit", "100MB"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("the analysis needs about") && error.contains("30000 call paths"), "{error}");
+    assert!(run(folder.path(), &["analyze", "spans.csv", "--memory-limit", "1GB"]).status.success());
+}
+
+#[test]
 fn the_time_that_each_stage_took_is_told_when_it_is_asked_for_and_only_then() {
     let folder = tempfile::tempdir().expect("a folder");
     let (spans, other) = (incident("slow-release"), incident("fault-free"));
