@@ -219,7 +219,7 @@ pub(super) fn fill(pieces: &[String], first: usize, rest: usize) -> Vec<String> 
             continue;
         }
         // Blanks that set a piece off from the one before it are for one line only.
-        let piece = piece.trim_start();
+        let piece = piece.trim_start_matches(' ');
         let mut parts = if needed <= rest { vec![piece.to_owned()] } else { broken(piece, rest) };
         if !is_first || room < rest {
             lines.push(line);

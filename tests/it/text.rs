@@ -97,6 +97,12 @@ fn lines_are_broken_with_their_styles_and_what_goes_on_is_set_in() {
 }
 
 #[test]
+fn a_blank_that_does_not_break_is_not_lost_where_a_line_is_broken() {
+    // What proptest found once.
+    assert_eq!(wrap("\u{a0}\u{200b}", 2).concat(), "\u{a0}\\u{200b}");
+}
+
+#[test]
 fn of_a_call_that_does_not_fit_both_ends_of_caller_and_callee_stay() {
     assert_eq!(call("a: GET", "b: GET", 20), "a: GET > b: GET");
     // 20 less the arrow leave 17: 8 for the caller, 9 for the callee.
