@@ -3,11 +3,10 @@
 //! Most exports are lines, but Jaeger's, Zipkin's and `jq`'s are one document of any size. Nobody goes through it to find where
 //! elements begin: cuts are guessed, at text that looks as the first element begins. The guess proves itself. Elements that
 //! follow each other from the list's start to exactly the first cut show that it is one, and so on to the end of the document. If a
-//! piece is not so, or the document is broken or of another shape than the plain one, the document is read from its start
-//! to its end, which knows what to say about it.
+//! piece is not so, or the document is broken or of another shape than the plain one, what is not proved is read from its start
+//! to the document's end, which knows what to say about it.
 
 use super::json::{Cursor, Items, Kind, Step};
-use std::ops::Range;
 
 /// What a key of an object is.
 pub(super) type KeyTest = fn(&str) -> bool;
@@ -16,17 +15,19 @@ pub(super) type KeyTest = fn(&str) -> bool;
 const N_KEYS: usize = 3;
 
 /// A document that is one list, bare or in an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Divided {
-    /// Bytes of the pieces. Each but the last has elements with a comma after each; the last goes on to the end of the document.
-    pub(super) pieces: Vec<Range<usize>>,
+    /// Byte of the document where the list's elements begin.
+    pub(super) begin: usize,
     /// Whether the list is not in an object.
-    is_bare: bool,
+    pub(super) is_bare: bool,
+    /// How an element begins, if there is one.
+    pattern: Option<Pattern>,
 }
 
-/// Where to cut the document; `None` if it does not begin as one list, bare or in an object under a key that `is_list` and comes after
+/// How to divide the document; `None` if it does not begin as one list, bare or in an object under a key that `is_list` and comes after
 /// others that are all `is_idle`.
-pub(super) fn divide(bytes: &[u8], piece_bytes: usize, is_list: KeyTest, is_idle: KeyTest) -> Option<Divided> {
+pub(super) fn divide(bytes: &[u8], is_list: KeyTest, is_idle: KeyTest) -> Option<Divided> {
     let mut cursor = Cursor::new(bytes, 0);
     let is_bare = cursor.kind().ok()? == Kind::Array;
     if !is_bare {
@@ -43,40 +44,29 @@ pub(super) fn divide(bytes: &[u8], piece_bytes: usize, is_list: KeyTest, is_idle
         }
     }
     let mut elements = cursor.array().ok()??;
-    let mut begin = cursor.position();
-    let mut pieces = Vec::new();
-    if cursor.element(&mut elements).ok()? {
-        let pattern = Pattern::of(bytes, cursor)?;
-        let finder = memchr::memmem::Finder::new(pattern.start);
-        let next = |from: usize| {
-            let mut places = finder.find_iter(bytes.get(from..)?).map(|offset| from + offset);
-            places.find(|&at| pattern.fits(bytes, at))
-        };
-        while let Some(cut) = next(begin + piece_bytes) {
-            pieces.push(begin..cut);
-            begin = cut;
-        }
-    }
-    pieces.push(begin..bytes.len());
-    Some(Divided { pieces, is_bare })
+    let begin = cursor.position();
+    let pattern = if cursor.element(&mut elements).ok()? { Some(Pattern::of(bytes, cursor)?) } else { None };
+    Some(Divided { begin, is_bare, pattern })
 }
 
 /// How the first element of a list begins.
-struct Pattern<'a> {
+#[derive(Debug)]
+struct Pattern {
     kind: Kind,
     /// To the colon after its first key.
-    start: &'a [u8],
+    start: memchr::memmem::Finder<'static>,
     keys: Vec<(Box<str>, Kind)>,
 }
 
-impl<'a> Pattern<'a> {
+impl Pattern {
     /// Of the element, an object or a list of objects, that comes next.
-    fn of(bytes: &'a [u8], mut cursor: Cursor<'a>) -> Option<Self> {
+    fn of(bytes: &[u8], mut cursor: Cursor) -> Option<Self> {
         let begin = cursor.position();
         let kind = cursor.kind().ok()?;
         let keys = first_keys(cursor)?;
         let colon = memchr::memchr(b':', &bytes[begin..])?;
-        Some(Self { kind, start: &bytes[begin..=begin + colon], keys })
+        let start = memchr::memmem::Finder::new(&bytes[begin..=begin + colon]).into_owned();
+        Some(Self { kind, start, keys })
     }
 
     /// Whether an element of this kind may begin at byte `at`: another that is closed in the same way comes before it.
@@ -112,18 +102,24 @@ fn first_keys(mut cursor: Cursor) -> Option<Vec<(Box<str>, Kind)>> {
 }
 
 impl Divided {
-    /// Reads each element of piece `index`; false if there is anything but elements with commas between and, after the last piece, the
+    /// The first byte from `from` on where an element may begin.
+    pub(super) fn cut(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let pattern = self.pattern.as_ref()?;
+        let mut places = pattern.start.find_iter(bytes.get(from..)?).map(|offset| from + offset);
+        places.find(|&at| pattern.fits(bytes, at))
+    }
+
+    /// Reads each element of a piece, which begins where one may begin and goes to where the next may or, if it `is_last`, to the end of the
+    /// document; false if there is anything but elements with a comma after each and, after the last piece, the
     /// end of a document of which no other key tells anything.
     pub(super) fn each_element<'a>(
         &self,
-        bytes: &'a [u8],
-        index: usize,
+        piece: &'a [u8],
+        is_last: bool,
         is_idle: KeyTest,
         mut read: impl FnMut(&mut Cursor<'a>) -> Step<()>,
     ) -> bool {
-        let Range { start, end } = self.pieces[index].clone();
-        let mut cursor = Cursor::of_all(&bytes[start..end]);
-        let is_last = index + 1 == self.pieces.len();
+        let mut cursor = Cursor::of_all(piece);
         loop {
             if cursor.is_past_blanks_at_end() {
                 return !is_last;
@@ -166,25 +162,33 @@ mod tests {
         key == "total"
     }
 
-    fn cut(text: &str, piece_bytes: usize) -> Option<Divided> {
-        divide(text.as_bytes(), piece_bytes, |key| key == "data", is_idle)
+    /// How to divide a text and into which pieces of at least so many bytes.
+    fn cut(text: &str, piece_bytes: usize) -> Option<(Divided, Vec<&str>)> {
+        let divided = divide(text.as_bytes(), |key| key == "data", is_idle)?;
+        let (mut begin, mut pieces) = (divided.begin, Vec::new());
+        while let Some(cut) = divided.cut(text.as_bytes(), begin + piece_bytes) {
+            pieces.push(&text[begin..cut]);
+            begin = cut;
+        }
+        pieces.push(&text[begin..]);
+        Some((divided, pieces))
     }
 
     fn pieces(text: &str, piece_bytes: usize) -> Option<Vec<&str>> {
-        Some(cut(text, piece_bytes)?.pieces.into_iter().map(|piece| &text[piece]).collect())
+        Some(cut(text, piece_bytes)?.1)
     }
 
     /// The elements read piece by piece, `None` if it is not cut or a piece is none.
     fn elements(text: &str, piece_bytes: usize) -> Option<Vec<String>> {
-        let divided = cut(text, piece_bytes)?;
+        let (divided, pieces) = cut(text, piece_bytes)?;
         let mut found = Vec::new();
-        let is_whole = (0..divided.pieces.len()).all(|index| {
-            divided.each_element(text.as_bytes(), index, is_idle, |cursor| {
+        let n_pieces = pieces.len();
+        let is_whole = pieces.into_iter().enumerate().all(|(index, piece)| {
+            divided.each_element(piece.as_bytes(), index + 1 == n_pieces, is_idle, |cursor| {
                 cursor.kind()?;
                 let start = cursor.position();
                 cursor.skip()?;
-                let begin = divided.pieces[index].start;
-                found.push(text[begin + start..begin + cursor.position()].to_owned());
+                found.push(piece[start..cursor.position()].to_owned());
                 Ok(())
             })
         });

@@ -20,12 +20,14 @@ mod sink;
 mod sniff;
 mod source;
 mod stamp;
+mod stretch;
 mod table;
 mod values;
 mod wire;
 mod zipkin;
 
 pub use sink::{RawSpan, Sink};
+pub use stretch::HELD_BYTES;
 
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
@@ -36,6 +38,7 @@ use discover::{Found, Origin};
 use rayon::prelude::*;
 use sniff::Format;
 use source::{Closed, Part, Source};
+use stretch::Rest;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +48,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// `progress` is told bytes done and bytes in total, on disk or on the way from a server, from any thread; the total grows when standard input has
 /// been read. Files are read in parallel, and large ones in parallel parts; the order of spans is that of paths and of
-/// records in them, whatever the number of threads. Memory holds the decompressed content of a file a thread.
+/// records in them, whatever the number of threads. Of each of the files that are read at a time, one a thread, memory holds content of up to
+/// [`HELD_BYTES`], of longer ones a stretch, but one JSON document or array, or a compressed table, as a whole.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Remote`] if none of the paths exists. A file that cannot be read is no error of the run: its report says why.
@@ -93,7 +97,9 @@ pub fn read_with(
     let is_alone = found.len() == 1;
     let read: Vec<_> = sources
         .into_par_iter()
-        .map(|(source, found)| read_one(found, options, &meter, &ahead, Kept { keeper, source, is_alone }))
+        .map(|(source, found)| {
+            read_one(found, options, HELD_BYTES, &meter, &ahead, Kept { keeper, source, is_alone })
+        })
         .collect();
     gather(read)
 }
@@ -103,9 +109,24 @@ pub fn read_with(
 /// # Errors
 /// None that [`read`] would not have; what is wrong with the content is in its report.
 pub fn read_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Ingested, Error> {
+    read_bytes_holding(name, bytes, options, HELD_BYTES)
+}
+
+/// [`read_bytes`], of which not more than `held_bytes` are held once they are decompressed, if the format allows that, but a record has to
+/// fit.
+///
+/// # Errors
+/// As [`read_bytes`].
+pub fn read_bytes_holding(
+    name: &str,
+    bytes: Vec<u8>,
+    options: &Options,
+    held_bytes: usize,
+) -> Result<Ingested, Error> {
     let (n_bytes, origin) = (bytes.len() as u64, Origin::Memory(bytes));
     let found = Found { name: name.to_owned(), origin, walked: false, n_bytes, stamp: None, problem: None };
-    gather(vec![read_one(&found, options, &Meter::unwatched(), &Ahead::new(Vec::new()), Kept::NOBODY)])
+    let (meter, ahead) = (Meter::unwatched(), Ahead::new(Vec::new()));
+    gather(vec![read_one(&found, options, held_bytes, &meter, &ahead, Kept::NOBODY)])
 }
 
 /// What one input gave: its report, its parts, and the failure of a server to give it, which the report tells, too.
@@ -155,7 +176,7 @@ pub fn recognise_spans(content: &[u8]) -> Option<&'static str> {
 
 fn holds_spans(found: &Found) -> bool {
     let options = Options { attributes: AttributeSelection::Keys(Vec::new()), columns: Vec::new() };
-    read_one(found, &options, &Meter::unwatched(), &Ahead::new(Vec::new()), Kept::NOBODY)
+    read_one(found, &options, HELD_BYTES, &Meter::unwatched(), &Ahead::new(Vec::new()), Kept::NOBODY)
         .1
         .iter()
         .any(|(batch, _)| !batch.spans.start_unix_ns.is_empty())
@@ -214,7 +235,14 @@ impl Meter<'_> {
 }
 
 /// Reads one input; the report holds what concerns the input as a whole, the parts the rest.
-fn read_one(found: &Found, options: &Options, meter: &Meter, ahead: &Arc<Ahead>, kept: Kept) -> Read {
+fn read_one(
+    found: &Found,
+    options: &Options,
+    held_bytes: usize,
+    meter: &Meter,
+    ahead: &Arc<Ahead>,
+    kept: Kept,
+) -> Read {
     let mut report = SourceReport { path: found.name.clone(), n_bytes: found.n_bytes, ..SourceReport::default() };
     if kept.has_failed() {
         return (report, Vec::new(), None);
@@ -226,7 +254,7 @@ fn read_one(found: &Found, options: &Options, meter: &Meter, ahead: &Arc<Ahead>,
     // What comes from a server is counted as it arrives, which takes longer than parsing it.
     let is_object = matches!(found.origin, Origin::Object(_));
     let fetch = |object: &Object| ahead.take(object, &|n_bytes| meter.add(n_bytes));
-    let source = match source::open(found, &mut report, fetch) {
+    let mut source = match source::open(found, held_bytes, &mut report, fetch) {
         Ok(source) => source,
         Err(closed) => {
             report.error = Some(format!("cannot read: {closed}"));
@@ -241,18 +269,30 @@ fn read_one(found: &Found, options: &Options, meter: &Meter, ahead: &Arc<Ahead>,
     meter.total.fetch_add(report.n_bytes.saturating_sub(found.n_bytes), Ordering::Relaxed);
     let told = AtomicU64::new(0);
     let n_content = source.bytes.len().max(1) as u64;
+    let n_raw = source.rest.as_ref().map(Rest::n_raw);
     // Parsers count decompressed bytes; the meter shows bytes on disk.
     let done = |n_bytes: usize| {
+        if is_counted {
+            return;
+        }
+        if let Some(n_raw) = &n_raw {
+            let now = n_raw.load(Ordering::Relaxed);
+            meter.add(now.saturating_sub(told.fetch_max(now, Ordering::Relaxed)));
+            return;
+        }
         let share = u128::from(report.n_bytes) * n_bytes as u128 / u128::from(n_content);
-        let share = if is_counted { 0 } else { u64::try_from(share).unwrap_or(0) };
+        let share = u64::try_from(share).unwrap_or(0);
         told.fetch_add(share, Ordering::Relaxed);
         meter.add(share);
     };
-    let (format, parts) = parse(&source, found, options, &done, kept);
+    let in_pieces = source.path.is_some() && source.bytes.is_empty();
+    let (format, parts) = parse(&mut source, found, options, &done, kept);
+    if let Some(rest) = &mut source.rest {
+        rest.tell(&mut report);
+    }
     if !is_counted {
         meter.add(report.n_bytes.saturating_sub(told.load(Ordering::Relaxed)));
     }
-    let in_pieces = source.path.is_some() && source.bytes.is_empty();
     let parts = stamp::check(found.stamp, found.path(), in_pieces, &mut report, parts);
     let parts = match parts {
         Ok(mut parts) => {
@@ -284,14 +324,13 @@ enum Refusal {
 }
 
 fn parse(
-    source: &Source,
+    source: &mut Source,
     found: &Found,
     options: &Options,
     done: &(dyn Fn(usize) + Sync),
     kept: Kept,
 ) -> (Option<Format>, Result<Vec<Part>, Refusal>) {
-    let bytes = &source.bytes;
-    if bytes.is_empty() && source.path.is_none() {
+    if source.bytes.is_empty() && source.path.is_none() {
         return (None, Err(Refusal::NotSpans("empty".to_owned())));
     }
     let format = match recognise(source) {
@@ -301,13 +340,14 @@ fn parse(
         Err(what) => return (None, Err(Refusal::Broken(format!("found {what}, expected {EXPECTED}")))),
     };
     let parts = match format {
-        Format::Json(flavour, lines) => Ok(records::read_json(bytes, flavour, lines, options, done, kept)),
-        Format::BareProto => Ok(records::read_bare_proto(bytes, options, done, kept)),
-        Format::Framed => Ok(records::read_framed(bytes, options, done, kept)),
-        Format::JsonRows => table::read_json_rows(source, options),
+        Format::Json(flavour, true) => Ok(records::read_lines(source, flavour, options, done, kept)),
+        Format::Json(flavour, false) => Ok(records::read_documents(source, flavour, options, done, kept)),
+        Format::BareProto => Ok(records::read_bare_proto(source, options, done, kept)),
+        Format::Framed => Ok(records::read_framed(source, options, done, kept)),
+        Format::JsonRows => table::read_json_rows(source, options, done, kept),
         Format::Parquet => table::read_parquet(source, options, kept),
         Format::ArrowIpc => table::read_arrow_ipc(source, options),
-        Format::Csv => table::read_csv(source, options),
+        Format::Csv => table::read_csv(source, options, done, kept),
     };
     match parts {
         Ok(parts) => (Some(format), Ok(parts)),

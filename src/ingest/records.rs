@@ -1,27 +1,18 @@
 //! Splits text and framed protobuf into records and reads them in parallel, in order.
 //!
-//! JSON comes as lines, each a document, or as documents that span lines. Lines are cut into chunks that are read in
+//! JSON comes as lines, each a document, or as documents that span lines. Lines are cut into pieces that are read in
 //! parallel, and a broken line costs only itself. A document is read from its start; where it breaks, what stood before
 //! is kept, and reading resumes at the next line that begins a document.
 
 use super::json::{Cursor, Kind, Malformed, Step};
 use super::sniff::JsonFlavour;
-use super::source::Part;
+use super::source::{Part, Source};
+use super::stretch::{Cut, Piece, after_line};
 use super::wire::{Field, Fields};
 use super::{Kept, Options, Sink, divide, jaeger, otlp_json, otlp_proto, zipkin};
-use crate::diagnostics::Place;
+use crate::diagnostics::{Place, SourceReport};
+use crate::span::SpanBatch;
 use rayon::prelude::*;
-
-/// Bytes that one task reads at most and at least: small enough to balance a few files over all cores, large enough that a
-/// chunk's own dictionaries are worth their merge.
-const CHUNK_BYTES: [usize; 2] = [8 << 20, 1 << 18];
-
-/// Bytes that one task reads of a file of `n_bytes`; the same whatever the number of threads, as what is kept of an attribute of
-/// very many values depends on it.
-fn chunk_bytes(n_bytes: usize) -> usize {
-    let [most, least] = CHUNK_BYTES;
-    (n_bytes / 16).clamp(least, most)
-}
 
 /// Arrays in arrays that are flattened; Zipkin's API nests two.
 const MAX_ARRAYS: u32 = 4;
@@ -45,73 +36,112 @@ impl Locator {
     }
 }
 
-/// Reads JSON text of one flavour; `done` is told the bytes read, part by part.
-pub(super) fn read_json(
-    bytes: &[u8],
+/// Reads JSON documents that have a line each; `done` is told the bytes read, piece by piece.
+pub(super) fn read_lines(
+    source: &mut Source,
     flavour: JsonFlavour,
-    lines: bool,
     options: &Options,
     done: &(dyn Fn(usize) + Sync),
     kept: Kept,
 ) -> Vec<Part> {
-    if !lines {
-        return read_divided(bytes, flavour, options, done).unwrap_or_else(|| {
-            let part = read_documents(bytes, flavour, options);
-            done(bytes.len());
-            vec![part]
-        });
-    }
-    let chunks = split_lines(bytes);
-    let last = chunks.len().saturating_sub(1);
-    let read = |(index, chunk): (usize, &&[u8])| {
-        let mut part = read_lines(chunk, index == last, flavour, options);
-        kept.offer(index, &mut part.0);
-        done(chunk.len());
+    let read = |piece: Piece| {
+        let mut part = read_piece(piece, flavour, options);
+        kept.offer(piece.index, &mut part.0);
+        done(piece.bytes.len());
         part
     };
-    let mut parts: Vec<Part> = chunks.par_iter().enumerate().map(read).collect();
-    let (mut n_counted, mut n_lines) = (0, 0);
-    for (index, (_, report)) in parts.iter_mut().enumerate() {
-        // Lines are counted only if one of them is told of.
-        if report.skipped_records.is_empty() {
-            continue;
-        }
-        let before = chunks[n_counted..index].iter();
-        n_lines += before.map(|chunk| memchr::memchr_iter(b'\n', chunk).count() as u64).sum::<u64>();
-        n_counted = index;
-        for record in &mut report.skipped_records {
-            if let Place::Line(line) = &mut record.place {
-                *line += n_lines;
-            }
-        }
-    }
-    parts
+    each_lines(source, kept, read, |part| &mut part.1)
 }
 
-/// Reads the pieces of one long document in parallel; `None` if it is short or has to be read as a whole.
-fn read_divided(
-    bytes: &[u8],
+/// Reads lines piece by piece; `read` counts lines from the piece's first, and what its `report` tells gets the file's numbers.
+pub(super) fn each_lines<T: Send>(
+    source: &mut Source,
+    kept: Kept,
+    read: impl Fn(Piece) -> T + Sync,
+    report: impl Fn(&mut T) -> &mut SourceReport,
+) -> Vec<T> {
+    let piece_bytes = source.piece_bytes();
+    let counted = source.each_piece(
+        kept,
+        |rest, _, is_all| after_line(rest, is_all, piece_bytes),
+        |piece| (read(piece), memchr::memchr_iter(b'\n', piece.bytes).count() as u64),
+    );
+    let mut n_before = 0;
+    let placed = counted.into_iter().map(|(mut part, n_lines)| {
+        for record in &mut report(&mut part).skipped_records {
+            if let Place::Line(line) = &mut record.place {
+                *line += n_before;
+            }
+        }
+        n_before += n_lines;
+        part
+    });
+    placed.collect()
+}
+
+/// Reads JSON documents that span lines; `done` is told the bytes read, piece by piece.
+///
+/// One long document is read in pieces, a stretch of them at a time; where a stretch does not prove to be elements of its list, or if there is no
+/// such list, what is left is held as a whole.
+pub(super) fn read_documents(
+    source: &mut Source,
     flavour: JsonFlavour,
     options: &Options,
     done: &(dyn Fn(usize) + Sync),
-) -> Option<Vec<Part>> {
-    let piece_bytes = chunk_bytes(bytes.len());
-    if bytes.len() < 2 * piece_bytes {
-        return None;
-    }
+    kept: Kept,
+) -> Vec<Part> {
+    let is_short = source.rest.is_none() && source.bytes.len() < 2 * source.piece_bytes();
     let (is_list, is_idle): (divide::KeyTest, divide::KeyTest) = match flavour {
         JsonFlavour::Otlp => (otlp_json::is_list, otlp_json::is_idle),
         JsonFlavour::Jaeger => (jaeger::is_list, jaeger::is_idle),
         JsonFlavour::Zipkin => (|_| false, |_| false),
     };
-    let is_bare = Cursor::new(bytes, 0).kind().ok()? == Kind::Array;
-    let divided = divide::divide(bytes, piece_bytes, is_list, is_idle)?;
-    let read = |index: usize| {
+    let mut parts = Vec::new();
+    let mut opening = Vec::new();
+    let mut n_read = 0;
+    if !is_short && let Some(divided) = divide::divide(&source.bytes, is_list, is_idle) {
+        opening.extend_from_slice(&source.bytes[..divided.begin]);
+        let Some(begin) = read_divided(source, &divided, (flavour, is_idle), options, (done, kept), &mut parts) else {
+            return parts;
+        };
+        n_read = begin;
+    }
+    source.read_all();
+    let n_left = source.bytes.len();
+    if n_read == 0 {
+        opening.clear();
+    }
+    // As if the list went on after its opening.
+    source.bytes.splice(..0, opening.iter().copied());
+    let begin = usize::try_from(n_read).unwrap_or(usize::MAX).saturating_sub(opening.len());
+    parts.push(read_whole(&source.bytes, begin, flavour, options));
+    done(n_left);
+    parts
+}
+
+/// Reads the elements of one long document in pieces; where a stretch of them is none, gives the bytes before it.
+fn read_divided(
+    source: &mut Source,
+    divided: &divide::Divided,
+    (flavour, is_idle): (JsonFlavour, divide::KeyTest),
+    options: &Options,
+    (done, kept): (&(dyn Fn(usize) + Sync), Kept),
+    parts: &mut Vec<Part>,
+) -> Option<u64> {
+    let piece_bytes = source.piece_bytes();
+    let opening = |at: u64| if at == 0 { divided.begin } else { 0 };
+    let cut = |rest: &[u8], at: u64, is_all: bool| match divided.cut(rest, opening(at) + piece_bytes) {
+        Some(n_bytes) => Cut::After(n_bytes),
+        None if is_all => Cut::After(rest.len()),
+        None => Cut::More,
+    };
+    let read = |piece: Piece| {
         let mut sink = Sink::new(&options.attributes);
-        let locator = Locator::From(divided.pieces[index].start);
-        let is_whole = divided.each_element(bytes, index, is_idle, |cursor| {
+        let begin = opening(piece.at);
+        let locator = Locator::From(usize::try_from(piece.at).unwrap_or(usize::MAX).saturating_add(begin));
+        let is_whole = divided.each_element(&piece.bytes[begin..], piece.is_last, is_idle, |cursor| {
             let kind = cursor.kind()?;
-            if is_bare {
+            if divided.is_bare {
                 return read_value(cursor, flavour, &mut sink, locator, 1);
             }
             match (kind, flavour) {
@@ -120,10 +150,16 @@ fn read_divided(
                 (found, _) => skip_strange(cursor, found, &mut sink, locator),
             }
         });
-        done(divided.pieces[index].len());
-        is_whole.then_some((sink.batch, sink.report))
+        done(piece.bytes.len());
+        is_whole.then_some((piece.index, (sink.batch, sink.report)))
     };
-    (0..divided.pieces.len()).into_par_iter().map(read).collect()
+    let take = |pieces: Vec<Option<(usize, Part)>>| {
+        let Some(mut pieces) = pieces.into_iter().collect::<Option<Vec<_>>>() else { return false };
+        pieces.par_iter_mut().for_each(|(index, (batch, _))| kept.offer(*index, batch));
+        parts.extend(pieces.into_iter().map(|(_, part)| part));
+        true
+    };
+    source.each_stretch(kept, cut, read, take)
 }
 
 /// Passes over a value that is no object where one has to be, and counts it.
@@ -133,24 +169,10 @@ fn skip_strange(cursor: &mut Cursor, found: Kind, sink: &mut Sink, locator: Loca
     cursor.skip()
 }
 
-/// Chunks of about [`chunk_bytes`] that end after a line break.
-fn split_lines(mut rest: &[u8]) -> Vec<&[u8]> {
-    let mut chunks = Vec::new();
-    let chunk_bytes = chunk_bytes(rest.len());
-    while !rest.is_empty() {
-        let tail = rest.get(chunk_bytes..).unwrap_or_default();
-        let end = memchr::memchr(b'\n', tail).map_or(rest.len(), |offset| chunk_bytes + offset + 1);
-        let (chunk, after) = rest.split_at(end);
-        chunks.push(chunk);
-        rest = after;
-    }
-    chunks
-}
-
-/// Reads a document a line; lines are counted from the chunk's first.
-fn read_lines(chunk: &[u8], is_last: bool, flavour: JsonFlavour, options: &Options) -> Part {
+/// Reads a document a line; lines are counted from the piece's first.
+fn read_piece(piece: Piece, flavour: JsonFlavour, options: &Options) -> Part {
     let mut sink = Sink::new(&options.attributes);
-    let chunk = Cursor::of_all(chunk);
+    let chunk = Cursor::of_all(piece.bytes);
     let mut rest = chunk.rest();
     let mut number = 1;
     while !rest.is_empty() {
@@ -161,7 +183,7 @@ fn read_lines(chunk: &[u8], is_last: bool, flavour: JsonFlavour, options: &Optio
         let text = chunk.slice(begin..begin + line.len());
         let cursor = text.map_or_else(|| Cursor::new(line, 0), Cursor::of_text);
         if let Err(malformed) = read_values(cursor, flavour, &mut sink, Locator::Fixed(place)) {
-            if malformed.cut_off && is_last && end.is_none() {
+            if malformed.cut_off && piece.is_last && end.is_none() {
                 sink.report.truncated = true;
             } else {
                 let (column, expected) = (malformed.at + 1, malformed.expected);
@@ -200,18 +222,23 @@ fn read_value(cursor: &mut Cursor, flavour: JsonFlavour, sink: &mut Sink, locato
     }
 }
 
-fn read_documents(bytes: &[u8], flavour: JsonFlavour, options: &Options) -> Part {
+/// Reads text that begins at byte `begin` of the file.
+fn read_whole(bytes: &[u8], begin: usize, flavour: JsonFlavour, options: &Options) -> Part {
     let mut sink = Sink::new(&options.attributes);
     let mut cursor = Cursor::of_all(bytes);
     while !cursor.at_end() {
-        let Err(malformed) = read_value(&mut cursor, flavour, &mut sink, Locator::From(0), 0) else { continue };
+        let Err(malformed) = read_value(&mut cursor, flavour, &mut sink, Locator::From(begin), 0) else { continue };
         if malformed.cut_off {
             sink.report.truncated = true;
             break;
         }
-        let reason = describe(bytes, malformed);
+        let reason = if begin == 0 {
+            describe(bytes, malformed)
+        } else {
+            format!("broken JSON at byte {}: expected {}", begin + malformed.at, malformed.expected)
+        };
         let next = next_document(bytes, malformed.at);
-        sink.skip(Place::Offset(malformed.at as u64), reason.clone());
+        sink.skip(Place::Offset((begin + malformed.at) as u64), reason.clone());
         let Some(next) = next else {
             sink.report.error = Some(format!("{reason}; the spans before are kept"));
             break;
@@ -233,72 +260,120 @@ fn describe(bytes: &[u8], malformed: Malformed) -> String {
     format!("broken JSON in line {line}, column {column}: expected {}", malformed.expected)
 }
 
-/// Spans of `TracesData` without framing, a part a chunk of `ResourceSpans`.
-pub(super) fn read_bare_proto(bytes: &[u8], options: &Options, done: &(dyn Fn(usize) + Sync), kept: Kept) -> Vec<Part> {
-    let mut outer = Sink::new(&options.attributes);
-    let mut records = Vec::new();
-    let mut fields = Fields::open_ended(bytes, 0);
-    loop {
-        match fields.next() {
-            Ok(Some((otlp_proto::RESOURCE_SPANS, Field::Bytes(message, at)))) => {
-                records.push((message, at, fields.cut_off));
+/// Spans of `TracesData` without framing, a part a run of `ResourceSpans`.
+pub(super) fn read_bare_proto(
+    source: &mut Source,
+    options: &Options,
+    done: &(dyn Fn(usize) + Sync),
+    kept: Kept,
+) -> Vec<Part> {
+    let (piece_bytes, mut outer) = (source.piece_bytes(), SourceReport::default());
+    let cut = |rest: &[u8], at: u64, is_all: bool| after_fields(rest, at, is_all, piece_bytes, &mut outer);
+    let mut parts = source.each_piece(kept, cut, |piece| {
+        let mut sink = Sink::new(&options.attributes);
+        let mut fields = Fields::open_ended(piece.bytes, piece.at);
+        while let Ok(Some(field)) = fields.next() {
+            if let (otlp_proto::RESOURCE_SPANS, Field::Bytes(message, at)) = field {
+                otlp_proto::read_resource_spans(message, at, fields.cut_off, &mut sink);
             }
-            Ok(Some(_)) => {}
-            Ok(None) => break,
-            Err(broken) if broken.at >= bytes.len() as u64 => {
-                outer.report.truncated = true;
-                break;
+        }
+        kept.offer(piece.index, &mut sink.batch);
+        done(piece.bytes.len());
+        (sink.batch, sink.report)
+    });
+    parts.push((SpanBatch::default(), outer));
+    parts
+}
+
+/// Bytes that a varint takes at most: that near to its end it cannot be told what is broken from what is not known yet.
+const VARINT_BYTES: u64 = 10;
+
+/// Cuts after the first field with which the messages have so many bytes; what is broken or cut off goes into the report.
+fn after_fields(rest: &[u8], at: u64, is_all: bool, piece_bytes: usize, report: &mut SourceReport) -> Cut {
+    let mut fields = Fields::open_ended(rest, at);
+    let mut n_bytes = 0;
+    loop {
+        let n_good = usize::try_from(fields.position() - at).unwrap_or(rest.len());
+        match fields.next() {
+            Ok(_) if fields.cut_off && !is_all => return Cut::More,
+            Ok(Some((otlp_proto::RESOURCE_SPANS, Field::Bytes(message, _)))) => {
+                report.truncated |= fields.cut_off;
+                n_bytes += message.len();
+                if n_bytes >= piece_bytes {
+                    return Cut::After(usize::try_from(fields.position() - at).unwrap_or(rest.len()));
+                }
+            }
+            Ok(Some(_)) => report.truncated |= fields.cut_off,
+            Ok(None) if is_all => return Cut::After(rest.len()),
+            Ok(None) => return Cut::More,
+            Err(broken) if !is_all && broken.at + VARINT_BYTES >= at + rest.len() as u64 => return Cut::More,
+            Err(_) if n_good > 0 => return Cut::After(n_good),
+            Err(broken) if is_all && broken.at >= at + rest.len() as u64 => {
+                report.truncated = true;
+                return Cut::Stop;
             }
             Err(broken) => {
-                outer.report.error = Some(format!(
+                report.error = Some(format!(
                     "broken protobuf at byte {}: expected {}; the spans before are kept",
                     broken.at, broken.expected
                 ));
-                break;
+                return Cut::Stop;
             }
         }
     }
-    outer.report.truncated |= fields.cut_off;
-    let mut parts = in_chunks(
-        &records,
-        |record| record.0.len(),
-        options,
-        (done, kept),
-        |&(message, at, cut_off), sink| {
-            otlp_proto::read_resource_spans(message, at, cut_off, sink);
-        },
-    );
-    parts.push((outer.batch, outer.report));
-    parts
 }
 
 /// Spans of the collector's file exporter: messages, each after its length in four bytes, big end first; a message may
 /// be protobuf or JSON, and compressed by itself.
-pub(super) fn read_framed(bytes: &[u8], options: &Options, done: &(dyn Fn(usize) + Sync), kept: Kept) -> Vec<Part> {
-    let mut outer = Sink::new(&options.attributes);
-    let mut records = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let frame = bytes[at..].split_first_chunk::<4>();
-        let frame = frame.and_then(|(length, rest)| rest.get(..u32::from_be_bytes(*length) as usize));
-        let Some(message) = frame else {
-            outer.report.truncated = true;
-            break;
-        };
-        records.push((message, at as u64 + 4));
-        at += 4 + message.len();
-    }
-    let mut parts = in_chunks(
-        &records,
-        |record| record.0.len(),
-        options,
-        (done, kept),
-        |&(message, at), sink| {
-            read_frame(message, at, sink);
-        },
-    );
-    parts.push((outer.batch, outer.report));
+pub(super) fn read_framed(
+    source: &mut Source,
+    options: &Options,
+    done: &(dyn Fn(usize) + Sync),
+    kept: Kept,
+) -> Vec<Part> {
+    let (piece_bytes, mut outer) = (source.piece_bytes(), SourceReport::default());
+    let cut = |rest: &[u8], _: u64, is_all: bool| after_frames(rest, is_all, piece_bytes, &mut outer);
+    let mut parts = source.each_piece(kept, cut, |piece| {
+        let mut sink = Sink::new(&options.attributes);
+        let mut rest = piece.bytes;
+        while let Some((message, after)) = first_frame(rest) {
+            let at = piece.at + (piece.bytes.len() - after.len() - message.len()) as u64;
+            read_frame(message, at, &mut sink);
+            rest = after;
+        }
+        kept.offer(piece.index, &mut sink.batch);
+        done(piece.bytes.len());
+        (sink.batch, sink.report)
+    });
+    parts.push((SpanBatch::default(), outer));
     parts
+}
+
+/// The first message and what follows it.
+fn first_frame(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
+}
+
+/// Cuts after the first message with which there are so many bytes of them; one that is cut off goes into the report.
+fn after_frames(all: &[u8], is_all: bool, piece_bytes: usize, report: &mut SourceReport) -> Cut {
+    let (mut rest, mut n_bytes) = (all, 0);
+    while let Some((message, after)) = first_frame(rest) {
+        rest = after;
+        n_bytes += message.len();
+        if n_bytes >= piece_bytes {
+            break;
+        }
+    }
+    let n_whole = all.len() - rest.len();
+    match n_whole {
+        _ if n_bytes < piece_bytes && !is_all => Cut::More,
+        0 => {
+            report.truncated = true;
+            Cut::Stop
+        }
+        n_whole => Cut::After(n_whole),
+    }
 }
 
 fn read_frame(message: &[u8], at: u64, sink: &mut Sink) {
@@ -332,37 +407,4 @@ fn read_message(message: &[u8], at: u64, sink: &mut Sink) {
     if let Err(malformed) = read_values(Cursor::of_all(message), JsonFlavour::Otlp, sink, Locator::Fixed(place)) {
         sink.skip(place, format!("broken JSON {} bytes on: expected {}", malformed.at, malformed.expected));
     }
-}
-
-/// Reads records in parallel, a part a run of about [`chunk_bytes`], in order.
-fn in_chunks<R: Sync>(
-    records: &[R],
-    n_bytes: impl Fn(&R) -> usize,
-    options: &Options,
-    (done, kept): (&(dyn Fn(usize) + Sync), Kept),
-    read: impl Fn(&R, &mut Sink) + Sync,
-) -> Vec<Part> {
-    let mut chunks = Vec::new();
-    let chunk_bytes = chunk_bytes(records.iter().map(&n_bytes).sum());
-    let (mut begin, mut filled) = (0, 0);
-    for (index, record) in records.iter().enumerate() {
-        filled += n_bytes(record);
-        if filled >= chunk_bytes || index + 1 == records.len() {
-            chunks.push((&records[begin..=index], filled));
-            (begin, filled) = (index + 1, 0);
-        }
-    }
-    chunks
-        .into_par_iter()
-        .enumerate()
-        .map(|(index, (chunk, n_bytes))| {
-            let mut sink = Sink::new(&options.attributes);
-            for record in chunk {
-                read(record, &mut sink);
-            }
-            kept.offer(index, &mut sink.batch);
-            done(n_bytes);
-            (sink.batch, sink.report)
-        })
-        .collect()
 }

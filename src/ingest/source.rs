@@ -1,14 +1,16 @@
 use super::discover::{Found, Origin};
 use super::sniff;
+use super::stretch::{Counting, Rest};
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::span::SpanBatch;
 use crate::store::{Body, Failure, Object, Parts, Spill};
 use rayon::prelude::*;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One input after decompression.
 #[derive(Debug)]
@@ -17,8 +19,12 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// The file on disk if it is not compressed, so that a table reader can read only the columns it needs.
     pub(crate) path: Option<PathBuf>,
-    /// The content, decompressed; empty for a Parquet or Arrow file that has a `path`.
+    /// The content, decompressed, or the first of it if there is a `rest`; empty for a Parquet or Arrow file that has a `path`.
     pub(crate) bytes: Vec<u8>,
+    /// What follows, if it is too long to be held.
+    pub(crate) rest: Option<Rest>,
+    /// Content up to this size is held as a whole.
+    pub(crate) held_bytes: usize,
     /// Keeps what is at `path`, if it is no file of the user's.
     pub(crate) spill: Option<Spill>,
     /// Fetches what is at `path`, if it is not there yet.
@@ -43,6 +49,12 @@ pub(super) enum Closed {
     Remote(Failure),
 }
 
+impl From<io::Error> for Closed {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl std::fmt::Display for Closed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -58,40 +70,44 @@ pub(crate) type Part = (SpanBatch, SourceReport);
 /// Bytes of a large file that are read at once.
 const PIECE_BYTES: usize = 4 << 20;
 
+/// First bytes of an input that tell how it is compressed.
+const HEAD_BYTES: usize = 8;
+
+/// Bytes of a compressed input that are taken at a time.
+const PACKED_BYTES: usize = 1 << 18;
+
 /// Largest window that a zstd frame may ask for, as `zstd --long=31` writes it: 2 GiB.
 const MAX_ZSTD_WINDOW_LOG: u32 = 31;
 
-/// Reads an input and sees through gzip and zstd; `fetch` waits for an object on a server.
+/// Opens an input and sees through gzip and zstd; `fetch` waits for an object on a server.
 ///
-/// Size and compression go into the report, as does a compressed stream that ends early or breaks; what came before is
-/// in the source.
+/// Content of up to `held_bytes` is read, of more the first. Size and compression go into the report, as does a compressed stream that
+/// ends early or breaks; what came before is in the source.
 pub(super) fn open(
     found: &Found,
+    held_bytes: usize,
     report: &mut SourceReport,
     fetch: impl Fn(&Object) -> Result<Body, Failure>,
 ) -> Result<Source, Closed> {
-    let failed = Closed::Io;
-    let mut source = Source { name: found.name.clone(), path: None, bytes: Vec::new(), spill: None, parts: None };
+    let mut source = Source {
+        name: found.name.clone(),
+        path: None,
+        bytes: Vec::new(),
+        rest: None,
+        held_bytes,
+        spill: None,
+        parts: None,
+    };
     match &found.origin {
         Origin::Nowhere(_) => return Err(Closed::Io(io::ErrorKind::NotFound.into())),
-        Origin::File(path) => read_file(path, &mut source, report).map_err(failed)?,
-        Origin::Stdin => {
-            let mut raw = Vec::new();
-            report.n_bytes = io::stdin().lock().read_to_end(&mut raw).map_err(failed)? as u64;
-            decompress(raw, &mut source, report);
-        }
-        Origin::Memory(bytes) => {
-            report.n_bytes = bytes.len() as u64;
-            decompress(bytes.clone(), &mut source, report);
-        }
+        Origin::File(path) => read_file(path, &mut source, report)?,
+        Origin::Stdin => begin(io::stdin(), &mut source, report)?,
+        Origin::Memory(bytes) => begin(Cursor::new(bytes.clone()), &mut source, report)?,
         Origin::Object(object) => match fetch(object).map_err(Closed::Remote)? {
-            Body::Memory(raw) => {
-                report.n_bytes = raw.len() as u64;
-                decompress(raw, &mut source, report);
-            }
+            Body::Memory(raw) => begin(Cursor::new(raw), &mut source, report)?,
             Body::File(spill) => {
-                read_file(spill.path(), &mut source, report).map_err(failed)?;
-                source.spill = source.path.is_some().then_some(spill);
+                read_file(spill.path(), &mut source, report)?;
+                source.spill = (source.path.is_some() || source.rest.is_some()).then_some(spill);
             }
             Body::Parts(parts) => {
                 source.path = Some(parts.path());
@@ -103,29 +119,77 @@ pub(super) fn open(
     Ok(source)
 }
 
-fn read_file(path: &Path, source: &mut Source, report: &mut SourceReport) -> io::Result<()> {
-    source.path = Some(path.to_owned());
+fn read_file(path: &Path, source: &mut Source, report: &mut SourceReport) -> Result<(), Closed> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
-    let mut raw = Vec::with_capacity(8);
-    file.by_ref().take(8).read_to_end(&mut raw)?;
-    if metadata.is_file() && is_table(&raw) {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    let n_bytes = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if metadata.is_file() {
+        source.path = Some(path.to_owned());
         report.n_bytes = metadata.len();
-        return Ok(());
+        if is_table(&head) {
+            return Ok(());
+        }
     }
-    if metadata.is_file() && metadata.len() > 2 * PIECE_BYTES as u64 {
-        raw = read_pieces(&file, usize::try_from(metadata.len()).unwrap_or(0))?;
-        file.seek(SeekFrom::Start(raw.len() as u64))?;
-    } else {
-        raw.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0).saturating_sub(raw.len()));
+    if !metadata.is_file() || n_bytes > source.held_bytes || compression(&head).is_some() {
+        return begin(Cursor::new(head).chain(file), source, report);
     }
+    let mut raw = if n_bytes > 2 * PIECE_BYTES { read_pieces(&file, n_bytes)? } else { Vec::with_capacity(n_bytes) };
+    file.seek(SeekFrom::Start(raw.len() as u64))?;
     file.read_to_end(&mut raw)?;
     report.n_bytes = raw.len() as u64;
-    if !metadata.is_file() {
+    source.bytes = raw;
+    Ok(())
+}
+
+/// Reads the first of the content, all of it if it is not long.
+fn begin(mut raw: impl Read + Send + Sync + 'static, source: &mut Source, report: &mut SourceReport) -> Result<(), Closed> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    raw.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    let compression = compression(&head);
+    let n_raw = Arc::default();
+    let raw = Counting { inner: Cursor::new(head).chain(raw), n_bytes: Arc::clone(&n_raw) };
+    let reader: Box<dyn Read + Send + Sync> = match compression {
+        None => Box::new(raw),
+        Some("gzip") => {
+            Box::new(flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(PACKED_BYTES, raw)))
+        }
+        Some(_) => {
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(io::BufReader::with_capacity(PACKED_BYTES, raw))?;
+            decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
+            Box::new(decoder)
+        }
+    };
+    if let Some(compression) = compression {
+        compression.clone_into(&mut report.compression);
         source.path = None;
     }
-    decompress(raw, source, report);
+    let mut rest = Rest::new(reader, n_raw);
+    rest.fill(&mut source.bytes, source.held_bytes);
+    if compression.is_none()
+        && let Some(error) = rest.failure()
+    {
+        return Err(error.into());
+    }
+    if rest.is_end() {
+        rest.tell(report);
+    } else {
+        source.rest = Some(rest);
+    }
     Ok(())
+}
+
+/// How a content that begins so is compressed.
+fn compression(head: &[u8]) -> Option<&'static str> {
+    // A skippable frame may come first, as in the files of pzstd.
+    let is_skippable = matches!(head.get(..4), Some([0x50..=0x5F, 0x2A, 0x4D, 0x18]));
+    if head.starts_with(&sniff::GZIP) {
+        Some("gzip")
+    } else {
+        (head.starts_with(&sniff::ZSTD) || is_skippable).then_some("zstd")
+    }
 }
 
 /// The first `n_bytes` of a file, or as many as there are, read on all cores: to find memory for them takes as long as to copy them.
@@ -163,34 +227,4 @@ fn read_pieces(_: &File, _: usize) -> io::Result<Vec<u8>> {
 /// Whether a file that begins so is read from disk by column.
 fn is_table(head: &[u8]) -> bool {
     head.starts_with(sniff::PARQUET) || head.starts_with(sniff::ARROW_FILE) || head.starts_with(sniff::ARROW_STREAM)
-}
-
-fn decompress(raw: Vec<u8>, source: &mut Source, report: &mut SourceReport) {
-    // A skippable frame may come first, as in the files of pzstd.
-    let skippable = matches!(raw.get(..4), Some([0x50..=0x5F, 0x2A, 0x4D, 0x18]));
-    let result = if raw.starts_with(&sniff::GZIP) {
-        "gzip".clone_into(&mut report.compression);
-        flate2::read::MultiGzDecoder::new(raw.as_slice()).read_to_end(&mut source.bytes)
-    } else if raw.starts_with(&sniff::ZSTD) || skippable {
-        "zstd".clone_into(&mut report.compression);
-        read_zstd(&raw, &mut source.bytes)
-    } else {
-        source.bytes = raw;
-        return;
-    };
-    source.path = None;
-    let Err(error) = result else { return };
-    let read = format!("{} stream {{}} after {} bytes of content", report.compression, source.bytes.len());
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        report.truncated = true;
-        report.notes.push(read.replace("{}", "ends early"));
-    } else {
-        report.error = Some(format!("{}: {error}", read.replace("{}", "breaks")));
-    }
-}
-
-fn read_zstd(raw: &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
-    decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
-    decoder.read_to_end(out)
 }

@@ -9,10 +9,12 @@ use super::roles::{self, ColumnInfo};
 use super::settle;
 use crate::diagnostics::Place;
 use crate::error::Error;
-use crate::ingest::Options;
 use crate::ingest::source::{Part, Source};
+use crate::ingest::stretch::{Rest, STRETCH_PIECES};
+use crate::ingest::{Kept, Options};
 use ::csv::{ByteRecord, Position, Reader, ReaderBuilder};
 use rayon::prelude::*;
+use std::io::{self, Read};
 
 /// Rows split at a time: some 20 MB of text.
 const HELD_ROWS: usize = 65_536;
@@ -21,18 +23,21 @@ const MAX_ROOM: usize = 512;
 /// Rows understood by one task.
 const TASK_ROWS: usize = 8_192;
 
-/// Reads a CSV file.
-pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
-    const EXPECTED: &str = "a CSV file with a header line";
-    let failed = |error: ::csv::Error| super::damaged(source, EXPECTED, &error.to_string());
-    let bytes = source.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&source.bytes);
-    let mut table = Table::new(bytes);
-    let Some(header) = table.next().map_err(failed)? else {
-        return Err(super::damaged(source, EXPECTED, "it is empty"));
-    };
+/// Reads a CSV file; `done` is told the bytes read, stretch by stretch.
+pub(super) fn read(
+    source: &mut Source,
+    options: &Options,
+    done: &(dyn Fn(usize) + Sync),
+    kept: Kept,
+) -> Result<Vec<Part>, Error> {
+    let name = source.name.clone();
+    let damaged = |reason: &str| super::damaged(&name, "a CSV file with a header line", reason);
+    let failed = |error: ::csv::Error| damaged(&error.to_string());
+    let mut table = Table::new(source);
+    let Some(header) = table.next().map_err(failed)? else { return Err(damaged("it is empty")) };
     let columns: Vec<ColumnInfo> =
         header.fields.iter().map(|name| ColumnInfo::untyped(String::from_utf8_lossy(name).trim())).collect();
-    let mut mapping = roles::find(&columns, options, &source.name)?;
+    let mut mapping = roles::find(&columns, options, &name)?;
     mapping.untyped = true;
     table.n_fields = columns.len();
     table.escaped = !table.quoting && mapping.dialect.name.starts_with("ClickHouse");
@@ -43,16 +48,23 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
 
     let mut built = Vec::new();
     if builder::divisible(&mapping) {
-        let understand = |rows: &[Row]| {
-            let mut builder = Builder::new(&mapping, options);
-            for row in rows {
-                row.push(&mut builder, columns.len());
-            }
-            builder.finish()
-        };
-        while !held.is_empty() {
-            let understand_held = || held.par_chunks(TASK_ROWS).map(understand).collect::<Vec<_>>();
+        let mut told = 0;
+        while !held.is_empty() && !kept.has_failed() {
+            let n_built = built.len();
+            let understand = |(task, rows): (usize, &[Row])| {
+                let mut builder = Builder::new(&mapping, options);
+                for row in rows {
+                    row.push(&mut builder, columns.len());
+                }
+                let mut built = builder.finish();
+                kept.offer(n_built + task, &mut built.batch);
+                built
+            };
+            let read = table.reader.position().byte();
+            let understand_held = || held.par_chunks(TASK_ROWS).enumerate().map(understand).collect::<Vec<_>>();
             let (next, parts) = rayon::join(|| table.take(HELD_ROWS), understand_held);
+            done(usize::try_from(read - told).unwrap_or(0));
+            told = read;
             built.extend(parts);
             held = next.map_err(failed)?;
         }
@@ -69,10 +81,58 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
     Ok(super::finish("CSV", &mapping, built))
 }
 
+/// The text of a file, of which what is not split yet is held.
+struct Feed<'a> {
+    held: Vec<u8>,
+    /// Bytes of the text before those held.
+    begin: u64,
+    /// Bytes held that were handed out.
+    at: usize,
+    /// Byte of the text where the row begins that is being split.
+    needed: u64,
+    rest: Option<&'a mut Rest>,
+    stretch_bytes: usize,
+}
+
+impl Feed<'_> {
+    /// What is held from a byte of the text on.
+    fn from(&self, byte: u64) -> &[u8] {
+        let index = usize::try_from(byte.saturating_sub(self.begin)).unwrap_or(usize::MAX);
+        self.held.get(index..).unwrap_or_default()
+    }
+
+    /// Fetches more; false if that was all.
+    fn fetch(&mut self) -> bool {
+        let n_dropped = self.held.len() - self.from(self.needed).len();
+        let Some(rest) = self.rest.as_mut().filter(|rest| !rest.is_end()) else { return false };
+        let left = &self.held[n_dropped..];
+        let n_bytes = self.stretch_bytes.max(left.len());
+        let mut next = Vec::with_capacity(left.len() + n_bytes);
+        next.extend_from_slice(left);
+        rest.fill(&mut next, n_bytes);
+        self.begin += n_dropped as u64;
+        self.at -= n_dropped;
+        self.held = next;
+        true
+    }
+}
+
+impl Read for Feed<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.held.len() {
+            if !self.fetch() {
+                return Ok(0);
+            }
+        }
+        let n_bytes = (&self.held[self.at..]).read(out)?;
+        self.at += n_bytes;
+        Ok(n_bytes)
+    }
+}
+
 /// Splits a file into rows.
 struct Table<'a> {
-    bytes: &'a [u8],
-    reader: Reader<&'a [u8]>,
+    reader: Reader<Feed<'a>>,
     n_fields: usize,
     quoting: bool,
     /// Whether fields are escaped by backslashes.
@@ -97,14 +157,21 @@ enum End {
 }
 
 impl<'a> Table<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        let header = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    /// Of the content of `source`, which it takes.
+    fn new(source: &'a mut Source) -> Self {
+        let stretch_bytes = STRETCH_PIECES * source.piece_bytes();
+        let mut held = std::mem::take(&mut source.bytes);
+        if held.starts_with(b"\xef\xbb\xbf") {
+            held.drain(..3);
+        }
+        let header = held.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let delimiter = delimiter(header);
         // Tab-separated files quote nothing unless their header says otherwise: they escape by backslashes.
         let quoting = delimiter != b'\t' || header.contains(&b'"');
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).delimiter(delimiter).quoting(quoting);
-        Self { bytes, reader: builder.from_reader(bytes), n_fields: 0, quoting, escaped: false, n_bytes: 0 }
+        let feed = Feed { held, begin: 0, at: 0, needed: 0, rest: source.rest.as_mut(), stretch_bytes };
+        Self { reader: builder.from_reader(feed), n_fields: 0, quoting, escaped: false, n_bytes: 0 }
     }
 
     fn take(&mut self, n_rows: usize) -> Result<Vec<Row>, ::csv::Error> {
@@ -119,6 +186,7 @@ impl<'a> Table<'a> {
 
     fn next(&mut self) -> Result<Option<Row>, ::csv::Error> {
         let mut fields = ByteRecord::with_capacity(self.n_bytes.min(MAX_ROOM), self.n_fields);
+        self.reader.get_mut().needed = self.reader.position().byte();
         if !self.reader.read_byte_record(&mut fields)? {
             return Ok(None);
         }
@@ -133,13 +201,19 @@ impl<'a> Table<'a> {
     }
 
     /// How a row just read ends: only the last of a file can be anything but whole.
-    fn end(&self, fields: &ByteRecord) -> End {
-        let offset = |position: &Position| usize::try_from(position.byte()).unwrap_or(usize::MAX);
-        let rest = self.bytes.get(offset(self.reader.position())..).unwrap_or_default();
-        if !rest.trim_ascii().is_empty() {
-            return End::Whole;
+    fn end(&mut self, fields: &ByteRecord) -> End {
+        let after = self.reader.position().byte();
+        let feed = self.reader.get_mut();
+        while feed.from(after).trim_ascii_start().is_empty() {
+            if !feed.fetch() {
+                return self.end_of_last(fields);
+            }
         }
-        let row = fields.position().and_then(|start| self.bytes.get(offset(start)..)).unwrap_or_default();
+        End::Whole
+    }
+
+    fn end_of_last(&self, fields: &ByteRecord) -> End {
+        let row = fields.position().map(|start| self.reader.get_ref().from(start.byte())).unwrap_or_default();
         let unclosed = self.quoting && memchr::memchr_iter(b'"', row).count() % 2 == 1;
         let line_ended = row.ends_with(b"\n");
         let one_line = !row.trim_ascii().contains(&b'\n');

@@ -33,7 +33,7 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
 }
 
 fn read_from(mut input: impl Read + Seek, source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
-    let damaged = |reason: String| super::damaged(source, EXPECTED, &reason);
+    let damaged = |reason: String| super::damaged(&source.name, EXPECTED, &reason);
     let failed = |error: std::io::Error| damaged(error.to_string());
     let broken = |error: ArrowError| damaged(error.to_string());
     let mut head = Vec::new();

@@ -1,7 +1,7 @@
 //! Rows of JSON: an object a line, as `ClickHouse`'s `JSONEachRow`, or an array of objects.
 //!
 //! Lines are parsed in parallel into values that borrow from the text. The columns are the keys of the first rows and
-//! of rows spread over the file; a key that turns up elsewhere becomes an attribute.
+//! of rows spread over what is held of the file; a key that turns up elsewhere becomes an attribute.
 
 use super::builder::{self, Builder};
 use super::cell::Cell;
@@ -10,43 +10,42 @@ use super::roles::{self, ColumnInfo, Mapping};
 use super::settle;
 use crate::diagnostics::Place;
 use crate::error::Error;
-use crate::ingest::Options;
+use crate::ingest::records::each_lines;
 use crate::ingest::source::{Part, Source};
+use crate::ingest::stretch::Piece;
+use crate::ingest::{Kept, Options};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Bytes parsed by one task.
+/// Bytes of an array that are parsed by one task.
 const TASK_BYTES: usize = 4 << 20;
-/// Rows over the whole file whose keys are looked at besides the first.
+/// What a file of lines is called.
+const LINES: &str = "JSON lines";
+/// A mark that some writers begin text with.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+/// Rows over what is held of the file whose keys are looked at besides the first.
 const SPREAD_ROWS: usize = 400;
 
 type Object<'a> = Vec<(Cow<'a, str>, JsonValue<'a>)>;
 
-/// Reads rows of JSON.
-pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
-    let bytes = source.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&source.bytes);
-    let (rows, framing) = split(bytes);
-    if rows.is_empty() {
-        return Err(super::damaged(source, "JSON objects, one a line or in an array", "there are none"));
+/// Reads rows of JSON; `done` is told the bytes read, piece by piece.
+pub(super) fn read(
+    source: &mut Source,
+    options: &Options,
+    done: &(dyn Fn(usize) + Sync),
+    kept: Kept,
+) -> Result<Vec<Part>, Error> {
+    if source.bytes.starts_with(BOM) {
+        source.bytes.drain(..BOM.len());
     }
-    let sample = sample(&rows);
-    let columns = columns(&sample);
-    if columns.is_empty() {
-        let line = rows.first().map_or(1, |row| row.line);
-        let reason = match rows.first().map(parse) {
-            Some(Err(reason)) => format!("line {line}: {reason}"),
-            _ => format!("line {line} holds no object with keys"),
-        };
-        return Err(super::damaged(source, "JSON objects, one a line or in an array", &reason));
+    if !is_lines(&source.bytes) {
+        source.read_all();
     }
-    let mut mapping = roles::find(&columns, options, &source.name)?;
-    let table = Table::new(&mapping);
-    let slots: Vec<Vec<Option<usize>>> = sample.iter().map(|row| table.slots(row)).collect();
-    settle::settle(&mut mapping, sample.len(), |row, column| value(&sample[row], &slots[row], column));
-
+    let (rows, framing) = split(&source.bytes);
+    let mapping = understand(&rows, source, options)?;
     let table = Table::new(&mapping);
     let read = |rows: &[Raw<'_>]| {
         let mut builder = Builder::new(&mapping, options);
@@ -55,14 +54,44 @@ pub(super) fn read(source: &Source, options: &Options) -> Result<Vec<Part>, Erro
         }
         builder.finish()
     };
-    let built = if builder::divisible(&mapping) {
-        // Rows of equal number, not of equal length, are close enough.
-        let n_rows = (rows.len() / (bytes.len() / TASK_BYTES + 1)).max(1);
-        rows.par_chunks(n_rows).map(read).collect()
+    let built = if !builder::divisible(&mapping) {
+        source.read_all();
+        vec![read(&split(&source.bytes).0)]
+    } else if framing == LINES {
+        let read_piece = |piece: Piece| {
+            let mut built = read(&lines(piece.bytes, piece.is_last));
+            kept.offer(piece.index, &mut built.batch);
+            done(piece.bytes.len());
+            built
+        };
+        each_lines(source, kept, read_piece, |built| &mut built.report)
     } else {
-        vec![read(&rows)]
+        // Rows of equal number, not of equal length, are close enough.
+        let n_rows = (rows.len() / (source.bytes.len() / TASK_BYTES + 1)).max(1);
+        rows.par_chunks(n_rows).map(read).collect()
     };
     Ok(super::finish(framing, &mapping, built))
+}
+
+/// What the columns of these rows are.
+fn understand(rows: &[Raw<'_>], source: &Source, options: &Options) -> Result<Mapping, Error> {
+    const EXPECTED: &str = "JSON objects, one a line or in an array";
+    let Some(first) = rows.first() else { return Err(super::damaged(&source.name, EXPECTED, "there are none")) };
+    let sample = sample(rows);
+    let columns = columns(&sample);
+    if columns.is_empty() {
+        let line = first.line;
+        let reason = match parse(first) {
+            Err(reason) => format!("line {line}: {reason}"),
+            Ok(_) => format!("line {line} holds no object with keys"),
+        };
+        return Err(super::damaged(&source.name, EXPECTED, &reason));
+    }
+    let mut mapping = roles::find(&columns, options, &source.name)?;
+    let table = Table::new(&mapping);
+    let slots: Vec<Vec<Option<usize>>> = sample.iter().map(|row| table.slots(row)).collect();
+    settle::settle(&mut mapping, sample.len(), |row, column| value(&sample[row], &slots[row], column));
+    Ok(mapping)
 }
 
 /// The text of a row.
@@ -85,7 +114,7 @@ fn split(bytes: &[u8]) -> (Vec<Raw<'_>>, &'static str) {
                 let before = array.as_ptr() as usize - body.as_ptr() as usize;
                 (elements(&array[1..], line + count_lines(&body[..before])), "JSON result")
             }
-            None => (lines(bytes), "JSON lines"),
+            None => (lines(bytes, true), LINES),
         },
     }
 }
@@ -97,21 +126,30 @@ fn data_array(body: &[u8]) -> Option<&[u8]> {
         #[serde(borrow)]
         data: &'a RawValue,
     }
-    let first = body.split(|&byte| byte == b'\n').next()?;
-    if serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok() && !body.starts_with(b"{\"meta\"") {
+    if is_lines(body) {
         return None;
     }
     let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
     Some(envelope.data.get().as_bytes()).filter(|data| data.starts_with(b"["))
 }
 
-fn lines(bytes: &[u8]) -> Vec<Raw<'_>> {
+/// Whether the first line is an object by itself, and no result's beginning.
+fn is_lines(bytes: &[u8]) -> bool {
+    let body = bytes.trim_ascii_start();
+    let first = body.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    first.starts_with(b"{")
+        && !first.starts_with(b"{\"meta\"")
+        && serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok()
+}
+
+/// The rows of a piece of text, with which the file ends if `is_last`.
+fn lines(bytes: &[u8], is_last: bool) -> Vec<Raw<'_>> {
     let mut rows = Vec::new();
     let mut start = 0;
     for (index, end) in memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]).enumerate() {
         let text = bytes[start..end].trim_ascii();
         if !text.is_empty() {
-            rows.push(Raw { text, line: index as u64 + 1, last: end == bytes.len() });
+            rows.push(Raw { text, line: index as u64 + 1, last: is_last && end == bytes.len() });
         }
         start = end + 1;
     }

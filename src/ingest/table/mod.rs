@@ -41,23 +41,35 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Reads a Parquet table of spans, canonical or of any known or named columns, or a Tempo block; a part a row group.
-pub(super) fn read_parquet(source: &Source, options: &Options, kept: Kept) -> Result<Vec<Part>, Error> {
+pub(super) fn read_parquet(source: &mut Source, options: &Options, kept: Kept) -> Result<Vec<Part>, Error> {
+    source.read_all();
     guarded(source, "a Parquet file", || parquet::read(source, options, kept))
 }
 
 /// Reads Arrow IPC, the file format (`ARROW1`) or the stream.
-pub(super) fn read_arrow_ipc(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
+pub(super) fn read_arrow_ipc(source: &mut Source, options: &Options) -> Result<Vec<Part>, Error> {
+    source.read_all();
     guarded(source, "an Arrow IPC file or stream", || ipc::read(source, options))
 }
 
 /// Reads CSV with a header line, of any of the delimiters `,`, `;`, `|` and tab.
-pub(super) fn read_csv(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
-    csv::read(source, options)
+pub(super) fn read_csv(
+    source: &mut Source,
+    options: &Options,
+    done: &(dyn Fn(usize) + Sync),
+    kept: Kept,
+) -> Result<Vec<Part>, Error> {
+    csv::read(source, options, done, kept)
 }
 
 /// Reads rows of JSON, one a line or in an array.
-pub(super) fn read_json_rows(source: &Source, options: &Options) -> Result<Vec<Part>, Error> {
-    json_rows::read(source, options)
+pub(super) fn read_json_rows(
+    source: &mut Source,
+    options: &Options,
+    done: &(dyn Fn(usize) + Sync),
+    kept: Kept,
+) -> Result<Vec<Part>, Error> {
+    json_rows::read(source, options, done, kept)
 }
 
 /// Readers of binary formats at work.
@@ -90,13 +102,13 @@ fn guarded<T>(source: &Source, expected: &str, read: impl FnOnce() -> Result<T, 
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("its reader gave up");
-        Err(damaged(source, expected, reason))
+        Err(damaged(&source.name, expected, reason))
     })
 }
 
 /// The error for a file that is not what it seemed.
-fn damaged(source: &Source, expected: &str, reason: &str) -> Error {
-    Error::Format { path: PathBuf::from(&source.name), reason: format!("expected {expected}; {reason}") }
+fn damaged(name: &str, expected: &str, reason: &str) -> Error {
+    Error::Format { path: PathBuf::from(name), reason: format!("expected {expected}; {reason}") }
 }
 
 /// The parts of a table in `container`, with what was assumed about its columns.

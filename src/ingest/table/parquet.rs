@@ -39,7 +39,7 @@ const BATCH_ROWS: usize = 8192;
 
 /// Reads a Parquet table or Tempo block; a part a row group.
 pub(super) fn read(source: &Source, options: &Options, kept: Kept) -> Result<Vec<Part>, Error> {
-    let damaged = |error: &ParquetError| super::damaged(source, "a Parquet file", &error.to_string());
+    let damaged = |error: &ParquetError| super::damaged(&source.name, "a Parquet file", &error.to_string());
     let input = Input::new(source);
     let metadata =
         ArrowReaderMetadata::load(&input.open()?, ArrowReaderOptions::new()).map_err(|error| damaged(&error))?;
@@ -74,7 +74,7 @@ pub(super) fn read(source: &Source, options: &Options, kept: Kept) -> Result<Vec
             .build()
             .map_err(|error| damaged(&error))
     };
-    let broken = |error: arrow_schema::ArrowError| super::damaged(source, "a Parquet file", &error.to_string());
+    let broken = |error: arrow_schema::ArrowError| super::damaged(&source.name, "a Parquet file", &error.to_string());
 
     let groups = metadata.metadata().row_groups();
     let pruned = Pruned::of(metadata.metadata(), is_canonical, kept);

@@ -41,7 +41,7 @@ pub(super) fn read(
     let any = !matches!(&options.attributes, AttributeSelection::Keys(keys) if keys.is_empty());
     let dedicated = if any { Dedicated::beside(source) } else { Dedicated::default() };
     let mask = projection(metadata.parquet_schema(), any);
-    let damaged = |reason: String| super::damaged(source, "a Tempo block", &reason);
+    let damaged = |reason: String| super::damaged(&source.name, "a Tempo block", &reason);
     let read_group = |group: usize| -> Result<Built, Error> {
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(input.open()?, metadata.clone())
             .with_row_groups(vec![group])
