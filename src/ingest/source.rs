@@ -102,9 +102,15 @@ pub(super) fn open(
         Origin::Nowhere(_) => return Err(Closed::Io(io::ErrorKind::NotFound.into())),
         Origin::File(path) => read_file(path, &mut source, report)?,
         Origin::Stdin => begin(io::stdin(), &mut source, report)?,
-        Origin::Memory(bytes) => begin(Cursor::new(bytes.clone()), &mut source, report)?,
+        Origin::Memory(bytes) => {
+            report.n_bytes = bytes.len() as u64;
+            begin(Cursor::new(bytes.clone()), &mut source, report)?;
+        }
         Origin::Object(object) => match fetch(object).map_err(Closed::Remote)? {
-            Body::Memory(raw) => begin(Cursor::new(raw), &mut source, report)?,
+            Body::Memory(raw) => {
+                report.n_bytes = raw.len() as u64;
+                begin(Cursor::new(raw), &mut source, report)?;
+            }
             Body::File(spill) => {
                 read_file(spill.path(), &mut source, report)?;
                 source.spill = (source.path.is_some() || source.rest.is_some()).then_some(spill);
@@ -167,7 +173,9 @@ fn begin(mut raw: impl Read + Send + Sync + 'static, source: &mut Source, report
         source.path = None;
     }
     let mut rest = Rest::new(reader, n_raw);
-    rest.fill(&mut source.bytes, source.held_bytes);
+    // Of a long file more would only be in the way.
+    let is_long = compression.is_none() && report.n_bytes > source.held_bytes as u64;
+    rest.fill(&mut source.bytes, if is_long { source.held_bytes / 4 } else { source.held_bytes });
     if compression.is_none()
         && let Some(error) = rest.failure()
     {

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub const HELD_BYTES: usize = 128 << 20;
 /// Pieces into which as much as is held is cut.
 const N_PIECES: usize = 16;
+/// Bytes that content has room for before any of it is there, at most.
+const RESERVED_BYTES: usize = HELD_BYTES / 4;
 /// Fewest bytes of a piece: enough that its own dictionaries are worth their merge.
 const LEAST_PIECE: usize = 1 << 18;
 /// Fewest pieces of a stretch.
@@ -43,6 +45,8 @@ impl Rest {
     /// Adds as many bytes to the content, or all that there are.
     pub(super) fn fill(&mut self, content: &mut Vec<u8>, n_bytes: usize) {
         let n_before = content.len();
+        // The size of an input is not always known, nor to be believed.
+        content.reserve_exact(n_bytes.min(RESERVED_BYTES));
         let read = self.reader.by_ref().take(n_bytes as u64).read_to_end(content);
         self.is_end = content.len() - n_before < n_bytes;
         self.n_bytes += (content.len() - n_before) as u64;
@@ -164,6 +168,7 @@ impl Source {
         let stretch_bytes = self.piece_bytes() * n_pieces.max(STRETCH_PIECES);
         let mut held = std::mem::take(&mut self.bytes);
         let (mut begin, mut n_cut) = (0, 0);
+        let mut spare = Vec::new();
         loop {
             let is_all = self.rest.as_ref().is_none_or(Rest::is_end);
             let (mut pieces, mut at, mut is_over) = (Vec::new(), 0, is_all);
@@ -187,15 +192,15 @@ impl Source {
             let mut rest = self.rest.as_mut().filter(|_| !is_over && !kept.has_failed());
             is_over = rest.is_none();
             let left = &held[at..];
+            let mut next = std::mem::take(&mut spare);
+            next.clear();
             let fetch = || {
-                let Some(rest) = &mut rest else { return Vec::new() };
-                let n_bytes = stretch_bytes.max(left.len());
-                let mut next = Vec::with_capacity(left.len() + n_bytes);
-                next.extend_from_slice(left);
-                rest.fill(&mut next, n_bytes);
-                next
+                if let Some(rest) = &mut rest {
+                    next.extend_from_slice(left);
+                    rest.fill(&mut next, stretch_bytes.max(left.len()));
+                }
             };
-            let (next, read) = rayon::join(fetch, read_pieces);
+            let ((), read) = rayon::join(fetch, read_pieces);
             if !take(read) {
                 held.extend_from_slice(next.get(held.len() - at..).unwrap_or_default());
                 self.bytes = held;
@@ -205,7 +210,11 @@ impl Source {
                 return None;
             }
             begin += at as u64;
-            held = next;
+            // To find memory takes as long as to fill it, but what is much longer than a stretch is let go.
+            spare = std::mem::replace(&mut held, next);
+            if spare.capacity() > 2 * stretch_bytes {
+                spare = Vec::new();
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ use suspect::{profile, report, time, trace, window};
 
 /// Larger inputs find nothing that smaller ones do not.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
+/// Bytes that are held of an input that is read a stretch at a time.
+const HELD_BYTES: usize = 1 << 10;
 /// Traces whose documents are made of each input.
 const MAX_DOCUMENTS: usize = 8;
 
@@ -30,15 +32,22 @@ pub(crate) fn ingest(data: &[u8]) {
         [(AttributeSelection::All, Vec::new()), (AttributeSelection::Keys(normalize::required_attributes()), columns)]
     {
         let options = ingest::Options { attributes, columns };
-        let read = ingest::read_bytes("fuzz", data.to_vec(), &options).expect("content is no error of the run");
-        let report = &read.sources[0];
-        assert_eq!(read.frame.spans.len() as u64 + report.set_aside.total(), report.n_spans, "{report:?}");
-        let spans = &read.frame.spans;
-        for (start, duration) in spans.start_unix_ns.iter().zip(&spans.duration_ns) {
-            assert!(*duration >= 0 && start.checked_add(*duration).is_some(), "{start} + {duration}");
-        }
+        let read = |held_bytes| {
+            let read = ingest::read_bytes_holding("fuzz", data.to_vec(), &options, held_bytes);
+            let read = read.expect("content is no error of the run");
+            let report = &read.sources[0];
+            assert_eq!(read.frame.spans.len() as u64 + report.set_aside.total(), report.n_spans, "{report:?}");
+            let spans = &read.frame.spans;
+            for (start, duration) in spans.start_unix_ns.iter().zip(&spans.duration_ns) {
+                assert!(*duration >= 0 && start.checked_add(*duration).is_some(), "{start} + {duration}");
+            }
+            read.frame
+        };
+        let frame = read(ingest::HELD_BYTES);
+        // A stretch at a time.
+        read(HELD_BYTES);
         if data.len() <= 4 << 10 {
-            check(read.frame);
+            check(frame);
         }
     }
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod oracle;
 mod pieces;
+mod stretches;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -84,6 +84,8 @@ pub(super) fn read(
 /// The text of a file, of which what is not split yet is held.
 struct Feed<'a> {
     held: Vec<u8>,
+    /// Room for what is held next.
+    spare: Vec<u8>,
     /// Bytes of the text before those held.
     begin: u64,
     /// Bytes held that were handed out.
@@ -106,13 +108,15 @@ impl Feed<'_> {
         let n_dropped = self.held.len() - self.from(self.needed).len();
         let Some(rest) = self.rest.as_mut().filter(|rest| !rest.is_end()) else { return false };
         let left = &self.held[n_dropped..];
-        let n_bytes = self.stretch_bytes.max(left.len());
-        let mut next = Vec::with_capacity(left.len() + n_bytes);
-        next.extend_from_slice(left);
-        rest.fill(&mut next, n_bytes);
+        self.spare.clear();
+        self.spare.extend_from_slice(left);
+        rest.fill(&mut self.spare, self.stretch_bytes.max(left.len()));
         self.begin += n_dropped as u64;
         self.at -= n_dropped;
-        self.held = next;
+        std::mem::swap(&mut self.held, &mut self.spare);
+        if self.spare.capacity() > 2 * self.stretch_bytes {
+            self.spare = Vec::new();
+        }
         true
     }
 }
@@ -170,7 +174,7 @@ impl<'a> Table<'a> {
         let quoting = delimiter != b'\t' || header.contains(&b'"');
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).delimiter(delimiter).quoting(quoting);
-        let feed = Feed { held, begin: 0, at: 0, needed: 0, rest: source.rest.as_mut(), stretch_bytes };
+        let feed = Feed { held, spare: Vec::new(), begin: 0, at: 0, needed: 0, rest: source.rest.as_mut(), stretch_bytes };
         Self { reader: builder.from_reader(feed), n_fields: 0, quoting, escaped: false, n_bytes: 0 }
     }
 

@@ -20,7 +20,7 @@ fn values(frame: &SpanFrame) -> Vec<String> {
 }
 
 #[track_caller]
-fn assert_same(left: &Ingested, right: &Ingested) {
+pub(super) fn assert_same(left: &Ingested, right: &Ingested) {
     assert_eq!(spans(&left.frame), spans(&right.frame));
     assert_eq!(values(&left.frame), values(&right.frame));
 }
