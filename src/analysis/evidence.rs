@@ -124,12 +124,19 @@ impl<'a> Evidence<'a> {
             let target = self.attribution().targets[index][which];
             let moved = shares.iter().flat_map(|&(row, share)| [(row, share), (target, -share)]);
             let own = moved.filter(|&(row, _)| is_subject[self.attribution().rows[row as usize].subject as usize]);
-            let effect_ns: f64 = own.map(|(_, share)| share * value).sum();
+            let (mut effect_ns, mut is_way) = (0.0, which < 2);
+            for (row, share) in own {
+                effect_ns += share * value;
+                let subject =
+                    |row: u32| self.attribution().subjects[self.attribution().rows[row as usize].subject as usize];
+                is_way &= subject(row) == subject(target);
+            }
             if effect_ns != 0.0 {
-                // A way that both its ends explain is measured where it is; what stands for unanswered calls is not.
+                // A way that both its ends explain is measured where it is; what stands for unanswered calls, or shows only which calls are
+                // waited for, is not.
                 let calls_ns = if which < 3 { 0.0 } else { effect_ns };
                 let mut part = Part { effect_ns, calls_ns, ..Part::default() };
-                part.is_own[which] = which < 2;
+                part.is_own[which] = is_way;
                 parts.push((path, part));
             }
         }

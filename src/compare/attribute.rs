@@ -6,6 +6,7 @@
 //! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges: see `compare::edges` |
 //! | longer wait for a peer that left no span | the peer |
 //! | more or fewer calls | the caller; a retry's or an answer's to the callee |
+//! | slower or faster only because others of its calls are waited for | where the latter's effect goes; see `critical` |
 //! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost; see `critical` |
 
 use super::critical;
@@ -190,8 +191,8 @@ impl Attribution {
         result.share = paths.list.iter().enumerate().map(share).collect();
         let input = unanswered::Input { forest, paths, sums: [baseline, regression], effects, background, scope };
         result.spread = unanswered::spread(input, &result);
-        for (path, shares) in critical::spread(input, &result) {
-            result.spread.effects.push((path, critical::CRITICAL, result.spread.rows.len()));
+        for (path, which, shares) in critical::spread(input, &result) {
+            result.spread.effects.push((path, which, result.spread.rows.len()));
             result.spread.rows.push(shares);
         }
         result.spread.effects.sort_unstable();

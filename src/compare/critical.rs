@@ -12,10 +12,17 @@
 //!   proportion.
 //!
 //! What remains is a caller that waits otherwise for calls that take as long as before.
+//!
+//! Of calls side by side the longest are waited for, so that those on the blamed path are longer than calls of their kind are. If more or
+//! fewer of them are waited for, those that are become shorter or longer by that alone: nothing below got faster or slower. With the share
+//! `s = I_c / C_c` of a visit's time in that of all calls of a path `c`, that part of the change of a visit's time `x` below it is
+//! `(x / s)_bar D s`, and goes where the path's own effect goes: to be waited for more often is worth what it adds to the request.
 
 use super::attribute::{Attribution, UNCHANGED, calls_ns};
-use super::paths::NO_PATH;
+use super::factors::factors;
+use super::paths::{NO_PATH, Scope};
 use super::unanswered::{Input, Shares};
+use hashbrown::{HashMap, HashSet};
 
 /// Effects below this share of the mean latency stay where they are.
 const SMALL: f64 = 1e-3;
@@ -28,8 +35,8 @@ const CALLS: usize = 3;
 /// The position of the effects that are shared out here.
 pub(super) const CRITICAL: usize = 4;
 
-/// Of each path whose effect goes elsewhere, the rows and shares; ascending.
-pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, Shares)> {
+/// Of each path and effect that goes elsewhere, the rows and shares.
+pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, usize, Shares)> {
     let n_paths = input.paths.len();
     let (behind, rate) = input.background;
     let small = SMALL * (input.effects.baseline_mean_ns + rate * behind.baseline_mean_ns);
@@ -43,6 +50,15 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, S
     let causes = causes(input, attribution, &critical);
     let mut shares: Vec<Shares> = vec![Shares::new(); n_paths];
     let is_large = |path: usize| critical[path].abs() > small;
+    let chosen = chosen(input, attribution, &is_large);
+    // What each adds with what goes with it, which never turns it around.
+    let mut worth = critical.clone();
+    for part in &chosen {
+        worth[part.by] += part.share * input.effects_of(part.path)[part.which];
+    }
+    for (worth, own) in worth.iter_mut().zip(&critical) {
+        *worth = if *worth * own > 0.0 { *worth } else { 0.0 };
+    }
     for path in (0..n_paths).filter(|&path| is_large(path)) {
         shares[path].clone_from(&causes[path]);
     }
@@ -54,15 +70,15 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, S
     children.sort_unstable();
     for siblings in children.chunk_by(|left, right| left.0 == right.0) {
         let siblings: Vec<usize> = siblings.iter().map(|&(_, path)| path).collect();
-        let Some((changed, hidden)) = sides(&siblings, &critical, &grown) else { continue };
-        let sum = |paths: &[usize]| paths.iter().map(|&path| critical[path].abs()).sum::<f64>();
+        let Some((changed, hidden)) = sides(&siblings, &worth, &grown) else { continue };
+        let sum = |paths: &[usize]| paths.iter().map(|&path| worth[path].abs()).sum::<f64>();
         let (by, of) = (sum(&changed), sum(&hidden));
         let part = (by / of).min(1.0);
         for path in hidden.into_iter().filter(|&path| is_large(path)) {
             shares[path] = changed
                 .iter()
                 .flat_map(|&other| {
-                    let part = part * critical[other].abs() / by;
+                    let part = part * worth[other].abs() / by;
                     let itself = [(attribution.targets[other][CRITICAL], 1.0)];
                     let to = if causes[other].is_empty() { itself.to_vec() } else { causes[other].clone() };
                     to.into_iter().map(move |(row, share)| (row, part * share))
@@ -70,7 +86,90 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, S
                 .collect();
         }
     }
-    (0..).zip(shares).filter(|(_, shares)| !shares.is_empty()).collect()
+    let mut found: Vec<(u32, usize, Shares)> = Vec::new();
+    for part in &chosen {
+        let to = &shares[part.by];
+        let left = 1.0 - to.iter().map(|(_, share)| share).sum::<f64>();
+        let rest = [(attribution.targets[part.by][CRITICAL], left)];
+        let path = u32::try_from(part.path).unwrap_or(u32::MAX);
+        if found.last().is_none_or(|&(last, which, _)| (last, which) != (path, part.which)) {
+            found.push((path, part.which, Shares::new()));
+        }
+        if let Some((.., all)) = found.last_mut() {
+            for &(row, share) in to.iter().chain(&rest) {
+                add(all, row, part.share * share);
+            }
+        }
+    }
+    found.extend((0..).zip(shares).filter(|(_, shares)| !shares.is_empty()).map(|(path, to)| (path, CRITICAL, to)));
+    found
+}
+
+/// A part of an effect that only shows which calls are waited for.
+#[derive(Clone, Copy, Debug)]
+struct Chosen {
+    path: usize,
+    /// The effect, in the order of [`Attribution::targets`].
+    which: usize,
+    /// The path, above it or itself, that is waited for more or less often.
+    by: usize,
+    /// Of the effect.
+    share: f64,
+}
+
+/// The parts of effects on the time of visits that come from which calls are waited for, of those paths `is_large`; by path and effect.
+fn chosen(input: Input<'_>, attribution: &Attribution, is_large: &impl Fn(usize) -> bool) -> Vec<Chosen> {
+    let n_paths = input.paths.len();
+    let scopes =
+        [Scope::Request, Scope::Background].map(|scope| factors(input.paths, input.sums[0], input.sums[1], scope));
+    let of = |path: usize| &scopes[usize::from(input.paths.list[path].scope == Scope::Background)][path];
+    // Time of a visit in that of all calls, both windows.
+    let selection = |path: usize| {
+        let calls = calls_ns(path, input.sums);
+        let share = [0, 1].map(|window: usize| of(path).inclusive_ns[window] / calls[window]);
+        let is_known =
+            input.sums.iter().all(|sums| sums.n_visits[path] > 0.0) && share.iter().all(|s| s.is_finite() && *s > 0.0);
+        is_known.then_some(share)
+    };
+    let elsewhere: HashSet<(u32, usize)> = attribution.spread().map(|(path, which, _)| (path, which)).collect();
+    // The nearest path that counts, itself or above; and its selection.
+    let mut nearest: Vec<Option<usize>> = vec![None; n_paths];
+    let mut selections: HashMap<usize, [f64; 2]> = HashMap::new();
+    let mut found = Vec::new();
+    for path in 0..n_paths {
+        let above = |path: usize| Some(input.paths.list[path].parent).filter(|&parent| parent != NO_PATH);
+        nearest[path] = above(path).and_then(|parent| nearest[parent as usize]);
+        if is_large(path)
+            && let Some(selection) = selection(path)
+        {
+            selections.insert(path, selection);
+            nearest[path] = Some(path);
+        }
+        let own = of(path);
+        for (which, time) in [own.self_ns, own.before_ns, own.wait_ns].into_iter().enumerate() {
+            let change = time[1] - time[0];
+            let place = (u32::try_from(path).unwrap_or(u32::MAX), which);
+            if change == 0.0 || elsewhere.contains(&place) {
+                continue;
+            }
+            let first = found.len();
+            let mut next = nearest[path];
+            while let Some(by) = next {
+                let [before, after] = selections[&by];
+                let share = f64::midpoint(time[0] / before, time[1] / after) * (after - before) / change;
+                if share > 0.0 {
+                    found.push(Chosen { path, which, by, share });
+                }
+                next = above(by).and_then(|parent| nearest[parent as usize]);
+            }
+            // No more than there is.
+            let sum: f64 = found[first..].iter().map(|part| part.share).sum();
+            for part in &mut found[first..] {
+                part.share /= sum.max(1.0);
+            }
+        }
+    }
+    found
 }
 
 /// Of calls side by side those that changed, and those that did not but are hidden or laid bare by them.

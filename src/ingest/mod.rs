@@ -38,10 +38,10 @@ use discover::{Found, Origin};
 use rayon::prelude::*;
 use sniff::Format;
 use source::{Closed, Part, Source};
-use stretch::Rest;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use stretch::Rest;
 
 /// Reads every span under `paths`: files, folders (recursively), globs and `-` for standard input, formats mixed; each of
 /// these may be an address on a server ([`crate::store`]).
@@ -97,9 +97,7 @@ pub fn read_with(
     let is_alone = found.len() == 1;
     let read: Vec<_> = sources
         .into_par_iter()
-        .map(|(source, found)| {
-            read_one(found, options, HELD_BYTES, &meter, &ahead, Kept { keeper, source, is_alone })
-        })
+        .map(|(source, found)| read_one(found, options, HELD_BYTES, &meter, &ahead, Kept { keeper, source, is_alone }))
         .collect();
     gather(read)
 }
@@ -117,12 +115,7 @@ pub fn read_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Inges
 ///
 /// # Errors
 /// As [`read_bytes`].
-pub fn read_bytes_holding(
-    name: &str,
-    bytes: Vec<u8>,
-    options: &Options,
-    held_bytes: usize,
-) -> Result<Ingested, Error> {
+pub fn read_bytes_holding(name: &str, bytes: Vec<u8>, options: &Options, held_bytes: usize) -> Result<Ingested, Error> {
     let (n_bytes, origin) = (bytes.len() as u64, Origin::Memory(bytes));
     let found = Found { name: name.to_owned(), origin, walked: false, n_bytes, stamp: None, problem: None };
     let (meter, ahead) = (Meter::unwatched(), Ahead::new(Vec::new()));

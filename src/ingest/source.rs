@@ -150,7 +150,11 @@ fn read_file(path: &Path, source: &mut Source, report: &mut SourceReport) -> Res
 }
 
 /// Reads the first of the content, all of it if it is not long.
-fn begin(mut raw: impl Read + Send + Sync + 'static, source: &mut Source, report: &mut SourceReport) -> Result<(), Closed> {
+fn begin(
+    mut raw: impl Read + Send + Sync + 'static,
+    source: &mut Source,
+    report: &mut SourceReport,
+) -> Result<(), Closed> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     raw.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
     let compression = compression(&head);
@@ -158,9 +162,7 @@ fn begin(mut raw: impl Read + Send + Sync + 'static, source: &mut Source, report
     let raw = Counting { inner: Cursor::new(head).chain(raw), n_bytes: Arc::clone(&n_raw) };
     let reader: Box<dyn Read + Send + Sync> = match compression {
         None => Box::new(raw),
-        Some("gzip") => {
-            Box::new(flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(PACKED_BYTES, raw)))
-        }
+        Some("gzip") => Box::new(flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(PACKED_BYTES, raw))),
         Some(_) => {
             let mut decoder =
                 zstd::stream::read::Decoder::with_buffer(io::BufReader::with_capacity(PACKED_BYTES, raw))?;

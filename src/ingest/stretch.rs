@@ -71,7 +71,8 @@ impl Rest {
     pub(super) fn tell(&mut self, report: &mut SourceReport) {
         report.n_bytes = report.n_bytes.max(self.n_raw.load(Ordering::Relaxed));
         let Some(error) = self.failure.take() else { return };
-        let stream = if report.compression.is_empty() { "it".to_owned() } else { format!("{} stream", report.compression) };
+        let stream =
+            if report.compression.is_empty() { "it".to_owned() } else { format!("{} stream", report.compression) };
         let after = format!("after {} bytes of content", self.n_bytes);
         if !report.compression.is_empty() && error.kind() == io::ErrorKind::UnexpectedEof {
             report.truncated = true;

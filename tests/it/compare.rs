@@ -186,12 +186,13 @@ fn three_factors_that_change_at_once_are_split_by_their_shapley_values() {
     //   calls     1 * (.75 * 6 + -.5 * 4 / 12) =  4.333
     //   critical  -.5 * (1.5 * 6 + 1 * 4 / 12) = -4.667
     //   slower    (1.5 * .75 + 1 * -.5 / 12) * 4 = 4.333      in all 4 = 10 - 6
+    // Calls as such went from 4 to 7 ms; that the one waited for is longer, 8 / 7, is (4 + 7) / 2 * (8 / 7 - 1) = .786 of the 4 ms.
     let before = vec![server(1, 0, "shop page", 0..6), internal(2, 1, "shop step", 1..5)];
     let after =
         vec![server(1, 0, "shop page", 0..10), internal(2, 1, "shop step", 1..9), internal(3, 1, "shop step", 2..8)];
     let outcome = change(before, after);
     let expected =
-        ["shop: page > shop: step Calls +4.333", "shop: step CriticalPath -4.667", "shop: step Slower +4.333"];
+        ["shop: page > shop: step Calls +4.333", "shop: step CriticalPath -3.815", "shop: step Slower +3.482"];
     assert_eq!(outcome.rows(), expected);
     assert_close(outcome.change_ms(), 4.0);
 }
@@ -241,6 +242,26 @@ fn calls_that_no_longer_run_side_by_side_are_charged_to_the_caller() {
     let outcome = change(page(7, 1..4, 1..6), page(10, 1..4, 4..9));
     assert_eq!(outcome.rows(), ["shop: page LostParallelism +3.000"]);
     assert_eq!(outcome.services(), ["shop +3.000"]);
+}
+
+#[test]
+fn calls_that_are_waited_for_only_when_they_are_long_did_not_get_faster_when_they_always_are() {
+    // Side by side the longer of 2 and 6 ms is waited for, one after the other both are: 6 -> 8 ms.
+    let before = [page(8, 1..3, 1..7), page(8, 1..7, 1..3)];
+    let after = [page(10, 1..3, 3..9), page(10, 1..7, 7..9)];
+    let there = outcome(&before, &after);
+    assert_eq!(there.rows(), ["shop: page LostParallelism +2.000"]);
+    let back = outcome(&after, &before);
+    assert_eq!(back.rows(), ["shop: page LostParallelism -2.000"]);
+}
+
+#[test]
+fn calls_that_only_their_longest_are_waited_for_of_beside_a_slow_one_did_not_get_slower() {
+    // a takes 2, 6 or 10 ms, b 4 and then 8: requests take 4, 6 and 10 ms, then 8, 8 and 10.
+    let requests = |b: i64| [2, 6, 10].map(|a: i64| page(2 + a.max(b), 1..1 + a, 1..1 + b));
+    let outcome = outcome(&requests(4), &requests(8));
+    assert_close(outcome.change_ms(), 2.0);
+    assert_eq!(outcome.rows(), ["b: get Slower +2.000"]);
 }
 
 #[test]

@@ -174,7 +174,8 @@ impl<'a> Table<'a> {
         let quoting = delimiter != b'\t' || header.contains(&b'"');
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).delimiter(delimiter).quoting(quoting);
-        let feed = Feed { held, spare: Vec::new(), begin: 0, at: 0, needed: 0, rest: source.rest.as_mut(), stretch_bytes };
+        let feed =
+            Feed { held, spare: Vec::new(), begin: 0, at: 0, needed: 0, rest: source.rest.as_mut(), stretch_bytes };
         Self { reader: builder.from_reader(feed), n_fields: 0, quoting, escaped: false, n_bytes: 0 }
     }
 

@@ -3,6 +3,7 @@
 use super::pieces::assert_same;
 use super::{options, source};
 use crate::program::{Run, run_in};
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -19,7 +20,8 @@ const HELD: [usize; 3] = [20_000, 50_000, 150_000];
 static FILES: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     let names = ["a.otlp.jsonl", "a.csv", "a.clickhouse.jsonl", "a.jaeger.json", "a.zipkin.json"];
-    let mut files: Vec<(&str, Vec<u8>)> = names.into_iter().map(|name| (name, simulated(folder.path(), name, 200, 1))).collect();
+    let mut files: Vec<(&str, Vec<u8>)> =
+        names.into_iter().map(|name| (name, simulated(folder.path(), name, 200, 1))).collect();
     let lines = files[0].1.clone();
     files.push(("otlp.json", document(&lines)));
     // Messages after their lengths, and the same without.
@@ -62,7 +64,8 @@ fn whole(name: &str, bytes: &[u8]) -> Ingested {
 #[track_caller]
 fn assert_same_report(left: &SourceReport, right: &SourceReport) {
     let told = |report: &SourceReport| {
-        let SourceReport { format, n_bytes, n_spans, n_skipped_records, truncated, error, skipped_records, .. } = report;
+        let SourceReport { format, n_bytes, n_spans, n_skipped_records, truncated, error, skipped_records, .. } =
+            report;
         // How far lines are counted in a document depends on what is held of it.
         let places: Vec<Place> = skipped_records.iter().map(|record| record.place).collect();
         format!("{format} {n_bytes} {n_spans} {n_skipped_records} {truncated} {} {places:?}", error.is_some())
@@ -123,7 +126,8 @@ fn a_table_is_cut_at_no_line_end_inside_quotes() {
     let mut table = "traceId,spanId,parentSpanId,service,name,start_time,duration_ns\n".to_owned();
     for row in 1..500 {
         let name = format!("\"{}\"\"a,\n\n{row}\"", "x\n".repeat(row % 90));
-        table += &format!("{row:032x},{row:016x},,cart,{name},{},{row}\n", 1_700_000_000_000_000_000_u64 + row as u64);
+        let start = 1_700_000_000_000_000_000_u64 + row as u64;
+        writeln!(table, "{row:032x},{row:016x},,cart,{name},{start},{row}").expect("memory");
     }
     for end in ["", "\n\n  \n", "1,2,3", "1,2,\"3\n\n"] {
         let table = format!("\u{feff}{table}{end}");
