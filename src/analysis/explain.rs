@@ -116,7 +116,9 @@ fn contribution(evidence: Evidence<'_>, target: &Target, subjects: &[u32]) -> Co
         }
         _ => (sum(&comparison.subjects), sum(&comparison.failures)),
     };
-    suspects::contribution(evidence, latency, failures)
+    let [fronts_ns, _] = suspects::fronts(evidence);
+    let front_ns = subjects.iter().map(|&subject| fronts_ns[subject as usize]).sum();
+    suspects::contribution(evidence, latency, failures, front_ns)
 }
 
 fn channels(evidence: Evidence<'_>, ranking: &Ranking, service: u32) -> Vec<ChannelAccount> {

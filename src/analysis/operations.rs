@@ -2,7 +2,7 @@
 
 use super::build::{NS_PER_MS, interval_ms, names, pair, ratio};
 use super::evidence::Evidence;
-use super::suspects::contribution;
+use super::suspects::{contribution, fronts};
 use super::{Edge, Pair};
 use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
@@ -105,6 +105,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
     let times = sums.map(|sums| attribution.own_times(sums, n_services).concat());
     let n_requests = sums.map(|sums| tops(&evidence.table.paths, sums, comparison.scope));
     let calls = Calls::new(evidence, n_requests);
+    let fronts_ns = fronts(evidence).concat();
     let account = |unit: usize| {
         let (service, operation, edge) = match unit.checked_sub(n_subjects) {
             None => names(evidence, u32::try_from(unit).unwrap_or(u32::MAX)),
@@ -133,7 +134,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
             per_call_ms: pair([per(before_ns, visits_before), per(after_ns, visits_after)]),
             calls_per_request,
             calls_per_request_interval: calls.interval(),
-            contribution: contribution(evidence, mean, failures),
+            contribution: contribution(evidence, mean, failures, fronts_ns[unit]),
             typical_ms: typical.value / NS_PER_MS,
             typical_interval_ms: interval_ms(typical),
             usual_call: shift.map(UsualCall::new),

@@ -233,11 +233,12 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
     for (index, owner) in owners.iter().enumerate() {
         services_of.entry(owner.as_ref().map(|owner| owner.team.as_str())).or_default().push(index);
     }
-    let share = |part: Part, latency: Estimate, failures: Estimate| TeamShare {
+    let [_, fronts_ns] = suspects::fronts(evidence);
+    let share = |part: Part, latency: Estimate, failures: Estimate, front_ns: f64| TeamShare {
         part,
         team: None,
         services: Vec::new(),
-        contribution: suspects::contribution(evidence, latency, failures),
+        contribution: suspects::contribution(evidence, latency, failures, front_ns),
     };
     let mut shares: Vec<TeamShare> = services_of
         .into_iter()
@@ -251,18 +252,22 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
                 let name = |service: usize| &evidence.forest.services[service].name;
                 (value(right).abs().total_cmp(&value(left).abs())).then_with(|| name(left).cmp(name(right)))
             });
+            let front_ns = own.iter().map(|&service| fronts_ns[service]).sum();
+            let share = share(Part::Services, latency, failures, front_ns);
             let services = own.into_iter().map(|service| evidence.forest.services[service].name.clone()).collect();
-            TeamShare { team: team.map(str::to_owned), services, ..share(Part::Services, latency, failures) }
+            TeamShare { team: team.map(str::to_owned), services, ..share }
         })
         .collect();
-    shares.push(share(Part::TrafficMix, comparison.mix_ns, comparison.failure_mix));
+    let (mix, failure_mix) = (comparison.mix_ns, comparison.failure_mix);
+    shares.push(share(Part::TrafficMix, mix, failure_mix, mix.value));
     let told = |value: fn(&Contribution) -> f64| shares.iter().map(|share| value(&share.contribution)).sum::<f64>();
     let rest_ms = comparison.change_ns.value / NS_PER_MS - told(|contribution| contribution.ms);
     let rest_failures = comparison.failure_change.value - told(|contribution| contribution.error_ratio);
     // Below a picosecond and a billionth it is rounding.
     if rest_ms.abs() > 1e-9 || rest_failures.abs() > 1e-9 {
         let rest = |value: f64| Estimate::new(value, 0.0);
-        shares.push(share(Part::Background, rest(rest_ms * NS_PER_MS), rest(rest_failures)));
+        let rest_ns = rest_ms * NS_PER_MS;
+        shares.push(share(Part::Background, rest(rest_ns), rest(rest_failures), rest_ns));
     }
     shares.sort_by(|left, right| {
         let size = |share: &TeamShare| share.contribution.ms.abs();

@@ -18,10 +18,33 @@ const MAX_SUSPECTS: usize = 50;
 /// A suspect has at least this share of its service's contribution.
 pub(super) const MIN_SHARE: f64 = 0.05;
 
-pub(super) fn contribution(evidence: Evidence<'_>, latency: Estimate, failures: Estimate) -> Contribution {
+/// Below a picosecond it is rounding.
+const LEAST_NS: f64 = 1e-3;
+
+/// What subjects add to requests, nanoseconds a request, without work in the background: each of them, and all of a service.
+pub(super) fn fronts(evidence: Evidence<'_>) -> [Vec<f64>; 2] {
+    let attribution = &evidence.comparison.attribution;
+    let mut fronts = [vec![0.0; attribution.subjects.len()], vec![0.0; evidence.forest.services.len()]];
+    for (key, row) in attribution.rows.iter().zip(&evidence.comparison.rows) {
+        fronts[0][key.subject as usize] += row.value;
+        fronts[1][attribution.blamed[key.subject as usize] as usize] += row.value;
+    }
+    fronts
+}
+
+/// A contribution by these estimates, of which `front_ns` is to requests.
+pub(super) fn contribution(
+    evidence: Evidence<'_>,
+    latency: Estimate,
+    failures: Estimate,
+    front_ns: f64,
+) -> Contribution {
     let comparison = evidence.comparison;
+    let behind = latency.value - front_ns;
+    let is_told = comparison.background_rate > 0.0 && behind.abs() > LEAST_NS;
     Contribution {
         ms: latency.value / NS_PER_MS,
+        background_ms: if is_told { behind / NS_PER_MS } else { 0.0 },
         percent: percent(latency.value, comparison.adjusted_ns.value),
         interval_ms: interval_ms(latency),
         error_ratio: failures.value,
@@ -49,12 +72,14 @@ pub(super) fn services(ranking: &Ranking, suspects: &[Suspect], evidence: Eviden
         return Vec::new();
     }
     let comparison = evidence.comparison;
+    let [_, front_ns] = fronts(evidence);
     (1..)
         .zip(&ranking.services)
         .map(|(rank, ranked)| {
             let index = ranked.service as usize;
             let service = &evidence.forest.services[index];
-            let contribution = contribution(evidence, comparison.services[index], comparison.service_failures[index]);
+            let (latency, failures) = (comparison.services[index], comparison.service_failures[index]);
+            let contribution = contribution(evidence, latency, failures, front_ns[index]);
             let own = suspects.iter().filter(|suspect| suspect.service == service.name);
             RankedService {
                 rank,
@@ -170,8 +195,10 @@ fn suspect(
     let (per_call_ms, calls_per_request) = evidence.per_call(&parts, Channel::Latency);
     let shown = evidence.shown(subject, &stake, channel);
     let (exemplars, baseline_trace_ids) = evidence.exemplars(&shown);
-    let contribution =
-        contribution(evidence, comparison.subjects[subject as usize], comparison.failures[subject as usize]);
+    let (latency, failures) = (comparison.subjects[subject as usize], comparison.failures[subject as usize]);
+    let rows = comparison.attribution.rows.iter().zip(&comparison.rows);
+    let front_ns: f64 = rows.filter(|(key, _)| key.subject == subject).map(|(_, row)| row.value).sum();
+    let contribution = contribution(evidence, latency, failures, front_ns);
     let main = match channel {
         Channel::MissingCalls => evidence.missing_call(subject),
         _ => evidence.main_cause(subject, channel),

@@ -155,6 +155,9 @@ pub(super) fn summary(analysis: &Analysis) -> String {
     }
 }
 
+/// A smaller share of what a service adds is all but none.
+const LEAST_FRONT: f64 = 0.05;
+
 fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
     let name = subject(suspect);
     let contribution = &suspect.contribution;
@@ -173,7 +176,14 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
         kind => {
             let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
             let whole = ranked.map_or(contribution.ms, |ranked| ranked.contribution.ms);
-            let total = ms(whole);
+            let behind = ranked.map_or(contribution, |ranked| &ranked.contribution).told_background_ms();
+            let total = match behind {
+                None => ms(whole),
+                Some(behind) if whole - behind > LEAST_FRONT * whole => {
+                    format!("{}, and {} of work in the background,", ms(whole - behind), ms(behind))
+                }
+                Some(behind) => format!("{} of work in the background", ms(behind)),
+            };
             match kind {
                 "network" | "slow link" | "more calls" | "new call" | "N+1" | "retries" | "retry storm"
                     if whole <= 0.0 =>

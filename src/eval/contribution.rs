@@ -18,7 +18,7 @@ pub struct Stated {
     pub true_ms: f64,
     /// Standard error of `true_ms`.
     pub standard_error_ms: f64,
-    /// What the analysis says; 0 if it does not rank the service.
+    /// What the analysis says that it adds to requests, without work in the background; 0 if it does not rank the service.
     pub stated_ms: f64,
     /// Its 95 % interval; absent if it does not rank the service.
     pub interval_ms: Option<[f64; 2]>,
@@ -55,12 +55,14 @@ pub struct Contributions {
 pub(super) fn stated(truth: &Truth, analysis: &Analysis) -> Vec<Stated> {
     let one = |known: &crate::simulate::ServiceTruth| {
         let ranked = analysis.services.iter().find(|ranked| ranked.service == known.service);
-        let interval_ms = ranked.map(|ranked| ranked.contribution.interval_ms);
+        // The truth is that of requests.
+        let behind_ms = ranked.map_or(0.0, |ranked| ranked.contribution.background_ms);
+        let interval_ms = ranked.map(|ranked| ranked.contribution.interval_ms.map(|bound| bound - behind_ms));
         Stated {
             service: known.service.clone(),
             true_ms: known.added.ms,
             standard_error_ms: known.added.standard_error_ms,
-            stated_ms: ranked.map_or(0.0, |ranked| ranked.contribution.ms),
+            stated_ms: ranked.map_or(0.0, |ranked| ranked.contribution.ms - behind_ms),
             interval_ms,
             is_in_interval: interval_ms.is_some_and(|[low, high]| (low..=high).contains(&known.added.ms)),
             true_error_ratio: known.added.error_ratio,

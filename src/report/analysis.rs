@@ -232,6 +232,9 @@ fn facts(service: &RankedService) -> (&'static str, String) {
         signed(contribution.interval_ms[0]),
         signed(contribution.interval_ms[1])
     )];
+    if let Some(behind) = contribution.told_background_ms() {
+        facts.push(format!("{} of it in the background", signed(behind)));
+    }
     if contribution.error_ratio.abs() >= 0.000_5 {
         facts.push(format!("{:+.1} points of errors", contribution.error_ratio * 100.0));
     }

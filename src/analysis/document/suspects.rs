@@ -12,7 +12,11 @@ use serde::{Deserialize, Serialize};
 pub struct Contribution {
     /// Milliseconds per request.
     pub ms: f64,
-    /// As percent of the change apart from the traffic mix.
+    /// What of `ms` no request waits for, so that it is no part of the change of their mean: work in the background, and fragments whose
+    /// caller is missing.
+    #[serde(default)]
+    pub background_ms: f64,
+    /// `ms` as percent of the change apart from the traffic mix.
     pub percent: f64,
     /// Interval of `ms`.
     pub interval_ms: [f64; 2],
@@ -20,6 +24,18 @@ pub struct Contribution {
     pub error_ratio: f64,
     /// Interval of `error_ratio`.
     pub error_ratio_interval: [f64; 2],
+}
+
+/// A smaller share of a contribution is not worth words.
+const LEAST_SHARE: f64 = 0.05;
+
+impl Contribution {
+    /// `background_ms`, if that is worth words.
+    #[must_use]
+    pub fn told_background_ms(&self) -> Option<f64> {
+        (self.background_ms.abs() >= LEAST_SHARE * self.ms.abs() && self.background_ms != 0.0)
+            .then_some(self.background_ms)
+    }
 }
 
 /// What a service did in one channel.

@@ -156,6 +156,9 @@ pub(super) fn contribution_words(contribution: &crate::analysis::Contribution) -
         signed_ms(contribution.ms),
         interval(contribution.interval_ms, signed_ms)
     );
+    if let Some(behind) = contribution.told_background_ms() {
+        words = format!("{words}, {} ms of it in the background", signed_ms(behind));
+    }
     if contribution.error_ratio.abs() >= 0.000_05 {
         words = format!(
             "{words}; {} points of failing requests, {}",

@@ -80,8 +80,11 @@ fn told(service: &RankedService) -> String {
         .owner
         .as_ref()
         .map_or_else(String::new, |owner| format!("; owner: {}", plain(&crate::report::owners::call(owner))));
+    let behind = contribution.told_background_ms();
+    let background =
+        behind.map_or_else(String::new, |behind| format!(", {} of it in the background", signed_ms(behind)));
     format!(
-        "**{}**: {}, {} a request (95 % interval {} to {}){errors}, first in {:.0} % of resamples{owner}",
+        "**{}**: {}, {} a request (95 % interval {} to {}){background}{errors}, first in {:.0} % of resamples{owner}",
         plain(&service.service),
         service.kind,
         signed_ms(contribution.ms),
