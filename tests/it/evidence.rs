@@ -231,3 +231,24 @@ fn the_document_with_its_evidence_survives_a_round_trip() {
         suspect::report::analysis::text(&analysis, suspect::report::WIDTH)
     );
 }
+
+#[test]
+fn what_no_request_waits_for_is_told_apart_from_what_is_added_to_requests() {
+    // Each page of 10 and then 20 ms in catalog has beside it a call to catalog whose caller is missing, of 10 and then 40 ms.
+    let window = |own: i64, beside: i64| -> Vec<Vec<Given>> {
+        let both = || [page("page", own), vec![server(9, 99, "catalog list", 0..beside)]].concat();
+        (0..100).map(|_| both()).collect()
+    };
+    let analysis = analyze(&window(10, 10), &window(20, 40));
+    assert_close(analysis.degradation.change_ms, 10.0);
+    let service = analysis.services.first().expect("a service");
+    assert_eq!(service.service, "catalog");
+    assert_close(service.contribution.ms, 40.0);
+    assert_close(service.contribution.background_ms, 30.0);
+    let said = "catalog adds 10.0 ms, and 30.0 ms of work in the background, to every request on average";
+    assert!(analysis.summary.starts_with(said), "{}", analysis.summary);
+    // All that is accused of the requests themselves is theirs.
+    let analysis = analyze(&window(10, 10), &window(20, 10));
+    assert_close(analysis.services[0].contribution.background_ms, 0.0);
+    assert!(!analysis.summary.contains("background"), "{}", analysis.summary);
+}
