@@ -85,6 +85,19 @@ def operations(random, n):
     return spans(random, parents, *nested(random, parents), n_services=5000, n_operations=100_000)
 
 
+def kinds(n_operations):
+    """Kinds of requests, each of operations of its own, so that there are as many call paths as operations."""
+
+    def shape(random, n):
+        parents = np.tile(random_trees(random, 1, USUAL), (n // USUAL, 1))
+        columns = spans(random, parents, *nested(random, parents))
+        columns["operation"] = columns["trace"] % (n_operations // USUAL) * USUAL + columns["place"]
+        columns["service"] = columns["operation"] % max(20, n_operations // 20)
+        return columns
+
+    return shape
+
+
 def services(random, n):
     """5,000 services of one operation each."""
     parents = random_trees(random, n // USUAL, USUAL)
@@ -153,6 +166,10 @@ def one_id(random, n):
 
 SHAPES = {
     "usual": usual,
+    "100-kinds": kinds(100),
+    "1000-kinds": kinds(1_000),
+    "10000-kinds": kinds(10_000),
+    "100000-kinds": kinds(100_000),
     "operations": operations,
     "services": services,
     "large": large,
