@@ -30,6 +30,8 @@ const SMALL: f64 = 1e-3;
 const MAX_PARTS: usize = 32;
 /// Smaller shares of it are left to the others.
 const MIN_PART: f64 = 0.05;
+/// Paths above one that are looked at, the nearest: what is waited for rarely changes at more levels at once.
+const MAX_ABOVE: usize = 16;
 /// Positions in [`Attribution::targets`].
 const CALLS: usize = 3;
 /// The position of the effects that are shared out here.
@@ -154,10 +156,11 @@ fn chosen(input: Input<'_>, attribution: &Attribution, is_large: &impl Fn(usize)
             }
             let first = found.len();
             let mut next = nearest[path];
-            while let Some(by) = next {
+            for _ in 0..MAX_ABOVE {
+                let Some(by) = next else { break };
                 let [before, after] = selections[&by];
                 let share = f64::midpoint(time[0] / before, time[1] / after) * (after - before) / change;
-                if share > 0.0 {
+                if share > 0.0 && share.is_finite() {
                     found.push(Chosen { path, which, by, share });
                 }
                 next = above(by).and_then(|parent| nearest[parent as usize]);
