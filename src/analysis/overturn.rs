@@ -7,6 +7,7 @@
 use super::build::{NS_PER_MS, percent, ratio};
 use super::evidence::{Evidence, Parts, Stake};
 use super::rows::{BASELINE, REGRESSION};
+use super::suspects::front_of;
 use super::wording::{ms, signed_ms};
 use crate::compare::attribute::{Cause, Subject};
 use crate::profile;
@@ -340,9 +341,7 @@ impl Finding<'_> {
 
     fn background(&self) -> Option<String> {
         let comparison = self.evidence.comparison;
-        let rows = comparison.attribution.rows.iter().zip(&comparison.rows);
-        let of_requests: f64 = rows.filter(|(key, _)| key.subject == self.subject).map(|(_, row)| row.value).sum();
-        let behind = self.contribution_ns() - of_requests;
+        let behind = self.contribution_ns() - front_of(self.evidence, self.subject);
         // What saves time has no share that could come from elsewhere.
         let has_share = self.contribution_ns() > 0.0 && behind > DOUBTFUL * self.contribution_ns();
         (comparison.background_rate > 0.0 && has_share).then(|| {

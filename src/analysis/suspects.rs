@@ -32,6 +32,12 @@ pub(super) fn fronts(evidence: Evidence<'_>) -> [Vec<f64>; 2] {
     fronts
 }
 
+/// The same of one subject.
+pub(super) fn front_of(evidence: Evidence<'_>, subject: u32) -> f64 {
+    let rows = evidence.comparison.attribution.rows.iter().zip(&evidence.comparison.rows);
+    rows.filter(|(key, _)| key.subject == subject).map(|(_, row)| row.value).sum()
+}
+
 /// A contribution by these estimates, of which `front_ns` is to requests.
 pub(super) fn contribution(
     evidence: Evidence<'_>,
@@ -196,9 +202,7 @@ fn suspect(
     let shown = evidence.shown(subject, &stake, channel);
     let (exemplars, baseline_trace_ids) = evidence.exemplars(&shown);
     let (latency, failures) = (comparison.subjects[subject as usize], comparison.failures[subject as usize]);
-    let rows = comparison.attribution.rows.iter().zip(&comparison.rows);
-    let front_ns: f64 = rows.filter(|(key, _)| key.subject == subject).map(|(_, row)| row.value).sum();
-    let contribution = contribution(evidence, latency, failures, front_ns);
+    let contribution = contribution(evidence, latency, failures, front_of(evidence, subject));
     let main = match channel {
         Channel::MissingCalls => evidence.missing_call(subject),
         _ => evidence.main_cause(subject, channel),

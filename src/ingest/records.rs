@@ -44,13 +44,22 @@ pub(super) fn read_lines(
     done: &(dyn Fn(usize) + Sync),
     kept: Kept,
 ) -> Vec<Part> {
-    let read = |piece: Piece| {
-        let mut part = read_piece(piece, flavour, options);
-        kept.offer(piece.index, &mut part.0);
-        done(piece.bytes.len());
-        part
-    };
-    each_lines(source, kept, read, |part| &mut part.1)
+    let read = |piece: Piece, sink: &mut Sink| read_piece(piece, flavour, sink);
+    each_lines(source, kept, |piece| part_of(piece, options, (done, kept), read), |part| &mut part.1)
+}
+
+/// Reads a piece and offers its spans.
+fn part_of(
+    piece: Piece,
+    options: &Options,
+    (done, kept): (&(dyn Fn(usize) + Sync), Kept),
+    read: impl Fn(Piece, &mut Sink),
+) -> Part {
+    let mut sink = Sink::new(&options.attributes);
+    read(piece, &mut sink);
+    kept.offer(piece.index, &mut sink.batch);
+    done(piece.bytes.len());
+    (sink.batch, sink.report)
 }
 
 /// Reads lines piece by piece; `read` counts lines from the piece's first, and what its `report` tells gets the file's numbers.
@@ -170,8 +179,7 @@ fn skip_strange(cursor: &mut Cursor, found: Kind, sink: &mut Sink, locator: Loca
 }
 
 /// Reads a document a line; lines are counted from the piece's first.
-fn read_piece(piece: Piece, flavour: JsonFlavour, options: &Options) -> Part {
-    let mut sink = Sink::new(&options.attributes);
+fn read_piece(piece: Piece, flavour: JsonFlavour, sink: &mut Sink) {
     let chunk = Cursor::of_all(piece.bytes);
     let mut rest = chunk.rest();
     let mut number = 1;
@@ -182,7 +190,7 @@ fn read_piece(piece: Piece, flavour: JsonFlavour, options: &Options) -> Part {
         let begin = chunk.rest().len() - rest.len();
         let text = chunk.slice(begin..begin + line.len());
         let cursor = text.map_or_else(|| Cursor::new(line, 0), Cursor::of_text);
-        if let Err(malformed) = read_values(cursor, flavour, &mut sink, Locator::Fixed(place)) {
+        if let Err(malformed) = read_values(cursor, flavour, sink, Locator::Fixed(place)) {
             if malformed.cut_off && piece.is_last && end.is_none() {
                 sink.report.truncated = true;
             } else {
@@ -193,7 +201,6 @@ fn read_piece(piece: Piece, flavour: JsonFlavour, options: &Options) -> Part {
         rest = after;
         number += 1;
     }
-    (sink.batch, sink.report)
 }
 
 /// Reads the values on one line or in one message.
@@ -269,18 +276,15 @@ pub(super) fn read_bare_proto(
 ) -> Vec<Part> {
     let (piece_bytes, mut outer) = (source.piece_bytes(), SourceReport::default());
     let cut = |rest: &[u8], at: u64, is_all: bool| after_fields(rest, at, is_all, piece_bytes, &mut outer);
-    let mut parts = source.each_piece(kept, cut, |piece| {
-        let mut sink = Sink::new(&options.attributes);
+    let read = |piece: Piece, sink: &mut Sink| {
         let mut fields = Fields::open_ended(piece.bytes, piece.at);
         while let Ok(Some(field)) = fields.next() {
             if let (otlp_proto::RESOURCE_SPANS, Field::Bytes(message, at)) = field {
-                otlp_proto::read_resource_spans(message, at, fields.cut_off, &mut sink);
+                otlp_proto::read_resource_spans(message, at, fields.cut_off, sink);
             }
         }
-        kept.offer(piece.index, &mut sink.batch);
-        done(piece.bytes.len());
-        (sink.batch, sink.report)
-    });
+    };
+    let mut parts = source.each_piece(kept, cut, |piece| part_of(piece, options, (done, kept), read));
     parts.push((SpanBatch::default(), outer));
     parts
 }
@@ -333,18 +337,15 @@ pub(super) fn read_framed(
 ) -> Vec<Part> {
     let (piece_bytes, mut outer) = (source.piece_bytes(), SourceReport::default());
     let cut = |rest: &[u8], _: u64, is_all: bool| after_frames(rest, is_all, piece_bytes, &mut outer);
-    let mut parts = source.each_piece(kept, cut, |piece| {
-        let mut sink = Sink::new(&options.attributes);
+    let read = |piece: Piece, sink: &mut Sink| {
         let mut rest = piece.bytes;
         while let Some((message, after)) = first_frame(rest) {
             let at = piece.at + (piece.bytes.len() - after.len() - message.len()) as u64;
-            read_frame(message, at, &mut sink);
+            read_frame(message, at, sink);
             rest = after;
         }
-        kept.offer(piece.index, &mut sink.batch);
-        done(piece.bytes.len());
-        (sink.batch, sink.report)
-    });
+    };
+    let mut parts = source.each_piece(kept, cut, |piece| part_of(piece, options, (done, kept), read));
     parts.push((SpanBatch::default(), outer));
     parts
 }

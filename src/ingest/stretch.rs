@@ -166,7 +166,7 @@ impl Source {
         mut take: impl FnMut(Vec<T>) -> bool,
     ) -> Option<u64> {
         let n_pieces = if kept.is_alone { 2 * rayon::current_num_threads() } else { 0 };
-        let stretch_bytes = self.piece_bytes() * n_pieces.max(STRETCH_PIECES);
+        let stretch_bytes = self.piece_bytes() * n_pieces.clamp(STRETCH_PIECES, N_PIECES);
         let mut held = std::mem::take(&mut self.bytes);
         let (mut begin, mut n_cut) = (0, 0);
         let mut spare = Vec::new();
