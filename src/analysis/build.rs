@@ -31,7 +31,7 @@ pub(super) fn document(
     keys: Option<&[String]>,
 ) -> Analysis {
     let structure = structure::changes(evidence);
-    let carried = keys.filter(|_| evidence.kept.is_none());
+    let carried = keys.filter(|_| evidence.kept.is_none_or(|kept| kept.calls.is_some()));
     let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, carried);
     let (operations, n_operations_left_out) = operations::accounts(evidence);
     let distributions = distributions::distributions(evidence, &suspects);
@@ -64,7 +64,7 @@ pub(super) fn document(
     };
     analysis.confidence = analysis.services.first().map_or(0.0, |service| service.stability);
     analysis.diagnostics.warnings = wording::warnings(&analysis);
-    analysis.diagnostics.warnings.extend(prepared.profile_warnings());
+    analysis.diagnostics.warnings.extend(prepared.profile_warnings(keys));
     analysis.summary = wording::summary(&analysis);
     analysis
 }

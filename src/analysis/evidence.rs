@@ -90,8 +90,9 @@ impl<'a> Evidence<'a> {
 
     pub(super) fn drill_input(&self) -> drill::Input<'a> {
         let Self { frame, forest, table, selection, comparison, kept, .. } = *self;
+        let beside = kept.and_then(|kept| kept.calls.as_ref());
         let kept = kept.map(|kept| &kept.values);
-        drill::Input { frame, forest, table, selection, comparison, kept }
+        drill::Input { frame, forest, table, selection, comparison, kept, beside }
     }
 
     /// The paths on which any of `subjects` has effects.

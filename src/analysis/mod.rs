@@ -232,6 +232,16 @@ pub enum Attributes {
 }
 
 impl Attributes {
+    /// Those with these keys, all if there are none, or none at all.
+    #[must_use]
+    pub fn new(keys: &[String], are_none: bool) -> Self {
+        match (are_none, keys) {
+            (true, _) => Self::None,
+            (false, []) => Self::All,
+            (false, keys) => Self::Keys(keys.to_vec()),
+        }
+    }
+
     /// What `ingest` has to keep for the analysis.
     #[must_use]
     pub fn selection(&self) -> AttributeSelection {

@@ -1,7 +1,8 @@
 //! Where the baseline is a profile, and how a profile is made of what is prepared.
 
-use super::{Narrowed, Prepared, prepare};
+use super::{Attributes, Narrowed, Prepared, prepare};
 use crate::diagnostics::{SetAside, SetAsideReason, SourceReport};
+use crate::drill::kept::Beside;
 use crate::error::Error;
 use crate::ingest::Ingested;
 use crate::normalize::{self, Partitions};
@@ -23,6 +24,8 @@ const BYTES_A_ROW: u64 = 10;
 const BYTES_A_SPAN: u64 = 170;
 /// What is summed and resampled of a call path: measured with 137,000, 620,000 and 941,000 of them.
 const BYTES_A_PATH: u64 = 2_000;
+/// A row of calls that a profile keeps, with its links and codes.
+const BYTES_A_KEPT_ROW: u64 = 100;
 /// What is sorted of rows at a time, and of one of them.
 const BYTES_SORTED: u64 = 1 << 28;
 const BYTES_A_SORTED: u64 = 32;
@@ -109,6 +112,8 @@ impl Prepared {
         } else {
             n_spans * BYTES_A_SPAN
         };
+        let n_kept = self.profile.as_ref().and_then(|profile| profile.calls.as_ref()).map_or(0, Beside::n_rows);
+        let of_spans = of_spans + n_kept as u64 * BYTES_A_KEPT_ROW;
         let of_paths = n_paths * BYTES_A_PATH;
         let needed = BASE_BYTES + of_spans + of_paths;
         if needed <= limit.max(LEAST_BYTES) {
@@ -125,12 +130,12 @@ impl Prepared {
         Err(Error::Memory { needed, limit, hint })
     }
 
-    /// The profile of the traces that a question leaves and that start in the window, or of all; above `max_cells` rows of the
-    /// cost table, of a sample of them.
+    /// The profile of the traces that a question leaves and that start in the window, or of all; above `max_cells` cells, of a sample of
+    /// them. Their calls are kept with the attributes that are to be looked into.
     ///
     /// # Errors
     /// [`Error::Window`] if the window cannot be used, [`Error::NoSpans`] if nothing is in it.
-    pub fn profile(&self, window: Option<&str>, max_cells: usize) -> Result<Profile, Error> {
+    pub fn profile(&self, window: Option<&str>, attributes: &Attributes, max_cells: usize) -> Result<Profile, Error> {
         let all = window::Options { baseline: window.map(str::to_owned), regression: None };
         let (range, traces) = self.stretch(&all)?;
         if traces.is_empty() {
@@ -153,7 +158,8 @@ impl Prepared {
             n_traces_aside: (self.forest.n_traces() - traces.len()) as u64,
             only: self.narrowed.only.clone(),
         };
-        Ok(profile::take(&self.frame, &self.forest, self.costs(), &traces, range, about, max_cells))
+        let scope = profile::Scope { traces: &traces, window: range, attributes: attributes.keys(), max_cells };
+        Ok(profile::take(&self.frame, &self.forest, self.costs(), scope, about))
     }
 
     /// A profile has its window, and what it was narrowed to.
@@ -190,14 +196,40 @@ impl Prepared {
         Ok(())
     }
 
-    /// What a reader should know of a baseline that is a profile.
-    pub(super) fn profile_warnings(&self) -> Vec<String> {
+    /// What a reader should know of a baseline that is a profile; `keys` are the attributes that are looked into.
+    pub(super) fn profile_warnings(&self, keys: Option<&[String]>) -> Vec<String> {
         let Some(profile) = &self.profile else { return Vec::new() };
         let mut warnings = vec![
-            "the baseline is a profile, which keeps no spans: which attribute values carry a change is not looked into, and \
-             requests of the baseline are not shown span by span"
+            "the baseline is a profile, which keeps no spans: requests of the baseline are not shown span by span"
                 .to_owned(),
         ];
+        let list = |keys: &[&str]| keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        match (keys, &profile.calls) {
+            (None, _) => {}
+            (Some(_), None) => warnings.push(
+                "the baseline is a profile that was made with `--no-attributes`: which attribute values carry a change is not \
+                 looked into"
+                    .to_owned(),
+            ),
+            (Some([]), Some(calls)) => {
+                let asked: Vec<&str> = calls.asked().iter().map(String::as_str).collect();
+                if !asked.is_empty() {
+                    warnings.push(format!(
+                        "the baseline is a profile that was made with `--attributes`: only {} are looked into",
+                        list(&asked)
+                    ));
+                }
+            }
+            (Some(keys), Some(calls)) => {
+                let missing: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !calls.knows(key)).collect();
+                if !missing.is_empty() {
+                    warnings.push(format!(
+                        "the baseline is a profile that was made without {}, which is not looked into: make it with `--attributes`",
+                        list(&missing)
+                    ));
+                }
+            }
+        }
         let [n_all, n_kept] = profile.n_traces;
         if n_kept < n_all {
             warnings.push(format!(

@@ -110,11 +110,7 @@ pub struct Args {
 
 impl Args {
     fn attributes(&self) -> Attributes {
-        match (self.no_attributes, self.attributes.is_empty()) {
-            (true, _) => Attributes::None,
-            (false, true) => Attributes::All,
-            (false, false) => Attributes::Keys(self.attributes.clone()),
-        }
+        Attributes::new(&self.attributes, self.no_attributes)
     }
 }
 

@@ -20,8 +20,9 @@ pub(super) const MANUAL: Manual = Manual {
         ),
         (
             "What it holds",
-            "A profile holds no span and no attribute of a request: for each trace its id,
-start and requests and what it spends on each call path, and sums of all else.
+            "A profile holds no span: for each trace its id, start and requests, what it
+spends on each call path, and which calls have which attributes, alike ones
+counted together; and sums of all else.
 The same spans give the same bytes. What is learnt of the data as a whole
 (operation names folded into templates, clocks, time limits) is learnt when the
 profile is made.",
@@ -58,6 +59,21 @@ pub struct Args {
     /// Only traces in which some span has this value; repeatable, all must hold
     #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the profile")]
     pub conditions: Vec<String>,
+    /// Keep the calls told apart by these attributes only, so that they are looked into against this profile [default: all with few values]
+    ///
+    /// Named attributes are kept whatever they say; of the others, those that number every call or say how it ended are not.
+    #[arg(
+        long,
+        value_name = "KEY,...",
+        value_delimiter = ',',
+        conflicts_with_all = ["no_attributes", "merge", "show"],
+        help_heading = "Evidence",
+        hide_short_help = true
+    )]
+    pub attributes: Vec<String>,
+    /// Do not keep attributes of calls, which saves some of the profile's size
+    #[arg(long, conflicts_with_all = ["merge", "show"], help_heading = "Evidence", hide_short_help = true)]
+    pub no_attributes: bool,
     /// Keep a uniform sample of traces where all have more than N cells, one for each trace and call path
     #[arg(long, value_name = "N", default_value_t = profile::MAX_CELLS, help_heading = "Output", hide_short_help = true)]
     pub max_cells: usize,
@@ -101,10 +117,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
 
 fn take(args: &Args, context: &Context) -> Result<(profile::Profile, Exit), Error> {
     let question = Question { entries: args.entry.clone(), conditions: args.conditions.clone(), ..Question::default() };
-    let attributes = Attributes::All.selection().and(question.attributes());
-    let options = ingest::Options { attributes, columns: args.columns.columns.clone() };
+    let attributes = Attributes::new(&args.attributes, args.no_attributes);
+    let read = Attributes::All.selection().and(args.attributes.clone()).and(question.attributes());
+    let options = ingest::Options { attributes: read, columns: args.columns.columns.clone() };
     let (ingested, exit) = context.read_some(&args.paths, &options)?;
     let mut prepared = analysis::prepare(None, ingested);
     prepared.narrow(&question)?;
-    Ok((prepared.profile(args.window.as_deref(), args.max_cells)?, exit))
+    Ok((prepared.profile(args.window.as_deref(), &attributes, args.max_cells)?, exit))
 }

@@ -183,27 +183,32 @@ impl CostTable {
         parts.reduce(|| vec![0; n_paths], add)
     }
 
-    /// Calls `visit` with the position of each span of trace `trace`, which `walker` has loaded, its call path, and the position of the
-    /// top of its request; callers before callees. Spans on no known path are left out with all below them.
-    pub fn paths_of_spans(
-        &self,
-        forest: &Forest,
-        walker: &Walker,
-        trace: usize,
-        mut visit: impl FnMut(usize, u32, usize),
-    ) {
-        let first = forest.spans_of(trace).start;
-        let mut stack = Vec::new();
-        for top in forest.spans_of(trace).filter(|&span| forest.is_top(span)) {
-            let scope = if forest.is_root(top) { Scope::Request } else { Scope::Background };
-            stack.push((top - first, NO_PATH));
-            while let Some((position, parent)) = stack.pop() {
-                let operation = forest.operation[first + position];
-                let is_retry = parent != NO_PATH && walker.is_retry(position);
-                if let Some(path) = self.paths.find(&Path { parent, operation, is_retry, scope }) {
-                    visit(position, path, top - first);
-                    stack.extend(walker.children(position).iter().map(|&child| (child as usize, path)));
-                }
+    /// [`each_path`] on the paths of the table.
+    pub fn paths_of_spans(&self, forest: &Forest, walker: &Walker, trace: usize, visit: impl FnMut(usize, u32, usize)) {
+        each_path(forest, walker, trace, |path| self.paths.find(&path), visit);
+    }
+}
+
+/// Calls `visit` with the position of each span of trace `trace`, which `walker` has loaded, its call path by the number that `find` knows
+/// it by, and the position of the top of its request; callers before callees. Spans on no known path are left out with all below them.
+pub fn each_path(
+    forest: &Forest,
+    walker: &Walker,
+    trace: usize,
+    mut find: impl FnMut(Path) -> Option<u32>,
+    mut visit: impl FnMut(usize, u32, usize),
+) {
+    let first = forest.spans_of(trace).start;
+    let mut stack = Vec::new();
+    for top in forest.spans_of(trace).filter(|&span| forest.is_top(span)) {
+        let scope = if forest.is_root(top) { Scope::Request } else { Scope::Background };
+        stack.push((top - first, NO_PATH));
+        while let Some((position, parent)) = stack.pop() {
+            let operation = forest.operation[first + position];
+            let is_retry = parent != NO_PATH && walker.is_retry(position);
+            if let Some(path) = find(Path { parent, operation, is_retry, scope }) {
+                visit(position, path, top - first);
+                stack.extend(walker.children(position).iter().map(|&child| (child as usize, path)));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Attributes as one code a span, those that can tell calls apart.
 
+use super::kept::Beside;
 use super::{Input, Of};
 use crate::normalize::{Forest, NO_PARENT, Need};
 use crate::span::{AttributeKey, AttributeScope, AttributeValue, MAX_DISTINCT, SpanFrame, tells_calls_apart};
@@ -8,7 +9,7 @@ use rayon::prelude::*;
 use std::hash::BuildHasher;
 
 /// No value.
-pub(super) const NO_CODE: u32 = u32::MAX;
+pub const NO_CODE: u32 = u32::MAX;
 /// A number with more values than this is cut into ranges: sizes and counts carry a change by their magnitude.
 const MAX_NUMBERS: usize = 20;
 /// Quantiles at which ranges meet; the last range is the largest twentieth, where outliers are.
@@ -20,6 +21,9 @@ const MAX_AROUND: usize = 8;
 
 /// Pairs of a number and a start by which ranges are chosen, at most: enough for quantiles that are right to a thousandth.
 const MAX_SAMPLE: usize = 1 << 18;
+
+/// Of calls alike so many are drawn at most.
+const MAX_ALIKE: u32 = 1_000;
 
 /// The keys worth looking into, in order, of those with a count that the values of each have at least.
 pub(super) fn telling(attributes: &[(AttributeKey, u32)], is_named: &dyn Fn(&str) -> bool) -> Vec<AttributeKey> {
@@ -33,19 +37,44 @@ pub(super) fn has_many(attributes: &[(AttributeKey, u32)], key: &str) -> bool {
     attributes.iter().any(|(known, count)| known.key == key && *count > MAX_DISTINCT)
 }
 
-/// What tells values apart; none for lists and maps, which are no categories.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Identity {
+/// A value that can be told from others: none for lists and maps, which are no categories.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    /// A string.
     Text(String),
+    /// An integer.
     Int(i64),
+    /// The bits of a double.
     Double(u64),
+    /// A truth value.
     Bool(bool),
+}
+
+impl Value {
+    /// The value as [`AttributeTable::text`](crate::span::AttributeTable::text) has it.
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Int(value) => value.to_string(),
+            Self::Double(bits) => f64::from_bits(*bits).to_string(),
+            Self::Bool(value) => value.to_string(),
+        }
+    }
+
+    /// The value of a number.
+    pub(super) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Int(value) => Some(*value as f64),
+            Self::Double(bits) => Some(f64::from_bits(*bits)),
+            _ => None,
+        }
+    }
 }
 
 /// How the values of an attribute become codes.
 #[derive(Debug)]
 enum Kind {
-    Categories(HashMap<Identity, u32, foldhash::fast::FixedState>),
+    Categories(HashMap<Value, u32, foldhash::fast::FixedState>),
     /// Largest number of each range but the last.
     Ranges(Vec<f64>),
 }
@@ -62,7 +91,7 @@ pub(super) struct Coding {
 /// What is seen of the values of an attribute.
 #[derive(Debug)]
 struct Survey {
-    known: HashMap<Identity, u32, foldhash::fast::FixedState>,
+    known: HashMap<Value, u32, foldhash::fast::FixedState>,
     values: Vec<String>,
     /// Whether there are more than [`MAX_DISTINCT`].
     has_many: bool,
@@ -70,19 +99,34 @@ struct Survey {
     are_finite: bool,
     n_rows: usize,
     n_with: usize,
-    /// Numbers and starts whose hash has so many zeros at its end.
+    /// Numbers and starts of their traces whose hash has so many zeros at its end.
     sample: Vec<(f64, i64)>,
     n_zeros: u32,
+}
+
+/// The rows of a frame.
+struct Rows<'a> {
+    frame: &'a SpanFrame,
+    /// The trace of each row; none of a row that is no span of the forest.
+    trace: Vec<u32>,
+    /// When each trace starts.
+    start_ns: &'a [i64],
 }
 
 /// How the attributes `keys` tell calls apart; none for one with too many values, or the same on every span.
 pub(super) fn codings(input: Input<'_>, keys: &[AttributeKey]) -> Vec<Coding> {
     let mut surveys: Vec<Survey> = keys.iter().map(|_| Survey::default()).collect();
-    input.forest.each_stretch_of_all(Need::All, |stretch, _| {
-        let frame = stretch.frame(input.frame);
-        let mut is_span = vec![false; frame.spans.len()];
-        stretch.forest.row.iter().for_each(|&row| is_span[row as usize] = true);
-        keys.par_iter().zip(&mut surveys).for_each(|(key, survey)| survey.add(frame, key, &is_span));
+    if let Some(beside) = input.beside {
+        keys.par_iter().zip(&mut surveys).for_each(|(key, survey)| survey.add_kept(beside, key));
+    }
+    input.forest.each_stretch_of_all(Need::All, |stretch, traces| {
+        let (forest, frame) = (stretch.forest, stretch.frame(input.frame));
+        let mut rows = Rows { frame, trace: vec![u32::MAX; frame.spans.len()], start_ns: &forest.root_start_ns };
+        for local in traces.iter().map(|&trace| stretch.local(trace)) {
+            let code = u32::try_from(local).unwrap_or(u32::MAX);
+            forest.row[forest.spans_of(local)].iter().for_each(|&row| rows.trace[row as usize] = code);
+        }
+        keys.par_iter().zip(&mut surveys).for_each(|(key, survey)| survey.add(&rows, key));
     });
     keys.iter().zip(surveys).filter_map(|(key, survey)| survey.coding(key)).collect()
 }
@@ -104,20 +148,19 @@ impl Default for Survey {
 }
 
 impl Survey {
-    fn add(&mut self, frame: &SpanFrame, key: &AttributeKey, is_span: &[bool]) {
-        self.n_rows += is_span.iter().filter(|&&is_span| is_span).count();
+    fn add(&mut self, rows: &Rows<'_>, key: &AttributeKey) {
+        let frame = rows.frame;
+        self.n_rows += rows.trace.iter().filter(|&&trace| trace != u32::MAX).count();
         let mut last = None;
         // Texts are looked at once a frame.
         let mut seen = vec![false; frame.attributes.values.len()];
         let column = frame.attributes.get(key.scope, &key.key);
         for (row, value) in column.iter().flat_map(|column| column.iter()) {
-            if !is_span.get(row as usize).is_some_and(|&is_span| is_span) {
-                continue;
-            }
+            let Some(&trace) = rows.trace.get(row as usize).filter(|&&trace| trace != u32::MAX) else { continue };
             self.n_with += 1;
             if let Some(number) = number(value) {
                 self.are_finite &= number.is_finite();
-                self.draw(number, frame.spans.start_unix_ns[row as usize]);
+                self.draw(number, rows.start_ns[trace as usize]);
             }
             if last == Some(value) {
                 continue;
@@ -129,15 +172,37 @@ impl Survey {
             {
                 continue;
             }
-            let Some(identity) = identity(frame, value) else { continue };
-            self.are_numbers &= number(value).is_some();
-            if self.values.len() > MAX_DISTINCT as usize {
-                self.has_many |= !self.known.contains_key(&identity);
-            } else if !self.known.contains_key(&identity) {
-                self.known.insert(identity, u32::try_from(self.values.len()).unwrap_or(NO_CODE));
-                self.values.push(frame.attributes.text(value).into_owned());
-                self.has_many |= self.values.len() > MAX_DISTINCT as usize;
+            if let Some(value) = identity(frame, value) {
+                self.see(value);
             }
+        }
+    }
+
+    /// Adds what was kept of calls.
+    fn add_kept(&mut self, beside: &Beside, key: &AttributeKey) {
+        self.n_rows += beside.n_calls();
+        let Some(column) = beside.kept.column(key) else { return };
+        for value in &column.values {
+            self.see(value.clone());
+        }
+        let numbers: Vec<Option<f64>> = column.values.iter().map(Value::number).collect();
+        beside.each_value(column, |code, n_calls, start_ns| {
+            self.n_with += n_calls as usize;
+            if let Some(number) = numbers[code as usize] {
+                self.are_finite &= number.is_finite();
+                (0..n_calls.min(MAX_ALIKE)).for_each(|_| self.draw(number, start_ns));
+            }
+        });
+    }
+
+    fn see(&mut self, value: Value) {
+        self.are_numbers &= value.number().is_some();
+        if self.values.len() > MAX_DISTINCT as usize {
+            self.has_many |= !self.known.contains_key(&value);
+        } else if !self.known.contains_key(&value) {
+            self.values.push(value.text());
+            self.known.insert(value, u32::try_from(self.values.len() - 1).unwrap_or(NO_CODE));
+            self.has_many |= self.values.len() > MAX_DISTINCT as usize;
         }
     }
 
@@ -214,15 +279,34 @@ impl Coding {
         Dense { scope: self.key.scope, codes }
     }
 
+    /// The codes of what was kept of calls.
+    pub(super) fn dense_of(&self, beside: &Beside) -> Dense {
+        let mut codes = vec![NO_CODE; beside.kept.rows.len()];
+        if let Some(column) = beside.kept.column(&self.key) {
+            let own: Vec<u32> = column.values.iter().map(|value| self.code_of(value)).collect();
+            column.each_code(&beside.order, |row, code| codes[row as usize] = own[code as usize]);
+        }
+        Dense { scope: self.key.scope, codes }
+    }
+
     fn code(&self, frame: &SpanFrame, value: AttributeValue) -> u32 {
-        match &self.kind {
-            Kind::Categories(known) => {
-                identity(frame, value).and_then(|identity| known.get(&identity).copied()).unwrap_or(NO_CODE)
-            }
-            Kind::Ranges(cuts) => number(value)
-                .map_or(NO_CODE, |number| u32::try_from(cuts.partition_point(|&cut| cut < number)).unwrap_or(NO_CODE)),
+        match (&self.kind, number(value)) {
+            (Kind::Ranges(cuts), Some(number)) => range(cuts, number),
+            (Kind::Ranges(_), None) => NO_CODE,
+            (Kind::Categories(_), _) => identity(frame, value).map_or(NO_CODE, |value| self.code_of(&value)),
         }
     }
+
+    fn code_of(&self, value: &Value) -> u32 {
+        match &self.kind {
+            Kind::Categories(known) => known.get(value).copied().unwrap_or(NO_CODE),
+            Kind::Ranges(cuts) => value.number().map_or(NO_CODE, |number| range(cuts, number)),
+        }
+    }
+}
+
+fn range(cuts: &[f64], number: f64) -> u32 {
+    u32::try_from(cuts.partition_point(|&cut| cut < number)).unwrap_or(NO_CODE)
 }
 
 impl Dense {
@@ -250,12 +334,12 @@ impl Dense {
     }
 }
 
-fn identity(frame: &SpanFrame, value: AttributeValue) -> Option<Identity> {
+pub(super) fn identity(frame: &SpanFrame, value: AttributeValue) -> Option<Value> {
     match value {
-        AttributeValue::String(code) => Some(Identity::Text(frame.attributes.values.get(code).to_owned())),
-        AttributeValue::Int(value) => Some(Identity::Int(value)),
-        AttributeValue::Double(value) => Some(Identity::Double(value.to_bits())),
-        AttributeValue::Bool(value) => Some(Identity::Bool(value)),
+        AttributeValue::String(code) => Some(Value::Text(frame.attributes.values.get(code).to_owned())),
+        AttributeValue::Int(value) => Some(Value::Int(value)),
+        AttributeValue::Double(value) => Some(Value::Double(value.to_bits())),
+        AttributeValue::Bool(value) => Some(Value::Bool(value)),
         AttributeValue::Json(_) => None,
     }
 }

@@ -17,7 +17,9 @@
 //! of equal speed change nothing, and a value that did not exist before answers for all that its calls take beyond
 //! what calls took. Even spread would give a value `pi1_v (x1 - x0)`; what it has beyond that is tested.
 
+mod calls;
 mod columns;
+pub mod kept;
 pub mod presence;
 mod search;
 mod split;
@@ -26,11 +28,12 @@ mod units;
 
 use crate::compare::paths::CostTable;
 use crate::compare::{Comparison, Selection};
-use crate::normalize::Forest;
+use crate::normalize::{Forest, Need, Stretch};
 use crate::span::{AttributeScope, SpanFrame};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use columns::{NO_CODE, Value};
 pub use search::drill;
 
 /// What is looked into.
@@ -48,6 +51,27 @@ pub struct Input<'a> {
     pub comparison: &'a Comparison,
     /// Values of the baseline's spans, counted, if the spans themselves were not kept.
     pub kept: Option<&'a presence::Kept>,
+    /// Its calls with their attributes.
+    pub beside: Option<&'a kept::Beside>,
+}
+
+impl Input<'_> {
+    /// [`Forest::each_stretch`], but that traces whose spans were not kept come first, as a stretch of calls.
+    fn each_stretch(&self, traces: &[u32], need: Need, mut visit: impl FnMut(&Stretch<'_>, &[u32])) {
+        if let Some(beside) = self.beside {
+            let kept: Vec<u32> =
+                traces.iter().copied().filter(|&trace| self.forest.is_summed(trace as usize)).collect();
+            if !kept.is_empty() {
+                visit(&beside.stretch(), &kept);
+            }
+        }
+        self.forest.each_stretch(traces, need, visit);
+    }
+
+    /// Where the calls of a trace are whose spans were not kept.
+    fn beside_of(&self, trace: u32) -> Option<&kept::Beside> {
+        self.beside.filter(|_| self.forest.is_summed(trace as usize))
+    }
 }
 
 /// Which of a suspect's contributions is split.

@@ -5,6 +5,7 @@ use super::split::{Group, Parts};
 use super::units::{NO_SPAN, Unit, collect};
 use super::{Carrier, Condition, Drill, Input, Of, Target};
 use crate::normalize::Need;
+use crate::span::AttributeKey;
 use crate::stats;
 use rayon::prelude::*;
 
@@ -51,9 +52,7 @@ type Codes = [Vec<u32>; 4];
 /// traces that touch a target, one over the attributes, then one a key over the targets' calls.
 #[must_use]
 pub fn drill(input: Input<'_>, targets: &[Target], keys: &[String]) -> Vec<Drill> {
-    let attributes = input.forest.attributes(input.frame);
-    let mut wanted = telling(&attributes, &|key| keys.iter().any(|known| known == key));
-    wanted.retain(|key| keys.is_empty() || keys.contains(&key.key));
+    let wanted = wanted(input, keys);
     if wanted.is_empty() {
         return vec![Drill::default(); targets.len()];
     }
@@ -82,6 +81,26 @@ pub fn drill(input: Input<'_>, targets: &[Target], keys: &[String]) -> Vec<Drill
     (parts.iter().zip(tried)).map(|(parts, tried)| search(input, &codings, parts, tried)).collect()
 }
 
+/// The attributes that are tried.
+fn wanted(input: Input<'_>, keys: &[String]) -> Vec<AttributeKey> {
+    let mut attributes = input.forest.attributes(input.frame);
+    if let Some(beside) = input.beside {
+        // What only the baseline has may be missed.
+        attributes.extend(beside.kept.columns.iter().map(|column| (column.key.clone(), 0)));
+        attributes.sort_unstable();
+        // Of equals the one with the higher count is the last.
+        attributes.reverse();
+        attributes.dedup_by(|next, kept| next.0 == kept.0);
+        attributes.reverse();
+    }
+    let mut wanted = telling(&attributes, &|key| keys.iter().any(|known| known == key));
+    wanted.retain(|key| keys.is_empty() || keys.contains(&key.key));
+    if let Some(beside) = input.beside {
+        wanted.retain(|key| beside.kept.knows(&key.key) && !beside.kept.many.contains(&key.key));
+    }
+    wanted
+}
+
 /// The figures of all values of one key.
 fn try_key(parts: &Parts, attribute: usize, codes: &Codes) -> Vec<Tried> {
     if parts.is_empty() {
@@ -100,14 +119,21 @@ fn codes(input: Input<'_>, codings: &[&Coding], parts: &[&Parts]) -> Vec<Vec<Cod
     let mut result: Vec<Vec<Codes>> = codings.iter().map(|_| parts.iter().map(empty).collect()).collect();
     let mut traces: Vec<u32> = input.selection.baseline.iter().chain(&input.selection.regression).copied().collect();
     traces.sort_unstable();
-    input.forest.each_stretch(&traces, Need::All, |stretch, traces| {
+    input.each_stretch(&traces, Need::All, |stretch, traces| {
         let (Some(&first), Some(&last)) = (traces.first(), traces.last()) else { return };
-        let frame = stretch.frame(input.frame);
+        let beside = input.beside_of(first);
         codings.par_iter().zip(&mut result).for_each(|(coding, result)| {
-            let dense = coding.dense(frame);
+            let dense = match beside {
+                Some(beside) => coding.dense_of(beside),
+                None => coding.dense(stretch.frame(input.frame)),
+            };
             for (parts, codes) in parts.iter().zip(result) {
                 for unit in parts.units_of(first..=last) {
                     let Unit { spans, trace, .. } = parts.units[unit];
+                    // Traces that were kept and others lie among each other.
+                    if input.beside_of(trace).is_some() != beside.is_some() {
+                        continue;
+                    }
                     let begin = stretch.forest.spans_of(stretch.local(trace)).start;
                     for (codes, span) in codes.iter_mut().zip(spans).filter(|&(_, span)| span != NO_SPAN) {
                         codes[unit] = dense.code(stretch.forest, begin, begin + span as usize);
@@ -255,30 +281,31 @@ fn carrier(best: &Value<'_>, values: &[Value<'_>], parts: &Parts, n_tests: usize
         // The first of equals, which stand in order.
         .reduce(|best, next| if next.0 > best.0 { next } else { best });
     let Some((_, second, p)) = second else {
-        let (conditions, also) = names(&[best], &own, values);
+        let (conditions, also) = names(parts, &[best], &own, values);
         return (Carrier { q: best.q, ..new_carrier(parts, best.group, conditions, also) }, own);
     };
     let both: Vec<bool> = own.iter().enumerate().map(|(unit, &own)| own && second.has(unit)).collect();
     let codes: Vec<u32> = both.iter().map(|&both| if both { 0 } else { NO_CODE }).collect();
     let group = parts.groups(&codes).into_iter().next().unwrap_or(best.group);
-    let (conditions, also) = names(&[best, second], &both, values);
+    let (conditions, also) = names(parts, &[best, second], &both, values);
     (Carrier { q: best.q.map(|q| q.max(p)), ..new_carrier(parts, group, conditions, also) }, both)
 }
 
 /// The values' names, and the others that mean the same calls, those that people think in first.
-fn names(own: &[&Value<'_>], mask: &[bool], values: &[Value<'_>]) -> (Vec<Condition>, Vec<Condition>) {
+fn names(parts: &Parts, own: &[&Value<'_>], mask: &[bool], values: &[Value<'_>]) -> (Vec<Condition>, Vec<Condition>) {
     if let [first, second] = own {
         let mut conditions = vec![first.condition(), second.condition()];
         conditions.sort_by_cached_key(|condition| (preference(&condition.key, condition.of), condition.clone()));
         return (conditions, Vec::new());
     }
-    let n_own = mask.iter().filter(|&&own| own).count() as f64;
+    let n_calls = |unit: usize| f64::from(parts.units[unit].n_calls);
+    let n_own: f64 = mask.iter().enumerate().filter(|&(_, &own)| own).map(|(unit, _)| n_calls(unit)).sum();
     let is_same = |value: &&Value<'_>| {
         let (mut both, mut either) = (0.0, n_own);
         for (unit, &own) in mask.iter().enumerate() {
             match (own, value.has(unit)) {
-                (true, true) => both += 1.0,
-                (false, true) => either += 1.0,
+                (true, true) => both += n_calls(unit),
+                (false, true) => either += n_calls(unit),
                 _ => {}
             }
         }

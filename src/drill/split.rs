@@ -148,7 +148,7 @@ impl Parts {
                 let window = usize::from(unit.is_regression);
                 let term = &terms[unit.term as usize];
                 let y = term.scale[window] * (unit.value - unit.weight * before(term));
-                n_units[window] += 1;
+                n_units[window] += u64::from(unit.n_calls);
                 let expected = if unit.is_regression { term.part * unit.weight / term.n[1] } else { 0.0 };
                 influence[unit.block as usize] += y - expected;
                 y
@@ -291,7 +291,7 @@ impl Parts {
         let mut counts = vec![[0_u64; 2]; highest];
         for (unit, &code) in self.units.iter().zip(codes) {
             if code != NO_CODE {
-                counts[code as usize][usize::from(unit.is_regression)] += 1;
+                counts[code as usize][usize::from(unit.is_regression)] += u64::from(unit.n_calls);
             }
         }
         let mut groups: Vec<Group> = (0_u32..)

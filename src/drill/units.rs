@@ -2,19 +2,19 @@
 //!
 //! One walk over the traces that touch a suspect collects the units of all suspects, by the same rules by which their cost was found.
 
+use super::calls::Calls;
 use super::terms::{Alike, Term, What, terms};
 use super::{Input, Of, Target};
-use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::compare::attribute::Subject;
-use crate::compare::paths::{FailureKind, NO_PATH};
-use crate::normalize::{NO_PARENT, Need, SpanFlags, Stretch};
+use crate::compare::paths::NO_PATH;
+use crate::normalize::{NO_PARENT, Need, Stretch};
 use rayon::prelude::*;
 
 /// No span.
 pub(super) const NO_SPAN: u32 = u32::MAX;
 /// Blocks of consecutive traces a window, which stand for independent draws; of 200 the standard error is known to 5 %.
 const MAX_BLOCKS: usize = 200;
-/// One call.
+/// A call, or several alike.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unit {
     /// Spans that may carry an attribute, by [`Of`], as positions in the trace, or [`NO_SPAN`].
@@ -25,9 +25,11 @@ pub(super) struct Unit {
     /// Blocks of the baseline come first.
     pub(super) block: u16,
     pub(super) is_regression: bool,
-    /// Sampling weight.
+    /// How many calls it is.
+    pub(super) n_calls: u32,
+    /// Their sampling weight in sum.
     pub(super) weight: f64,
-    /// Measure times weight.
+    /// Measure times weight, in sum.
     pub(super) value: f64,
 }
 
@@ -65,6 +67,7 @@ pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
         }
     }
     uses.sort_by_key(|&(path, of)| (path, of.target, of.term));
+    let kept_paths = input.beside.map(|beside| beside.paths_in(input.table)).unwrap_or_default();
     let windows = [&input.selection.baseline, &input.selection.regression];
     let n_blocks = windows.map(|traces| traces.len().min(MAX_BLOCKS));
     let mut found: Vec<Vec<Vec<Unit>>> = Vec::new();
@@ -77,7 +80,7 @@ pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
             blocks[bound(block)..bound(block + 1)].fill(u16::try_from(place).unwrap_or(0));
         }
         let mut rest = blocks.as_slice();
-        input.forest.each_stretch(all, Need::Links, |stretch, traces| {
+        input.each_stretch(all, Need::Links, |stretch, traces| {
             let (own, after) = rest.split_at(traces.len());
             rest = after;
             let jobs: Vec<(&[u32], u16)> = own
@@ -91,7 +94,7 @@ pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
             let parts: Vec<Vec<Vec<Unit>>> = jobs
                 .par_iter()
                 .map_init(
-                    || Collector::new(input, stretch, targets, &result, &uses),
+                    || Collector::new(input, stretch, targets, &result, &uses, &kept_paths),
                     |collector, &(traces, block)| collector.block(traces, window == 1, block),
                 )
                 .collect();
@@ -109,22 +112,16 @@ pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
     result
 }
 
-/// Walks traces; buffers are by position in the trace.
+/// Walks traces.
 struct Collector<'a> {
     input: Input<'a>,
     stretch: &'a Stretch<'a>,
     targets: &'a [Target],
     terms: Vec<&'a [Term]>,
     uses: &'a [(u32, Use)],
-    walker: Walker,
-    first: usize,
-    path: Vec<u32>,
-    top: Vec<u32>,
-    is_visited: Vec<bool>,
-    /// Own, before and waiting time.
-    time_ns: Vec<[i64; 3]>,
-    /// Whether a failure began here: with the span, with its peer.
-    has_failed: Vec<[bool; FailureKind::ALL.len()]>,
+    /// For each path of calls that were kept its number.
+    kept_paths: &'a [u32],
+    calls: Calls,
 }
 
 impl<'a> Collector<'a> {
@@ -134,21 +131,10 @@ impl<'a> Collector<'a> {
         targets: &'a [Target],
         units: &'a [Units],
         uses: &'a [(u32, Use)],
+        kept_paths: &'a [u32],
     ) -> Self {
-        Self {
-            input,
-            stretch,
-            targets,
-            terms: units.iter().map(|units| units.terms.as_slice()).collect(),
-            uses,
-            walker: Walker::default(),
-            first: 0,
-            path: Vec::new(),
-            top: Vec::new(),
-            is_visited: Vec::new(),
-            time_ns: Vec::new(),
-            has_failed: Vec::new(),
-        }
+        let terms = units.iter().map(|units| units.terms.as_slice()).collect();
+        Self { input, stretch, targets, terms, uses, kept_paths, calls: Calls::default() }
     }
 
     fn uses_of(&self, path: u32) -> &'a [(u32, Use)] {
@@ -164,22 +150,28 @@ impl<'a> Collector<'a> {
             if !costs.any(|cost| !self.uses_of(cost.path).is_empty()) {
                 continue;
             }
-            self.load(trace);
+            let local = self.stretch.local(trace);
+            match self.input.beside_of(trace) {
+                Some(beside) => beside.load(local, self.kept_paths, &mut self.calls),
+                None => self.calls.load(self.stretch.forest, local, self.input.table, trace),
+            }
             let weight = self.input.forest.weight[trace as usize];
-            for position in 0..self.path.len() {
-                let path = self.path[position];
+            for position in 0..self.calls.path.len() {
+                let path = self.calls.path[position];
                 if path == NO_PATH {
                     continue;
                 }
                 for &(_, Use { target, term }) in self.uses_of(path) {
                     let Some(value) = self.measure(position, &self.terms[target][term as usize]) else { continue };
+                    let n_calls = self.calls.count[position];
                     units[target].push(Unit {
                         spans: self.spans(position, self.targets[target]),
                         trace,
                         term,
                         block,
                         is_regression,
-                        weight,
+                        n_calls,
+                        weight: weight * f64::from(n_calls),
                         value: value * weight,
                     });
                 }
@@ -188,34 +180,38 @@ impl<'a> Collector<'a> {
         units
     }
 
-    /// The measure of the unit at `position`; none if it is no unit of the term.
+    /// The measure of the unit at `position`, in sum over its calls; none if it is no unit of the term.
     fn measure(&self, position: usize, term: &Term) -> Option<f64> {
-        let of_visit = |value: f64| self.is_visited[position].then_some(value);
+        let calls = &self.calls;
+        let of_visit = |value: f64| calls.is_visited[position].then_some(value);
         match term.what {
             What::Time(shares) => of_visit(
-                self.time_ns[position].iter().zip(shares).map(|(&time_ns, share)| share * time_ns as f64).sum(),
+                calls.time_ns[position].iter().zip(shares).map(|(&time_ns, share)| share * time_ns as f64).sum(),
             ),
             What::Calls => {
-                let children = self.walker.children(position).iter();
-                of_visit(children.filter(|&&child| self.path[child as usize] == term.path).count() as f64)
+                let children = calls.walker.children(position).iter().map(|&child| child as usize);
+                let of_path = children.filter(|&child| calls.path[child] == term.path);
+                of_visit(of_path.map(|child| f64::from(calls.count[child])).sum())
             }
             What::Visited => {
                 // Calls of callers that nobody waits for are not on the blamed path whatever happens.
-                let parent = self.stretch.forest.parent[self.first + position];
-                let is_asked = parent != NO_PARENT && self.is_visited[parent as usize];
-                is_asked.then(|| f64::from(u8::from(self.is_visited[position])))
+                let parent = self.stretch.forest.parent[calls.first + position];
+                let is_asked = parent != NO_PARENT && calls.is_visited[parent as usize];
+                let n_visited = if calls.is_visited[position] { calls.count[position] } else { 0 };
+                is_asked.then(|| f64::from(n_visited))
             }
-            What::Failed(side) => Some(f64::from(u8::from(self.has_failed[position][side]))),
+            What::Failed(side) => Some(f64::from(calls.n_failed[position][side])),
         }
     }
 
     /// The spans around the unit at `position` that may carry an attribute.
     fn spans(&self, position: usize, target: Target) -> [u32; 4] {
         let forest = self.stretch.forest;
-        let service = |position: usize| forest.operations[forest.operation[self.first + position] as usize].service;
+        let service =
+            |position: usize| forest.operations[forest.operation[self.calls.first + position] as usize].service;
         let span = |position: usize| u32::try_from(position).unwrap_or(NO_SPAN);
         let child_of = |service_asked: u32| {
-            let children = self.walker.children(position).iter().map(|&child| child as usize);
+            let children = self.calls.walker.children(position).iter().map(|&child| child as usize);
             children.filter(|&child| service(child) == service_asked).min().map_or(NO_SPAN, span)
         };
         let mut spans = [NO_SPAN; 4];
@@ -233,7 +229,7 @@ impl<'a> Collector<'a> {
                 spans[Of::Callee as usize] = child_of(callee);
             }
         }
-        let top = span(self.top[position] as usize);
+        let top = span(self.calls.top[position] as usize);
         if !spans.contains(&top) {
             spans[Of::Entry as usize] = top;
         }
@@ -243,10 +239,11 @@ impl<'a> Collector<'a> {
     /// The nearest span above that belongs to another service.
     fn caller(&self, position: usize) -> Option<usize> {
         let forest = self.stretch.forest;
-        let service = |position: usize| forest.operations[forest.operation[self.first + position] as usize].service;
+        let service =
+            |position: usize| forest.operations[forest.operation[self.calls.first + position] as usize].service;
         let mut above = position;
-        while above != self.top[position] as usize {
-            let parent = forest.parent[self.first + above];
+        while above != self.calls.top[position] as usize {
+            let parent = forest.parent[self.calls.first + above];
             if parent == NO_PARENT {
                 return None;
             }
@@ -256,62 +253,5 @@ impl<'a> Collector<'a> {
             }
         }
         None
-    }
-
-    /// Finds the path, visits, times and failures of every span of a trace.
-    fn load(&mut self, trace: u32) {
-        let (forest, table, local) = (self.stretch.forest, self.input.table, self.stretch.local(trace));
-        let spans = forest.spans_of(local);
-        let n_spans = spans.len();
-        self.first = spans.start;
-        for (buffer, empty) in [(&mut self.path, NO_PATH), (&mut self.top, 0)] {
-            buffer.clear();
-            buffer.resize(n_spans, empty);
-        }
-        self.is_visited.clear();
-        self.is_visited.resize(n_spans, false);
-        self.time_ns.clear();
-        self.time_ns.resize(n_spans, [0; 3]);
-        self.has_failed.clear();
-        self.has_failed.resize(n_spans, [false; FailureKind::ALL.len()]);
-        let mut walker = std::mem::take(&mut self.walker);
-        walker.load(forest, local);
-        table.paths_of_spans(forest, &walker, local, |position, path, top| {
-            self.path[position] = path;
-            self.top[position] = u32::try_from(top).unwrap_or(0);
-        });
-        for top in spans.filter(|&span| forest.is_top(span)) {
-            walker.walk(forest, self.first, top, self);
-        }
-        self.walker = walker;
-        let begin = table.failures.partition_point(|&(known, _)| known < trace);
-        for (_, failure) in table.failures[begin..].iter().take_while(|&&(known, _)| known == trace) {
-            let failed = |position: usize| forest.flags[self.first + position].has(SpanFlags::FAILED);
-            let is_on_path = |position: &usize| self.path.get(*position) == Some(&failure.path);
-            // The span that failed, or the one that it waited for in vain.
-            let origin = Some(failure.span as usize).filter(is_on_path).or_else(|| {
-                let key = |&position: &usize| (failed(position), forest.end_ns[self.first + position], position);
-                (0..n_spans).filter(is_on_path).max_by_key(key)
-            });
-            if let Some(origin) = origin {
-                self.has_failed[origin][failure.kind as usize] = true;
-            }
-        }
-    }
-}
-
-impl BlameSink for Collector<'_> {
-    type Node = ();
-
-    fn call(&mut self, _parent: Option<()>, _span: usize, _is_retry: bool) {}
-
-    fn visit(&mut self, _node: (), span: usize) {
-        self.is_visited[span - self.first] = true;
-    }
-
-    fn blame(&mut self, _node: (), span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
-        let which = kind.part(start_ns == self.stretch.forest.start_ns[span]);
-        let time_ns = &mut self.time_ns[span - self.first][which];
-        *time_ns = time_ns.saturating_add(end_ns - start_ns);
     }
 }

@@ -75,7 +75,13 @@ pub struct Stretch<'a> {
     places: Option<(&'a [u32], u32)>,
 }
 
-impl Stretch<'_> {
+impl<'a> Stretch<'a> {
+    /// What [`Forest::of_calls`] made of traces; `places` are their numbers in it by their numbers in the whole forest.
+    #[must_use]
+    pub fn of_calls(forest: &'a Forest, places: &'a [u32]) -> Self {
+        Self { forest, frame: None, places: Some((places, 0)) }
+    }
+
     /// The number here of a trace of the whole forest.
     #[must_use]
     pub fn local(&self, trace: u32) -> usize {

@@ -92,6 +92,32 @@ impl Forest {
         }
     }
 
+    /// Calls of traces as spans of which only links and operations are known: of each, traces one after the other, the position of its
+    /// parent, whether it begins a request, and its operation.
+    #[must_use]
+    pub fn of_calls(&self, offsets: Vec<usize>, calls: impl Iterator<Item = (u32, bool, u32)>) -> Self {
+        let mut forest = Self {
+            offsets,
+            operations: Arc::clone(&self.operations),
+            services: Arc::clone(&self.services),
+            names: Arc::clone(&self.names),
+            ..Self::default()
+        };
+        for (row, (parent, is_top, operation)) in (0_u32..).zip(calls) {
+            let mut flags = SpanFlags::default();
+            if is_top && parent != NO_PARENT {
+                flags.set(SpanFlags::DETACHED);
+            }
+            forest.row.push(row);
+            forest.parent.push(parent);
+            forest.operation.push(operation);
+            forest.flags.push(flags);
+        }
+        let n_calls = forest.row.len();
+        (forest.start_ns, forest.end_ns) = (vec![0; n_calls], vec![0; n_calls]);
+        forest
+    }
+
     /// Takes over the services and operations that were learnt, and numbers them by name; `frame` has the names.
     pub(super) fn number(&mut self, known: Known, frame: &SpanFrame) {
         let merged = known.services.merged();

@@ -70,6 +70,9 @@ impl Renumbering {
             starts.into_iter().map(|((parent, child), sums)| ((operation(parent), operation(child)), sums)).collect();
         profile.graph = profile.graph.renumbered(&self.services, &self.operations);
         profile.values = profile.values.renumbered(&self.services);
+        if let Some(calls) = &mut profile.calls {
+            calls.renumber(&self.operations);
+        }
         let grounds = std::mem::take(&mut profile.grounds);
         profile.grounds =
             grounds.into_iter().map(|((from, to), calls)| ((service(from), service(to)), calls)).collect();
@@ -83,6 +86,8 @@ pub(super) fn settle(mut profile: Profile, max_cells: usize) -> Profile {
     profile.table.sort_paths(&[], |operation| operation);
     sort_traces(&mut profile);
     sort_exceptions(&mut profile.table);
+    let all: Vec<u32> = (0..code(profile.traces.len())).collect();
+    profile.calls = profile.calls.map(|calls| calls.pick(&all));
     profile
 }
 
@@ -102,26 +107,46 @@ fn sort_names(profile: &mut Profile) {
     profile.operations = operations.iter().map(|&index| renamed[index as usize]).collect();
 }
 
-/// Lowers the bound of hashes until the cells of the traces below it are few enough, and drops the others.
-fn cut(profile: &mut Profile, max_cells: usize) {
+/// Cells of a trace: rows of the table, or of calls told apart.
+fn n_cells(profile: &Profile, trace: usize) -> usize {
+    let n_calls = profile.calls.as_ref().map_or(0, |calls| calls.rows_of(trace).len());
+    profile.table.costs_of(trace).count().max(n_calls).max(1)
+}
+
+/// The bound of hashes below which the cells of the traces are few enough; none if all are.
+fn bound(profile: &Profile, max_cells: usize) -> u64 {
     let n_traces = profile.traces.len();
-    let n_cells = |trace: usize| profile.table.costs_of(trace).count().max(1);
     let mut by_hash: Vec<(u64, usize)> =
         (0..n_traces).map(|trace| (hash(profile.ids.key(code(trace))), trace)).collect();
     by_hash.sort_unstable();
     let mut room = max_cells;
     let first_out = by_hash.iter().find(|&&(_, trace)| {
-        let fits = room >= n_cells(trace);
-        room = room.saturating_sub(n_cells(trace));
+        let n_cells = n_cells(profile, trace);
+        let fits = room >= n_cells;
+        room = room.saturating_sub(n_cells);
         !fits
     });
     // One trace at least, so that there is something to compare with.
     let least = by_hash.first().map_or(0, |&(hash, _)| hash.saturating_add(1));
-    profile.below = profile.below.min(first_out.map_or(u64::MAX, |&(hash, _)| hash.max(least)));
+    first_out.map_or(u64::MAX, |&(hash, _)| hash.max(least))
+}
+
+/// The traces below a bound of hashes, ascending.
+fn below(profile: &Profile, bound: u64) -> Vec<u32> {
+    let n_traces = code(profile.traces.len());
+    (0..n_traces).filter(|&trace| bound == u64::MAX || hash(profile.ids.key(trace)) < bound).collect()
+}
+
+/// The traces of which there may be room for the cells.
+pub(super) fn sample(profile: &Profile, max_cells: usize) -> Vec<u32> {
+    below(profile, bound(profile, max_cells))
+}
+
+/// Lowers the bound of hashes until the cells of the traces below it are few enough, and drops the others.
+fn cut(profile: &mut Profile, max_cells: usize) {
+    profile.below = profile.below.min(bound(profile, max_cells));
     if profile.below < u64::MAX {
-        let mut kept: Vec<u32> =
-            by_hash.iter().filter(|&&(hash, _)| hash < profile.below).map(|&(_, trace)| code(trace)).collect();
-        kept.sort_unstable();
+        let kept = below(profile, profile.below);
         let spans = |profile: &Profile| profile.traces.iter().map(|trace| trace.n_spans).sum::<u64>();
         let before = spans(profile);
         keep(profile, &kept);
@@ -164,6 +189,7 @@ fn keep(profile: &mut Profile, order: &[u32]) {
     own.paths = std::mem::take(&mut profile.table.paths);
     own.limits = profile.table.limits.clone();
     profile.table = own;
+    profile.calls = profile.calls.take().map(|calls| calls.pick(order));
     (profile.ids, profile.traces, profile.offsets, profile.requests) = (ids, traces, offsets, requests);
 }
 

@@ -3,6 +3,7 @@
 use super::{About, Grounds, Profile};
 use crate::compare::limits::Limits;
 use crate::compare::paths::{CostTable, Failure, NO_PATH, Path, PathCost};
+use crate::drill::kept::Beside;
 use crate::drill::presence;
 use crate::normalize::{Forest, Joined, Request, Summed};
 use crate::span::{SpanFrame, SpanStatus};
@@ -18,6 +19,8 @@ pub struct Baseline {
     pub graph: Sums,
     /// Its values of what says where code runs.
     pub values: presence::Kept,
+    /// Its calls with their attributes, if it keeps any.
+    pub calls: Option<Beside>,
     /// What its calls between services rest on.
     pub grounds: Grounds,
     /// The window that it stands for.
@@ -34,7 +37,7 @@ pub struct Baseline {
 
 /// Adds the traces of `profile` to `forest`, which holds the spans of `frame`; in the frame returned they come first.
 #[must_use]
-pub fn join(profile: Profile, regression: SpanFrame, forest: &mut Forest) -> (SpanFrame, Baseline) {
+pub fn join(mut profile: Profile, regression: SpanFrame, forest: &mut Forest) -> (SpanFrame, Baseline) {
     let mut frame = SpanFrame::default();
     let summed = summed(&profile, &mut frame);
     let first_trace = u32::try_from(frame.traces.len()).unwrap_or(u32::MAX);
@@ -52,6 +55,7 @@ pub fn join(profile: Profile, regression: SpanFrame, forest: &mut Forest) -> (Sp
         table: table(&profile.table, forest, &joined),
         graph: profile.graph.renumbered(&joined.services, &joined.operations),
         values: profile.values.renumbered(&joined.services),
+        calls: profile.calls.take().map(|calls| calls.beside(forest, &joined)),
         grounds: profile
             .grounds
             .iter()

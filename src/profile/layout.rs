@@ -4,8 +4,8 @@
 //! it and all below, which is mostly none.
 
 use super::columns::{Broken, Reader, Writer};
-use super::{Profile, Request, Trace, sums};
-use crate::compare::paths::{CostTable, NO_PATH, Path, PathCost, Scope};
+use super::{Profile, Request, Trace, calls, sums};
+use crate::compare::paths::{CostTable, NO_PATH, Path, PathCost, Paths, Scope};
 use crate::normalize::{Operation, Service};
 use crate::span::{SpanKind, TraceIds};
 
@@ -15,6 +15,7 @@ pub(super) fn encode(profile: &Profile) -> Vec<u8> {
     dictionaries(profile, &mut out);
     traces(profile, &mut out);
     table(&profile.table, &mut out);
+    calls::encode(profile, &mut out);
     sums::encode(profile, &mut out);
     out.0
 }
@@ -26,6 +27,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Profile, Broken> {
     read_dictionaries(&mut reader, &mut profile)?;
     read_traces(&mut reader, &mut profile)?;
     read_table(&mut reader, &mut profile.table, profile.traces.len())?;
+    calls::decode(&mut reader, &mut profile)?;
     sums::decode(&mut reader, &mut profile)?;
     if reader.0.is_empty() { Ok(profile) } else { Err("something follows its end") }
 }
@@ -46,7 +48,10 @@ fn dictionaries(profile: &Profile, out: &mut Writer) {
     out.column(operations.iter().map(|operation| u64::from(operation.name)));
     out.column(operations.iter().map(|operation| operation.kind as u64));
     out.column(operations.iter().map(|operation| operation.peer.map_or(0, |peer| u64::from(peer) + 1)));
-    let paths = &profile.table.paths.list;
+    write_paths(&profile.table.paths.list, out);
+}
+
+pub(super) fn write_paths(paths: &[Path], out: &mut Writer) {
     out.len(paths.len());
     out.deltas(paths.iter().map(|path| if path.parent == NO_PATH { -1 } else { i64::from(path.parent) }));
     out.column(paths.iter().map(|path| u64::from(path.operation)));
@@ -81,6 +86,12 @@ fn read_dictionaries(reader: &mut Reader, profile: &mut Profile) -> Result<(), B
     if !is_sorted {
         return Err("its names are not in order");
     }
+    profile.table.paths = read_paths(reader, n_operations)?;
+    Ok(())
+}
+
+pub(super) fn read_paths(reader: &mut Reader, n_operations: usize) -> Result<Paths, Broken> {
+    let mut paths = Paths::default();
     let n_paths = reader.len()?;
     let parents = reader.deltas(n_paths)?;
     let operations = reader.column(n_paths, |reader| reader.index(n_operations))?;
@@ -94,11 +105,11 @@ fn read_dictionaries(reader: &mut Reader, profile: &mut Profile) -> Result<(), B
         let scope = if flags[index] & 2 == 0 { Scope::Request } else { Scope::Background };
         let is_retry = flags[index] & 1 == 1;
         let path = Path { parent, operation: operations[index], is_retry, scope };
-        if profile.table.paths.intern(path) as usize != index {
+        if paths.intern(path) as usize != index {
             return Err("a path is there twice");
         }
     }
-    Ok(())
+    Ok(paths)
 }
 
 fn traces(profile: &Profile, out: &mut Writer) {

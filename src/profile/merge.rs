@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// The profile of all of `profiles`' traces, whatever their order.
 ///
 /// # Errors
-/// [`Error::Usage`] if two hold the same trace, whose calls would count twice in the sums, or were narrowed differently.
+/// [`Error::Usage`] if two hold the same trace, whose calls would count twice in the sums, or were narrowed or keep attributes differently.
 pub fn merge(profiles: Vec<Profile>, max_cells: usize) -> Result<Profile, Error> {
     let mut profiles = profiles.into_iter();
     let mut merged = profiles.next().unwrap_or_default();
@@ -35,11 +35,26 @@ impl Profile {
                 hint: "merge profiles that were made with the same `--entry` and `--where`".to_owned(),
             });
         }
+        let asked = |profile: &Self| profile.calls.as_ref().map(|calls| calls.asked.clone());
+        if asked(self) != asked(&other) {
+            let words = |asked: Option<Vec<String>>| match asked.as_deref() {
+                None => "no attributes".to_owned(),
+                Some([]) => "all attributes that tell calls apart".to_owned(),
+                Some(keys) => format!("the attributes {}", keys.join(", ")),
+            };
+            return Err(Error::Usage {
+                message: format!("one profile keeps {} and another {}", words(asked(self)), words(asked(&other))),
+                hint: "merge profiles that were made with the same `--attributes`".to_owned(),
+            });
+        }
         self.dictionaries(&other).apply(&mut other);
         self.absorb_traces(&other)?;
         self.absorb_table(&other);
         self.graph.absorb(&other.graph);
         self.values.absorb(&other.values);
+        if let (Some(calls), Some(others)) = (&mut self.calls, &other.calls) {
+            calls.absorb(others);
+        }
         for (&ends, calls) in &other.grounds {
             self.grounds.entry(ends).or_default().absorb(calls);
         }

@@ -9,6 +9,7 @@
 //! the file. Up to [`MAX_CELLS`] cells all traces are kept; above, a uniform sample of them, those whose ids
 //! have the smallest hashes, so that the sample of merged profiles is the sample of the whole.
 
+mod calls;
 mod columns;
 mod dictionaries;
 mod file;
@@ -22,11 +23,11 @@ pub use file::{FORMAT_VERSION, MAGIC, is_profile, read, write};
 pub use join::{Baseline, join};
 pub use merge::add_repairs;
 pub use merge::merge;
-pub use take::{Grounds, OnCalls, add_grounds, each_exception, exception_of, take};
+pub use take::{Grounds, OnCalls, Scope, add_grounds, each_exception, exception_of, take};
 
 use crate::compare::paths::CostTable;
 use crate::diagnostics::{SetAside, SourceReport};
-use crate::drill::presence;
+use crate::drill::{kept, presence};
 use crate::normalize::{Operation, Repairs, Service};
 use crate::span::TraceIds;
 use crate::topology::sums::Sums;
@@ -34,7 +35,7 @@ use crate::window::Window;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Cells (rows of the cost table) beyond which a profile keeps a sample: at 3 to 6 bytes each, 3 to 6 MB.
+/// Cells (rows of the cost table, or of calls told apart where these are more) beyond which a profile keeps a sample.
 pub const MAX_CELLS: usize = 1_000_000;
 
 /// What is kept of a trace beside its rows in the table.
@@ -104,6 +105,8 @@ pub struct Profile {
     pub graph: Sums,
     /// Values of what says where code runs.
     pub values: presence::Kept,
+    /// The calls of the traces with the attributes that tell them apart; none if it was made without attributes.
+    pub calls: Option<kept::Kept>,
     /// What calls between services rest on.
     pub grounds: Grounds,
     /// The stretch of time that its spans cover.

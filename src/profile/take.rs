@@ -1,10 +1,10 @@
 //! From spans to a profile.
 
-use super::dictionaries::settle;
+use super::dictionaries::{sample, settle};
 use super::{About, Profile, Request, Trace};
 use crate::compare::kept::{self, ClientCalls, Kept};
 use crate::compare::paths::{CostTable, Failure, NO_EXCEPTION, NO_SPAN};
-use crate::drill::presence;
+use crate::drill::{kept as calls, presence};
 use crate::normalize::{Forest, NO_PARENT, Need, SpanFlags};
 use crate::span::{AttributeScope, SpanFrame, SpanKind, schema};
 use crate::topology::sums::Sums;
@@ -76,17 +76,23 @@ fn add_trace(frame: &SpanFrame, forest: &Forest, trace: usize, grounds: &mut Gro
     }
 }
 
-/// The profile of `traces`, which stand for `window`; above `max_cells` rows of the table, of a sample of them.
+/// What a profile is made of, and how large it may get.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// The traces, ascending.
+    pub traces: &'a [u32],
+    /// What they stand for.
+    pub window: Window,
+    /// The attributes by which calls are told apart: those named, all that can if none are; none of them if this is.
+    pub attributes: Option<&'a [String]>,
+    /// Cells above which the profile is of a sample of the traces.
+    pub max_cells: usize,
+}
+
+/// The profile of the traces of `scope`.
 #[must_use]
-pub fn take(
-    frame: &SpanFrame,
-    forest: &Forest,
-    table: &CostTable,
-    traces: &[u32],
-    window: Window,
-    about: About,
-    max_cells: usize,
-) -> Profile {
+pub fn take(frame: &SpanFrame, forest: &Forest, table: &CostTable, scope: Scope<'_>, about: About) -> Profile {
+    let Scope { traces, window, attributes, max_cells } = scope;
     let mut profile = Profile {
         names: Vec::new(),
         services: forest.services.to_vec(),
@@ -116,7 +122,30 @@ pub fn take(
         profile.trace(forest, trace as usize);
     }
     profile.table = costs(frame, forest, table, traces);
+    profile.calls = attributes.map(|asked| calls(frame, forest, table, traces, asked, &sample(&profile, max_cells)));
     settle(profile, max_cells)
+}
+
+/// The calls of the traces that `sample` has the places of, ascending; the others have none.
+fn calls(
+    frame: &SpanFrame,
+    forest: &Forest,
+    table: &CostTable,
+    traces: &[u32],
+    asked: &[String],
+    sample: &[u32],
+) -> calls::Kept {
+    let own: Vec<u32> = sample.iter().map(|&place| traces[place as usize]).collect();
+    let mut calls = calls::take(frame, forest, table, &own, asked);
+    let mut offsets = vec![0; traces.len() + 1];
+    for (&place, bounds) in sample.iter().zip(calls.offsets.windows(2)) {
+        offsets[place as usize + 1] = bounds[1] - bounds[0];
+    }
+    for place in 0..traces.len() {
+        offsets[place + 1] += offsets[place];
+    }
+    calls.offsets = offsets;
+    calls
 }
 
 impl Profile {

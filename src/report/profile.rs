@@ -1,8 +1,27 @@
 //! What a profile holds, in a few lines.
 
 use super::page::{Label, Page};
+use crate::drill::kept::Kept;
 use crate::profile::{FORMAT_VERSION, Profile};
 use crate::time::format_rfc3339;
+use std::fmt::Write as _;
+
+/// What tells calls apart.
+fn calls(calls: &Kept) -> String {
+    let mut keys: Vec<&str> = calls.columns.iter().map(|column| column.key.key.as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut text = if keys.is_empty() {
+        "no attribute that tells them apart".to_owned()
+    } else {
+        format!("told apart by {}", keys.join(", "))
+    };
+    if !calls.many.is_empty() {
+        let many: Vec<&str> = calls.many.iter().map(String::as_str).collect();
+        let _ = write!(text, "; too many values of {}", many.join(", "));
+    }
+    text
+}
 
 /// A few lines about the profile in the file `name`, for a terminal of so many columns.
 #[must_use]
@@ -31,6 +50,7 @@ pub fn text(name: &str, profile: &Profile, columns: usize) -> String {
             profile.table.paths.len()
         ),
     );
+    row("calls", &profile.calls.as_ref().map_or_else(|| "not told apart by attributes".to_owned(), calls));
     if !profile.about.only.is_empty() {
         row("only", &profile.about.only.join(", "));
     }

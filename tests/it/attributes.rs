@@ -1,6 +1,7 @@
 //! Which attribute values carry a suspect's contribution: planted carriers, worked by hand.
 
 use crate::builder::{EPOCH_NS, Given, client, frame, server};
+use crate::profile::assert_same_from_profile;
 use crate::program::run_in;
 use std::path::Path;
 use suspect::analysis::{self, Analysis, Attributes, Carrier, Options, Suspect};
@@ -44,6 +45,7 @@ fn spans(trace: impl Fn(i64, bool) -> Vec<Given>) -> Vec<Given> {
     spans
 }
 
+#[track_caller]
 fn analyze(spans: &[Given], attributes: Attributes) -> Analysis {
     let prepared = analysis::prepare(None, Ingested { frame: frame(spans), sources: Vec::new() });
     let at = |hours: i64| EPOCH_NS + hours * HOUR_MS * 1_000_000;
@@ -52,6 +54,12 @@ fn analyze(spans: &[Given], attributes: Attributes) -> Analysis {
         regression: Some(format!("{}..{}", at(1), at(2))),
     };
     let (windows, selection) = prepared.select(&windows).expect("windows with traces");
+    // And as well where the baseline is a profile.
+    let part = |is_before: bool| {
+        let own: Vec<Given> = spans.iter().filter(|span| (span.start_ms() < HOUR_MS) == is_before).cloned().collect();
+        frame(&own)
+    };
+    assert_same_from_profile(part(true), part(false), attributes.clone());
     let options = Options { attributes, ..analysis::Options::default() };
     analysis::analyze_with(&prepared, &windows, &selection, &options).expect("an analysis")
 }

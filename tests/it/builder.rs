@@ -69,6 +69,11 @@ impl Given {
         self.trace.parse().unwrap_or(0)
     }
 
+    /// Milliseconds after [`EPOCH_NS`].
+    pub(crate) fn start_ms(&self) -> i64 {
+        self.time.start / MS
+    }
+
     pub(crate) fn failed(mut self) -> Self {
         self.failed = true;
         self

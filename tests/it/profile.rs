@@ -1,6 +1,6 @@
 //! Profiles: the same answer as from the spans, the same bytes from the same spans, and errors for what is no profile.
 
-use crate::builder::{EPOCH_NS, Given, MS, client, frame, server};
+use crate::builder::{EPOCH_NS, Given, MS, client, frame, server, span};
 use crate::program::run_in;
 use serde_json::Value;
 use std::path::Path;
@@ -88,7 +88,7 @@ fn incident(name: &str) -> [SpanFrame; 2] {
 }
 
 fn taken(name: &str, frame: SpanFrame, max_cells: usize) -> Profile {
-    analysis::prepare(None, ingested(name, frame)).profile(None, max_cells).expect("a profile")
+    analysis::prepare(None, ingested(name, frame)).profile(None, &Attributes::All, max_cells).expect("a profile")
 }
 
 fn written(profile: &Profile) -> Vec<u8> {
@@ -99,6 +99,18 @@ fn written(profile: &Profile) -> Vec<u8> {
 fn profile_of(frame: SpanFrame) -> Box<Profile> {
     let bytes = written(&taken("baseline", frame, profile::MAX_CELLS));
     Box::new(profile::read(&bytes, Path::new("baseline.suspect")).expect("a profile"))
+}
+
+/// Asserts that the profile of `baseline` tells what its spans tell.
+#[track_caller]
+pub(crate) fn assert_same_from_profile(baseline: SpanFrame, regression: SpanFrame, attributes: Attributes) {
+    let profile = analysis::prepare(None, ingested("baseline", baseline.clone()));
+    let profile = profile.profile(None, &attributes, profile::MAX_CELLS).expect("a profile");
+    let profile = profile::read(&written(&profile), Path::new("baseline.suspect")).expect("a profile");
+    let spans = BaselineData::Spans(Box::new(ingested("baseline", baseline)));
+    let from_spans = analyzed(spans, regression.clone(), attributes.clone());
+    let from_profile = analyzed(BaselineData::Profile(Box::new(profile)), regression, attributes);
+    assert_eq!(difference(&comparable(&from_spans), &comparable(&from_profile), ""), None);
 }
 
 fn analyzed(baseline: BaselineData, regression: SpanFrame, attributes: Attributes) -> Analysis {
@@ -142,23 +154,121 @@ fn difference(left: &Value, right: &Value, at: &str) -> Option<String> {
         (Value::Number(left), Value::Number(right)) if is_quantile(at) && is_near(left.as_f64(), right.as_f64()) => {
             None
         }
+        // Calls alike are added up before their parts are.
+        (Value::Number(left), Value::Number(right)) if at.contains(".attributes[") => {
+            let (own, other) = (left.as_f64().unwrap_or(f64::NAN), right.as_f64().unwrap_or(f64::NAN));
+            let is_near = (own - other).abs() <= 1e-9 * own.abs();
+            (!is_near).then(|| format!("{at}: {own} from spans, {other} from the profile"))
+        }
         _ => Some(format!("{at}: {left} from spans, {right} from the profile")),
     }
 }
 
 #[test]
 fn a_profile_gives_the_analysis_that_its_spans_give_number_by_number() {
+    let mut n_carriers = 0;
     for name in INCIDENTS {
         let [baseline, regression] = incident(name);
         let profile = profile_of(baseline.clone());
         let spans = BaselineData::Spans(Box::new(ingested("baseline", baseline)));
-        let from_spans = analyzed(spans, regression.clone(), Attributes::None);
-        let from_profile = analyzed(BaselineData::Profile(profile), regression, Attributes::None);
+        let from_spans = analyzed(spans, regression.clone(), Attributes::All);
+        let from_profile = analyzed(BaselineData::Profile(profile), regression, Attributes::All);
+        n_carriers += from_spans.suspects.iter().map(|suspect| suspect.attributes.len()).sum::<usize>();
         let found = difference(&comparable(&from_spans), &comparable(&from_profile), name);
         assert_eq!(found, None);
         let diagnostics = &from_profile.diagnostics;
         assert_eq!(diagnostics.n_spans_read, diagnostics.n_spans_analysed + diagnostics.set_aside.total());
     }
+    assert!(n_carriers > 3, "{n_carriers}");
+}
+
+/// Requests of every shape that calls have: loops, calls side by side, tries that fail and are repeated, work that nobody waits for. In the
+/// regression one host is slower and one shard fails.
+fn tangled(seed: u64, is_regression: bool) -> Vec<Given> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut below = |n: i64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from(state >> 33).expect("31 bits") % n
+    };
+    let mut spans = Vec::new();
+    for number in 0..160_i64 {
+        let (trace, at) = (1 + number + if is_regression { 1_000 } else { 0 }, number * 1_000);
+        let mut own: Vec<Given> = Vec::new();
+        let (mut now, mut id) = (2, 1);
+        for _ in 0..=below(4) {
+            let (call, serve) = (id + 1, id + 2);
+            id += 2;
+            let host = ["cart-a", "cart-b", "cart-c"][usize::try_from(below(3)).expect("small")];
+            let (begin, mut inner) = (now, now + 2);
+            let mut fails = false;
+            for _ in 0..below(5) {
+                id += 1;
+                let shard = ["north", "south"][usize::try_from(below(2)).expect("small")];
+                fails = is_regression && shard == "south" && below(4) == 0;
+                let took = 1 + below(3) + if is_regression && host == "cart-b" { 9 } else { 0 };
+                let query = client(id, serve, "cart SELECT", inner..inner + took).attribute("shard", shard);
+                let query = query.number("rows", below(300)).resource("host.name", host);
+                own.push(if fails { query.failed() } else { query });
+                // Side by side now and then.
+                inner += if below(4) == 0 { took / 2 } else { took };
+            }
+            let end = inner.max(begin + 3) + 12;
+            let server = server(serve, call, "cart add", begin + 1..end - 1).resource("host.name", host);
+            own.push(if fails { server.failed() } else { server });
+            let client = client(call, 1, "shop POST", begin..end);
+            own.push(if fails { client.failed() } else { client });
+            now = if below(3) == 0 { end - 2 } else { end };
+        }
+        let tenant = ["free", "paid"][usize::try_from(below(2)).expect("small")];
+        own.push(server(1, 0, "shop page", 0..now + 20).attribute("tenant", tenant));
+        if below(3) == 0 {
+            own.push(span(SpanKind::Producer, id + 1, 1, "shop send", 1..2));
+            own.push(span(SpanKind::Consumer, id + 2, id + 1, "mail take", 5..90).attribute("topic", tenant));
+            own.push(client(id + 3, id + 2, "mail SMTP", 6..20));
+        }
+        spans.extend(own.into_iter().map(|span| span.trace(trace).later(at)));
+    }
+    spans
+}
+
+#[test]
+fn carriers_are_those_of_the_spans_where_calls_are_looped_repeated_failed_and_nobody_waits_for_them() {
+    for seed in 1..=8 {
+        let [baseline, regression] = [false, true].map(|is_regression| frame(&tangled(seed, is_regression)));
+        let spans = BaselineData::Spans(Box::new(ingested("baseline", baseline.clone())));
+        let analysis = analyzed(spans, regression.clone(), Attributes::All);
+        let carriers = analysis.suspects.iter().flat_map(|suspect| &suspect.attributes);
+        let values: Vec<&str> = carriers.map(|carrier| carrier.value.as_str()).collect();
+        assert!(values.contains(&"cart-b"), "seed {seed}: {values:?}");
+        assert_same_from_profile(baseline.clone(), regression.clone(), Attributes::All);
+        let asked = Attributes::Keys(vec!["shard".to_owned(), "rows".to_owned()]);
+        assert_same_from_profile(baseline, regression, asked);
+    }
+}
+
+#[test]
+fn calls_alike_are_one_row_so_that_loops_are_small() {
+    let of = |n: i64, hosts: i64| -> Profile {
+        let spans: Vec<Given> = (0..n)
+            .flat_map(|number| {
+                let id = u64::try_from(number).expect("small") * 2 + 2;
+                let host = format!("db-{}", number % hosts);
+                [
+                    client(id, 1, "shop call", 10 * number..10 * number + 5),
+                    server(id + 1, id, "db answer", 10 * number + 1..10 * number + 4).resource("host.name", &host),
+                ]
+            })
+            .chain([server(1, 0, "shop page", 0..10 * n)])
+            .collect();
+        taken("baseline", frame(&spans), profile::MAX_CELLS)
+    };
+    let rows = |profile: &Profile| -> Vec<(u32, i64)> {
+        let calls = profile.calls.as_ref().expect("calls");
+        calls.rows.iter().map(|row| (row.n_calls, row.time_ns[0] / MS)).collect()
+    };
+    assert_eq!(rows(&of(500, 1)), [(1, 500 * 5), (500, 500), (500, 500 * 3)]);
+    assert_eq!(rows(&of(500, 2)), [(1, 500 * 5), (250, 250), (250, 250 * 3), (250, 250), (250, 250 * 3)]);
+    assert!(written(&of(50_000, 1)).len() < written(&of(50, 1)).len() + 40);
 }
 
 #[test]
@@ -171,7 +281,6 @@ fn values_of_versions_and_hosts_that_come_and_go_are_known_from_a_profile() {
     assert!(from_spans.new_values.iter().any(|value| value.value == "1.5.0"), "{:?}", from_spans.new_values);
     let values = |analysis: &Analysis| serde_json::to_value(&analysis.new_values).expect("JSON");
     assert_eq!(values(&from_spans), values(&from_profile));
-    assert!(from_profile.suspects.iter().all(|suspect| suspect.attribute_search.is_none()));
     assert!(from_profile.diagnostics.warnings.iter().any(|warning| warning.contains("is a profile")));
 }
 
@@ -212,7 +321,7 @@ fn of_parts(parts: &[SpanFrame], max_cells: usize) -> Profile {
             }
         }
     }
-    analysis::prepare(None, whole.expect("a part")).profile(None, max_cells).expect("a profile")
+    analysis::prepare(None, whole.expect("a part")).profile(None, &Attributes::All, max_cells).expect("a profile")
 }
 
 /// Part by part, so that a failure says where.
@@ -328,18 +437,29 @@ fn what_is_cut_off_or_changed_is_an_error_and_never_a_panic() {
     followed.push(0);
     assert!(read(&followed).is_err());
     let mut newer = bytes;
-    newer[8] = 2;
+    newer[8] = 3;
     let error = read(&newer).expect_err("another version");
     assert_eq!(
         error.to_string(),
-        "cannot use the profile `b.suspect`: it has format version 2, and this program reads 1"
+        "cannot use the profile `b.suspect`: it has format version 3, and this program reads 2"
     );
 }
 
 #[test]
 fn content_that_is_no_profile_behind_a_right_checksum_is_an_error() {
-    // What a hostile writer can do: any content, with its length and checksum.
-    let good = taken("all", frame(&requests(5)), profile::MAX_CELLS);
+    assert_survives_any_content(&frame(&requests(5)), 16);
+}
+
+#[test]
+fn content_with_attributes_that_is_no_profile_is_an_error_too() {
+    let spans = tangled(3, false);
+    let few: Vec<Given> = spans.into_iter().filter(|span| span.number_of_trace() <= 4).collect();
+    assert_survives_any_content(&frame(&few), 64);
+}
+
+/// What a hostile writer can do: any content, with its length and checksum. Of what can be read, every `step`th is used.
+fn assert_survives_any_content(spans: &SpanFrame, step: usize) {
+    let good = taken("all", spans.clone(), profile::MAX_CELLS);
     let content = {
         let bytes = written(&good);
         zstd::stream::decode_all(&bytes[32..]).expect("zstd")
@@ -365,7 +485,7 @@ fn content_that_is_no_profile_behind_a_right_checksum_is_an_error() {
             changed[at] = value;
             // Many numbers may be others; what is read must then be fit for use.
             if let Ok(profile) = read(&changed)
-                && at % 16 == 0
+                && at % step == 0
             {
                 let spans = ingested("regression", frame(&regression));
                 let prepared = Prepared::against(Some(BaselineData::Profile(Box::new(profile))), spans);
@@ -395,7 +515,35 @@ fn the_program_makes_merges_shows_and_takes_profiles_and_says_where_they_cannot_
     let analysis: Analysis = serde_json::from_str(&report).expect("an analysis");
     assert_eq!(analysis.suspects.first().map(|suspect| suspect.service.as_str()), Some("payment"));
     assert!(run(&["profile", "--show", "b.suspect"]).complete().contains("all kept"));
+    // Which attributes are looked into is what the profile was made with.
+    let carriers = |profile: &str, keys: &[&str]| -> (Vec<String>, String) {
+        let arguments = ["analyze", &data, "--regression", &after, "--format", "json", "--baseline-data", profile];
+        let report = run(&[&arguments, keys].concat()).complete();
+        let analysis: Analysis = serde_json::from_str(&report).expect("an analysis");
+        let keys = analysis.suspects.iter().flat_map(|suspect| &suspect.attributes).map(|carrier| carrier.key.clone());
+        (keys.collect(), analysis.diagnostics.warnings.join("\n"))
+    };
+    run(&["profile", &data, "--window", &before, "-o", "host.suspect", "--attributes", "host.name"]).complete();
+    run(&["profile", &data, "--window", &before, "-o", "none.suspect", "--no-attributes"]).complete();
+    let (all, warnings) = carriers("b.suspect", &[]);
+    assert!(all.contains(&"service.version".to_owned()) && !warnings.contains("looked into"), "{all:?} {warnings}");
+    let (host, warnings) = carriers("host.suspect", &[]);
+    assert!(!host.contains(&"service.version".to_owned()), "{host:?}");
+    assert!(warnings.contains("only `host.name` are looked into"), "{warnings}");
+    let (version, warnings) = carriers("host.suspect", &["--attributes", "service.version,host.name"]);
+    assert!(!version.contains(&"service.version".to_owned()), "{version:?}");
+    assert!(warnings.contains("made without `service.version`"), "{warnings}");
+    let (none, warnings) = carriers("none.suspect", &[]);
+    assert!(none.is_empty() && warnings.contains("--no-attributes"), "{none:?} {warnings}");
+    assert!(run(&["profile", "--show", "b.suspect"]).complete().contains("service.version"));
+    assert!(run(&["profile", "--show", "none.suspect"]).complete().contains("not told apart by attributes"));
     for (arguments, said) in [
+        (
+            vec!["profile", "--merge", "b.suspect", "host.suspect", "-o", "c.suspect"],
+            "another the attributes host.name",
+        ),
+        (vec!["profile", "--merge", "none.suspect", "b.suspect", "-o", "c.suspect"], "one profile keeps no attributes"),
+        (vec!["profile", "--merge", "b.suspect", "-o", "c.suspect", "--no-attributes"], "cannot be used with"),
         (vec!["analyze", "b.suspect"], "a profile, which holds no spans"),
         (vec!["inspect", "b.suspect"], "a profile, which holds no spans"),
         (vec!["graph", "b.suspect"], "a profile, which holds no spans"),
