@@ -21,7 +21,7 @@
 //! visits in one window it takes the other window's values, so that its whole effect is structural.
 
 use super::paths::{NO_PATH, Paths, Scope};
-use super::sums::Sums;
+use super::sums::{Sums, refill};
 
 /// What each path did to the mean, nanoseconds per request; vectors are indexed by path.
 #[derive(Clone, Debug, Default)]
@@ -60,17 +60,14 @@ pub struct Weights {
 }
 
 impl Effects {
-    fn zeros(n_paths: usize) -> Self {
-        let zeros = || vec![0.0; n_paths];
-        Self {
-            self_ns: zeros(),
-            before_ns: zeros(),
-            wait_ns: zeros(),
-            calls_ns: zeros(),
-            critical_ns: zeros(),
-            mix_ns: zeros(),
-            ..Self::default()
+    /// Makes all effects zero and forgets the weights.
+    fn clear(&mut self, n_paths: usize) {
+        let Self { self_ns, before_ns, wait_ns, calls_ns, critical_ns, mix_ns, weights, .. } = self;
+        for effects in [self_ns, before_ns, wait_ns, calls_ns, critical_ns, mix_ns] {
+            refill(effects, n_paths, 0.0);
         }
+        weights.clear(0);
+        (self.baseline_mean_ns, self.regression_mean_ns) = (0.0, 0.0);
     }
 
     /// A path's effects in the order of [`super::attribute::Attribution::targets`].
@@ -86,6 +83,23 @@ impl Effects {
         let explained: f64 = columns.into_iter().flatten().sum();
         self.regression_mean_ns - self.baseline_mean_ns - explained
     }
+}
+
+impl Weights {
+    fn clear(&mut self, n_paths: usize) {
+        let Self { visits, calls_ns, critical_ns, mix_ns } = self;
+        for weights in [visits, calls_ns, critical_ns, mix_ns] {
+            refill(weights, n_paths, 0.0);
+        }
+    }
+}
+
+/// Effects, and memory to compute them in: a bootstrap does so hundreds of times.
+#[derive(Debug, Default)]
+pub struct Room {
+    effects: Effects,
+    /// Of the two windows.
+    inclusive_ns: [Vec<f64>; 2],
 }
 
 /// Per-visit values of one path in one window.
@@ -108,9 +122,11 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn new(paths: &Paths, sums: &Sums, scope: Scope) -> Self {
+    /// `inclusive_ns` is memory to use.
+    pub(super) fn new(paths: &Paths, sums: &Sums, scope: Scope, mut inclusive_ns: Vec<f64>) -> Self {
         let own = |path: usize| sums.self_ns[path] + sums.before_ns[path] + sums.wait_ns[path];
-        let mut inclusive_ns: Vec<f64> = (0..paths.len()).map(own).collect();
+        inclusive_ns.clear();
+        inclusive_ns.extend((0..paths.len()).map(own));
         let (mut n_tops, mut total_ns) = (0.0, 0.0);
         for (index, path) in paths.list.iter().enumerate().rev() {
             if path.parent != NO_PATH {
@@ -129,19 +145,32 @@ impl Window {
 /// If either window has no such request, all effects and both means are zero.
 #[must_use]
 pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) -> Effects {
-    let mut effects = Effects::zeros(paths.len());
-    let windows = [Window::new(paths, baseline, scope), Window::new(paths, regression, scope)];
-    if windows.iter().any(|window| window.n_tops <= 0.0) {
-        return effects;
+    let mut room = Room::default();
+    decompose_in(&mut room, paths, [baseline, regression], scope);
+    room.effects
+}
+
+/// The same in `room`.
+pub fn decompose_in<'a>(room: &'a mut Room, paths: &Paths, sums: [&Sums; 2], scope: Scope) -> &'a Effects {
+    let Room { effects, inclusive_ns } = room;
+    effects.clear(paths.len());
+    let [before, after] = std::mem::take(inclusive_ns);
+    let windows = [Window::new(paths, sums[0], scope, before), Window::new(paths, sums[1], scope, after)];
+    if !windows.iter().any(|window| window.n_tops <= 0.0) {
+        fill(effects, paths, &windows, sums, scope);
     }
-    let sums = [baseline, regression];
+    *inclusive_ns = windows.map(|window| window.inclusive_ns);
+    effects
+}
+
+fn fill(effects: &mut Effects, paths: &Paths, windows: &[Window; 2], sums: [&Sums; 2], scope: Scope) {
     effects.baseline_mean_ns = windows[0].mean_ns;
     effects.regression_mean_ns = windows[1].mean_ns;
     let mean_bar = f64::midpoint(windows[0].mean_ns, windows[1].mean_ns);
-    let zeros = || vec![0.0; paths.len()];
-    let mut weights = Weights { visits: zeros(), calls_ns: zeros(), critical_ns: zeros(), mix_ns: zeros() };
+    let mut weights = std::mem::take(&mut effects.weights);
+    weights.clear(paths.len());
     for (index, path) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
-        let [before, after] = rates(index, path.parent, Some(&windows), sums);
+        let [before, after] = rates(index, path.parent, Some(windows), sums);
         let inclusive =
             (f64::midpoint(before.inclusive_ns, after.inclusive_ns), after.inclusive_ns - before.inclusive_ns);
         if path.parent == NO_PATH {
@@ -157,22 +186,27 @@ pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope
             weights.visits[index] = parent_visits * (kappa.0 * q.0 + kappa.1 * q.1 / 12.0);
         }
     }
-    weigh(paths, &weights, sums, scope, &mut effects);
+    weigh(paths, &weights, sums, scope, effects);
     effects.weights = weights;
-    effects
 }
 
-/// The effects with the weights of other sums: what `baseline` and `regression` say of the rates, at unchanged traffic.
+/// The effects with the weights of other sums: what both windows say of the rates, at unchanged traffic.
 ///
 /// How often a path is taken says nothing of whether it became slower, but scatters its effect as resampling draws few or many of its
 /// calls. Where it is asked whether there is a change at all, the weights are therefore those of all the data. The means stay zero.
 #[must_use]
-pub fn at_weights(paths: &Paths, weights: &Weights, baseline: &Sums, regression: &Sums, scope: Scope) -> Effects {
-    let mut effects = Effects::zeros(paths.len());
+pub fn at_weights<'a>(
+    room: &'a mut Room,
+    paths: &Paths,
+    weights: &Weights,
+    sums: [&Sums; 2],
+    scope: Scope,
+) -> &'a Effects {
+    room.effects.clear(paths.len());
     if !weights.visits.is_empty() {
-        weigh(paths, weights, [baseline, regression], scope, &mut effects);
+        weigh(paths, weights, sums, scope, &mut room.effects);
     }
-    effects
+    &room.effects
 }
 
 /// Fills in weights times changes of rates.

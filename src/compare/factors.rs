@@ -71,7 +71,7 @@ impl Factors {
 pub fn factors(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) -> Vec<Factors> {
     let mut result = vec![Factors::default(); paths.len()];
     let sums = [baseline, regression];
-    let windows = sums.map(|sums| Window::new(paths, sums, scope));
+    let windows = sums.map(|sums| Window::new(paths, sums, scope, Vec::new()));
     if windows.iter().any(|window| window.n_tops <= 0.0) {
         return result;
     }

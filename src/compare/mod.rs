@@ -30,12 +30,13 @@ use crate::normalize::Forest;
 use crate::stats;
 use apart::Parts;
 use attribute::{Attribution, tops};
-use decompose::{Effects, Weights, at_weights, decompose};
+use decompose::{Effects, Weights, at_weights, decompose, decompose_in};
 use noise::Noise;
 use paths::{CostTable, Scope};
 use rayon::prelude::*;
 use shift::Shifts;
-use sums::{Blocks, MAX_BLOCKS, Sums};
+use std::sync::{Mutex, PoisonError};
+use sums::{Blocks, MAX_BLOCKS, Side, Sums};
 use views::{Caps, View};
 
 /// Replicates of the bootstrap, a window: a standard error is then known to 1/sqrt(2 * 200) = 5 %.
@@ -267,6 +268,24 @@ struct Evaluation<'a> {
     with_failures: bool,
     /// Weights of requests and of background work on all the data, once they are known.
     weights: Option<[Weights; 2]>,
+    /// Memory that no task uses at the moment.
+    rooms: Mutex<Vec<Room>>,
+}
+
+/// Memory for a replicate: to ask for it each time costs more than to fill it, where paths are many.
+#[derive(Default)]
+struct Room {
+    /// Of the windows.
+    sums: [Sums; 2],
+    side: Side,
+    effects: decompose::Room,
+}
+
+/// What a replicate takes of effects: nanoseconds a row, of the mix, and of the whole change.
+struct Decomposed {
+    rows: Vec<f64>,
+    mix: f64,
+    change: f64,
 }
 
 /// A view's estimates.
@@ -332,6 +351,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         background_rate,
         with_failures: true,
         weights: None,
+        rooms: Mutex::default(),
     };
     let weights = |sums: &[Sums; 2], effects: &Effects| {
         let background = decompose(&table.paths, &sums[0], &sums[1], Scope::Background);
@@ -389,8 +409,9 @@ impl Evaluation<'_> {
     fn estimate(&self, blocks: &[Blocks; 2], view: View) -> Evaluated {
         let n_paths = self.table.paths.len();
         let [baseline, regression] = blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
-        let point = self.replicate(&baseline, &regression, false);
-        let null_point = self.replicate(&baseline, &regression, true);
+        let of_both =
+            |at_weights| self.with_room(|room| self.replicate(&mut room.effects, [&baseline, &regression], at_weights));
+        let (point, null_point) = (of_both(false), of_both(true));
         // Of each window, as it is and at unchanged traffic.
         let new = |point| [Moments::new(point), Moments::new(point)];
         let (mut moments, mut null_moments) = (new(&point), new(&null_point));
@@ -410,17 +431,17 @@ impl Evaluation<'_> {
             let replicates: Vec<[[Replicate; 2]; 2]> = some
                 .par_iter()
                 .map(|&replicate| {
-                    let resampled = |stream: usize| {
-                        let weight = |block| stats::poisson_weight(stream as u64, replicate, block as u64);
-                        blocks[stream].sum(n_paths, weight)
-                    };
-                    let (of_baseline, of_regression) = (resampled(0), resampled(1));
-                    // The windows are independent: resampled one at a time, their variances add up and can be told apart.
-                    [false, true].map(|at_weights| {
-                        [
-                            self.replicate(&of_baseline, &regression, at_weights),
-                            self.replicate(&baseline, &of_regression, at_weights),
-                        ]
+                    self.with_room(|Room { sums, side, effects }| {
+                        for (stream, (sums, blocks)) in (0_u64..).zip(sums.iter_mut().zip(blocks)) {
+                            let weight = |block| stats::poisson_weight(stream, replicate, block as u64);
+                            blocks.sum_in(sums, side, n_paths, weight);
+                        }
+                        let [of_baseline, of_regression] = &*sums;
+                        // The windows are independent: resampled one at a time, their variances add up and can be told apart.
+                        [false, true].map(|at_weights| {
+                            [[of_baseline, &regression], [&baseline, of_regression]]
+                                .map(|sums| self.replicate(effects, sums, at_weights))
+                        })
                     })
                 })
                 .collect();
@@ -442,7 +463,12 @@ impl Evaluation<'_> {
                 service_failure_replicates.push(both(|replicate| &replicate.service_failures));
             }
         }
-        let noise = Noise::new(&blocks[0], n_paths, |rest| self.replicate(rest, &regression, true));
+        let noise = Noise::new(&blocks[0], |weight| {
+            self.with_room(|Room { sums: [rest, _], side, effects }| {
+                blocks[0].sum_in(rest, side, n_paths, weight);
+                self.replicate(effects, [rest, &regression], true)
+            })
+        });
         let support = noise::Support::new(self, blocks);
         let estimates = |field: fn(&Replicate) -> &[f64], support: &[f64]| -> Vec<Estimate> {
             let [of_baseline, of_regression] = moments.each_ref().map(|moments| moments.variances(field));
@@ -481,18 +507,32 @@ impl Evaluation<'_> {
         }
     }
 
+    /// Calls `job` with memory that no other task uses.
+    fn with_room<T>(&self, job: impl FnOnce(&mut Room) -> T) -> T {
+        let rooms = || self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut room = rooms().pop().unwrap_or_default();
+        let result = job(&mut room);
+        rooms().push(room);
+        result
+    }
+
     /// Everything that is estimated, on these sums; with the weights of all the data if `at_weights`.
-    fn replicate(&self, baseline: &Sums, regression: &Sums, at_weights: bool) -> Replicate {
+    fn replicate(&self, room: &mut decompose::Room, windows: [&Sums; 2], at_weights: bool) -> Replicate {
         let (paths, attribution) = (&self.table.paths, self.attribution);
-        let decomposed = |scope: Scope| match &self.weights {
-            Some(weights) if at_weights => {
-                let weights = &weights[usize::from(scope != self.scope)];
-                self::at_weights(paths, weights, baseline, regression, scope)
-            }
-            _ => decompose(paths, baseline, regression, scope),
+        let decomposed = |room: &mut decompose::Room, scope: Scope| -> Decomposed {
+            let effects = match &self.weights {
+                Some(weights) if at_weights => {
+                    let weights = &weights[usize::from(scope != self.scope)];
+                    self::at_weights(room, paths, weights, windows, scope)
+                }
+                _ => decompose_in(room, paths, windows, scope),
+            };
+            // The residual has no means to go by at other weights, where it is what the effects sum to.
+            let change =
+                if at_weights { -effects.residual_ns() } else { effects.regression_mean_ns - effects.baseline_mean_ns };
+            Decomposed { rows: attribution.rows_ns(effects), mix: effects.mix_ns.iter().sum(), change }
         };
-        let effects = decomposed(self.scope);
-        let rows = attribution.rows_ns(&effects);
+        let Decomposed { rows, mix, change } = decomposed(room, self.scope);
         let has_background = self.background_rate > 0.0;
         let mut subjects = vec![0.0; attribution.subjects.len()];
         let mut add = |rows: &[f64], rate: f64| {
@@ -502,16 +542,15 @@ impl Evaluation<'_> {
         };
         add(&rows, 1.0);
         if has_background {
-            let background = decomposed(Scope::Background);
-            add(&attribution.rows_ns(&background), self.background_rate);
+            add(&decomposed(room, Scope::Background).rows, self.background_rate);
         }
         let mut failures = Vec::new();
         let (mut failure_change, mut failure_mix) = (0.0, 0.0);
         if self.with_failures {
-            (failures, failure_mix) = attribution.failure_changes(paths, [baseline, regression], self.scope);
+            (failures, failure_mix) = attribution.failure_changes(paths, windows, self.scope);
             failure_change = failures.iter().fold(failure_mix, |sum, failure| sum + failure);
             if has_background {
-                let (changes, _) = attribution.failure_changes(paths, [baseline, regression], Scope::Background);
+                let (changes, _) = attribution.failure_changes(paths, windows, Scope::Background);
                 for (failure, change) in failures.iter_mut().zip(changes) {
                     *failure += self.background_rate * change;
                 }
@@ -524,10 +563,6 @@ impl Evaluation<'_> {
             }
             services
         };
-        let mix = effects.mix_ns.iter().sum();
-        // The residual has no means to go by at other weights, where it is what the effects sum to.
-        let change =
-            if at_weights { -effects.residual_ns() } else { effects.regression_mean_ns - effects.baseline_mean_ns };
         Replicate {
             services: by_service(&subjects),
             service_failures: by_service(&failures),

@@ -6,7 +6,7 @@
 //! neighbouring stretches share, counted by the series' low frequencies (the equal-weighted cosine estimator of Lazarus, Lewis,
 //! Stock & Watson, "HAR inference", J. Business & Economic Statistics 36 (2018) 541). The larger error stands.
 
-use super::sums::{Blocks, Sums};
+use super::sums::Blocks;
 use super::views::View;
 use super::{Evaluation, Replicate};
 use rayon::prelude::*;
@@ -36,13 +36,14 @@ pub(super) struct Noise {
 
 impl Noise {
     /// Evaluates the baseline without each of its stretches; in it nothing is wrong, so its noise is what chance can do.
-    pub(super) fn new(baseline: &Blocks, n_paths: usize, evaluate: impl Fn(&Sums) -> Replicate + Sync) -> Self {
+    /// `evaluate` counts each block as often as it is told to.
+    pub(super) fn new(baseline: &Blocks, evaluate: impl Fn(&dyn Fn(usize) -> f64) -> Replicate + Sync) -> Self {
         let n_stretches = baseline.len().min(N_STRETCHES);
         let rests = (0..n_stretches)
             .into_par_iter()
             .map(|stretch| {
                 let stretch_of = |block: usize| block * n_stretches / baseline.len().max(1);
-                evaluate(&baseline.sum(n_paths, |block| f64::from(u8::from(stretch_of(block) != stretch))))
+                evaluate(&|block| f64::from(u8::from(stretch_of(block) != stretch)))
             })
             .collect();
         Self { rests }

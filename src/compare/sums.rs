@@ -27,18 +27,27 @@ impl Sums {
     /// Zeros for `n_paths` paths.
     #[must_use]
     pub fn zeros(n_paths: usize) -> Self {
-        let zeros = || vec![0.0; n_paths];
-        Self {
-            n_calls: zeros(),
-            n_visits: zeros(),
-            self_ns: zeros(),
-            before_ns: zeros(),
-            wait_ns: zeros(),
-            call_ns: zeros(),
-            n_failures: std::array::from_fn(|_| zeros()),
+        let mut sums = Self::default();
+        sums.clear(n_paths);
+        sums
+    }
+
+    fn clear(&mut self, n_paths: usize) {
+        let Self { n_calls, n_visits, self_ns, before_ns, wait_ns, call_ns, n_failures } = self;
+        for sums in [n_calls, n_visits, self_ns, before_ns, wait_ns, call_ns].into_iter().chain(n_failures) {
+            refill(sums, n_paths, 0.0);
         }
     }
 }
+
+/// Makes all of a vector the same, in the memory that it has.
+pub(super) fn refill<T: Copy>(vector: &mut Vec<T>, n_items: usize, value: T) {
+    vector.clear();
+    vector.resize(n_items, value);
+}
+
+/// A path's sums side by side, for paths come in any order: memory to make [`Sums`] in.
+pub type Side = Vec<[f64; 6]>;
 
 /// One path's sums in one block of traces: calls, visits, and nanoseconds of spans themselves, before answers, of waits and of calls.
 type BlockCost = (u32, [f64; 6]);
@@ -123,16 +132,22 @@ impl Blocks {
 
     /// Sums over all blocks, block `b` counted `multiplicity(b)` times.
     pub fn sum(&self, n_paths: usize, multiplicity: impl Fn(usize) -> f64) -> Sums {
-        let mut result = Sums::zeros(n_paths);
-        // A path's sums side by side, for paths come in any order.
-        let mut sums = vec![[0.0; 6]; n_paths];
+        let mut sums = Sums::default();
+        self.sum_in(&mut sums, &mut Side::default(), n_paths, multiplicity);
+        sums
+    }
+
+    /// The same in memory that is there.
+    pub fn sum_in(&self, result: &mut Sums, side: &mut Side, n_paths: usize, multiplicity: impl Fn(usize) -> f64) {
+        result.clear(n_paths);
+        refill(side, n_paths, [0.0; 6]);
         for block in 0..self.len() {
             let times = multiplicity(block);
             if times == 0.0 {
                 continue;
             }
             for (path, costs) in self.costs.of(block) {
-                for (sum, cost) in sums[*path as usize].iter_mut().zip(costs) {
+                for (sum, cost) in side[*path as usize].iter_mut().zip(costs) {
                     *sum += times * cost;
                 }
             }
@@ -142,18 +157,12 @@ impl Blocks {
                 }
             }
         }
-        let of_paths = |result: &mut Vec<f64>, place: usize| {
-            for (sum, sums) in result.iter_mut().zip(&sums) {
-                *sum = sums[place];
+        let Sums { n_calls, n_visits, self_ns, before_ns, wait_ns, call_ns, .. } = result;
+        for (place, result) in [n_calls, n_visits, self_ns, before_ns, wait_ns, call_ns].into_iter().enumerate() {
+            for (sum, side) in result.iter_mut().zip(&*side) {
+                *sum = side[place];
             }
-        };
-        of_paths(&mut result.n_calls, 0);
-        of_paths(&mut result.n_visits, 1);
-        of_paths(&mut result.self_ns, 2);
-        of_paths(&mut result.before_ns, 3);
-        of_paths(&mut result.wait_ns, 4);
-        of_paths(&mut result.call_ns, 5);
-        result
+        }
     }
 }
 
