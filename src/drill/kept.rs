@@ -48,7 +48,7 @@ pub struct Column {
 /// Calls of traces.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
-    /// The only attributes that were looked at, if any are named; else all that can tell calls apart.
+    /// The only attributes that were looked at, if any are named, in order; else all that can tell calls apart.
     pub asked: Vec<String>,
     /// Call paths, those nobody waits for among them, in the order in which rows have them.
     pub paths: Paths,
@@ -147,7 +147,7 @@ impl Kept {
         picked
     }
 
-    /// Other numbers for operations.
+    /// Other numbers for operations, each another.
     pub fn renumber(&mut self, operations: &[u32]) {
         let mut paths = Paths::default();
         for path in &self.paths.list {

@@ -23,6 +23,9 @@ const MIN_EXPECTED: f64 = 10.0;
 /// A value on this share of the regression's calls is on all: there is nothing to compare it with.
 const ALL: f64 = 0.999;
 
+/// Smaller errors, as shares of the contribution, are rounding: so is an excess of that size, and one by the other says anything.
+const ROUNDING: f64 = 1e-9;
+
 /// A suspect's units with their parts of its contribution.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
@@ -280,7 +283,8 @@ impl Parts {
             group.share_error = (few * squares[0]).sqrt();
             let error = (few * squares[1]).sqrt();
             if group.share_of_calls[1] < ALL && n_blocks >= MIN_BLOCKS {
-                group.p = Some(stats::student_p(group.excess / error.max(f64::MIN_POSITIVE), f64::from(n_blocks - 1)));
+                group.p =
+                    Some(stats::student_p(group.excess / error.max(ROUNDING * self.total), f64::from(n_blocks - 1)));
             }
         }
     }

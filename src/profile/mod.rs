@@ -1,9 +1,9 @@
 //! Profiles: what the comparison needs of a baseline, and no span of it.
 //!
 //! A profile holds the cost table of its traces (what each spends on each call path, see [`crate::compare::paths`]) with their requests,
-//! and sums of what is only needed in sum: the dependency graph, starts of calls, values of versions and hosts, grounds for doubt. Single
-//! traces are kept because no sum would do: the typical call is cut at a quantile of both windows together, changes of
-//! structure count requests, and noise is learnt from stretches of requests in their order.
+//! which calls have which attributes (see [`crate::drill::kept`]), and sums of what is only needed in sum: the dependency graph, starts of
+//! calls, values of versions and hosts, grounds for doubt. Single traces are kept because no sum would do: the typical call is cut at a
+//! quantile of both windows together, changes of structure count requests, and noise is learnt from stretches of requests in their order.
 //!
 //! [`take`] makes one of spans, [`join`] sets it beside the spans of a regression, [`merge`] makes one of several, [`write()`] and [`read`] are
 //! the file. Up to [`MAX_CELLS`] cells all traces are kept; above, a uniform sample of them, those whose ids

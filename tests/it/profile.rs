@@ -334,6 +334,9 @@ fn assert_alike(left: &Profile, right: &Profile) {
     assert_eq!(left.table.costs, right.table.costs);
     assert_eq!((&left.table.limits, &left.table.kept), (&right.table.limits, &right.table.kept));
     assert_eq!(left.graph, right.graph);
+    let [left_calls, right_calls] = [left, right].map(|profile| profile.calls.as_ref().expect("calls"));
+    assert_eq!((&left_calls.rows, &left_calls.offsets), (&right_calls.rows, &right_calls.offsets));
+    assert_eq!((&left_calls.columns, &left_calls.many), (&right_calls.columns, &right_calls.many));
     assert_eq!((&left.values, &left.grounds), (&right.values, &right.grounds));
 }
 

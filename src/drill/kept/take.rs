@@ -80,6 +80,8 @@ impl Gathered {
 #[must_use]
 pub fn take(frame: &SpanFrame, forest: &Forest, table: &CostTable, traces: &[u32], asked: &[String]) -> Kept {
     let mut kept = Kept { asked: asked.to_vec(), offsets: vec![0], ..Kept::default() };
+    kept.asked.sort_unstable();
+    kept.asked.dedup();
     let attributes = forest.attributes(frame);
     let is_asked = |key: &AttributeKey| kept.knows(&key.key);
     let many = attributes.iter().filter(|(key, _)| is_asked(key) && columns::has_many(&attributes, &key.key));
