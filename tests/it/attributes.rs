@@ -153,6 +153,21 @@ fn a_tenant_on_the_entry_span_is_found_from_the_service_that_it_slows_down() {
 }
 
 #[test]
+fn an_attribute_that_says_what_the_call_path_says_is_no_carrier() {
+    // Pages that are put take longer; the caller's address tells the two paths apart and nothing within either.
+    let spans = spans(|index, is_regression| {
+        let is_put = index % 3 == 0;
+        let [page, get, list] = request(index, if is_regression && is_put { 20 } else { 0 });
+        let call = if is_put { get.named("gateway", "PUT") } else { get };
+        let address = if is_put { "catalog-put" } else { "catalog-get" };
+        vec![page, call.attribute("server.address", address), list]
+    });
+    let analysis = analyze(&spans, Attributes::All);
+    assert_eq!(first(&analysis).service, "catalog");
+    assert_eq!(names(first(&analysis)), Vec::<String>::new());
+}
+
+#[test]
 fn two_attributes_together_are_named_where_each_alone_has_twice_the_calls() {
     // Slow where version 2 runs in region eu: a quarter of the calls. Each alone has half of them and all of the change.
     let slow = |index: i64, is_regression: bool| {

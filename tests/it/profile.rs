@@ -179,7 +179,7 @@ fn a_profile_gives_the_analysis_that_its_spans_give_number_by_number() {
         let diagnostics = &from_profile.diagnostics;
         assert_eq!(diagnostics.n_spans_read, diagnostics.n_spans_analysed + diagnostics.set_aside.total());
     }
-    assert!(n_carriers > 3, "{n_carriers}");
+    assert!(n_carriers > 2, "{n_carriers}");
 }
 
 /// Requests of every shape that calls have: loops, calls side by side, tries that fail and are repeated, work that nobody waits for. In the
