@@ -74,7 +74,7 @@ pub struct Args {
     /// Do not keep attributes of calls, which saves some of the profile's size
     #[arg(long, conflicts_with_all = ["merge", "show"], help_heading = "Evidence", hide_short_help = true)]
     pub no_attributes: bool,
-    /// Keep a uniform sample of traces where all have more than N cells, one for each trace and call path
+    /// Keep a uniform sample of traces where all have more than N cells: of each its call paths, or its calls told apart if these are more
     #[arg(long, value_name = "N", default_value_t = profile::MAX_CELLS, help_heading = "Output", hide_short_help = true)]
     pub max_cells: usize,
     #[command(flatten)]

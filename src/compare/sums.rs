@@ -41,7 +41,7 @@ impl Sums {
 }
 
 /// Makes all of a vector the same, in the memory that it has.
-pub(super) fn refill<T: Copy>(vector: &mut Vec<T>, n_items: usize, value: T) {
+pub(crate) fn refill<T: Copy>(vector: &mut Vec<T>, n_items: usize, value: T) {
     vector.clear();
     vector.resize(n_items, value);
 }

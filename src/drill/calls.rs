@@ -5,6 +5,7 @@
 
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::compare::paths::{CostTable, FailureKind, NO_PATH};
+use crate::compare::sums::refill;
 use crate::normalize::{Forest, SpanFlags};
 
 /// The calls of one trace, by position in it.
@@ -25,17 +26,13 @@ pub(super) struct Calls {
     pub(super) time_ns: Vec<[i64; 3]>,
     /// How many failures began with them: by kind.
     pub(super) n_failed: Vec<[u32; FailureKind::ALL.len()]>,
-    /// Whether segments begin with their spans: starts of these.
+    /// Starts of the spans, by which a segment is known to begin with its span.
     start_ns: Vec<i64>,
 }
 
 impl Calls {
     /// Makes room for `n_spans` calls, of which nothing is known.
     pub(super) fn clear(&mut self, first: usize, n_spans: usize) {
-        fn refill<T: Clone>(buffer: &mut Vec<T>, n_items: usize, empty: T) {
-            buffer.clear();
-            buffer.resize(n_items, empty);
-        }
         self.first = first;
         refill(&mut self.path, n_spans, NO_PATH);
         refill(&mut self.top, n_spans, 0);

@@ -189,7 +189,8 @@ impl Kept {
             Column::new((*key).clone(), &values, codes, &after)
         };
         let columns: Vec<Column> = keys.par_iter().filter_map(column).collect();
-        let is_many = |column: &Column| has_many(&column.values);
+        let are_numbers = |values: &[Value]| values.iter().all(|value| value.number().is_some());
+        let is_many = |column: &Column| are_many(column.values.len(), are_numbers(&column.values));
         self.many.extend(columns.iter().filter(|column| is_many(column)).map(|column| column.key.key.clone()));
         self.columns = columns;
         self.columns.retain(|column| !self.many.contains(&column.key.key));
@@ -212,8 +213,7 @@ impl Kept {
         Beside { order: self.by_path(), kept: self, calls, places, start_ns }
     }
 
-    /// Whether the call, or calls, at `position` of a trace have their part in the costs of their path: callers below which nobody waits
-    /// are not looked into.
+    /// Whether the calls at `position` of a trace are in the costs of their path: those of callers that nobody waits for are not.
     #[must_use]
     pub fn is_called(&self, trace: usize, position: usize) -> bool {
         let rows = self.rows_of(trace);
@@ -222,9 +222,9 @@ impl Kept {
     }
 }
 
-/// Whether values are too many to be categories, and no numbers, which make ranges.
-fn has_many(values: &[Value]) -> bool {
-    values.len() > MAX_DISTINCT as usize && values.iter().any(|value| value.number().is_none())
+/// Whether so many values are too many to be categories; numbers make ranges.
+fn are_many(n_values: usize, are_numbers: bool) -> bool {
+    !are_numbers && n_values > MAX_DISTINCT as usize
 }
 
 impl Column {

@@ -1,11 +1,11 @@
 //! From the spans of traces to rows of calls alike.
 
-use super::{Column, Kept, Row, code};
+use super::{Column, Kept, Row, are_many, code};
 use crate::compare::paths::{CostTable, FailureKind, NO_PATH, Path, each_path};
 use crate::drill::calls::Calls;
 use crate::drill::columns::{self, NO_CODE, Value};
 use crate::normalize::{Forest, NO_PARENT, Need, Stretch};
-use crate::span::{AttributeKey, AttributeValue, MAX_DISTINCT, SpanFrame};
+use crate::span::{AttributeKey, AttributeValue, SpanFrame};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ impl Gathered {
     }
 
     fn is_many(&self) -> bool {
-        !self.are_numbers && self.known.len() > MAX_DISTINCT as usize
+        are_many(self.known.len(), self.are_numbers)
     }
 
     /// The codes of a frame's rows.
