@@ -70,11 +70,19 @@ pub(super) fn each_lines<T: Send>(
     report: impl Fn(&mut T) -> &mut SourceReport,
 ) -> Vec<T> {
     let piece_bytes = source.piece_bytes();
-    let counted = source.each_piece(
-        kept,
-        |rest, _, is_all| after_line(rest, is_all, piece_bytes),
-        |piece| (read(piece), memchr::memchr_iter(b'\n', piece.bytes).count() as u64),
-    );
+    each_of_lines(source, kept, |rest, _, is_all| after_line(rest, is_all, piece_bytes), read, report)
+}
+
+/// The same for pieces that are `cut` otherwise, within lines perhaps.
+pub(super) fn each_of_lines<T: Send>(
+    source: &mut Source,
+    kept: Kept,
+    cut: impl FnMut(&[u8], u64, bool) -> Cut,
+    read: impl Fn(Piece) -> T + Sync,
+    report: impl Fn(&mut T) -> &mut SourceReport,
+) -> Vec<T> {
+    let counted =
+        source.each_piece(kept, cut, |piece| (read(piece), memchr::memchr_iter(b'\n', piece.bytes).count() as u64));
     let mut n_before = 0;
     let placed = counted.into_iter().map(|(mut part, n_lines)| {
         for record in &mut report(&mut part).skipped_records {

@@ -10,18 +10,15 @@ use super::roles::{self, ColumnInfo, Mapping};
 use super::settle;
 use crate::diagnostics::Place;
 use crate::error::Error;
-use crate::ingest::records::each_lines;
+use crate::ingest::json::{Cursor, Kind};
+use crate::ingest::records::{each_lines, each_of_lines};
 use crate::ingest::source::{Part, Source};
-use crate::ingest::stretch::Piece;
+use crate::ingest::stretch::{Cut, Piece};
 use crate::ingest::{Kept, Options};
 use hashbrown::HashMap;
-use rayon::prelude::*;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::ops::Range;
 
-/// Bytes of an array that are parsed by one task.
-const TASK_BYTES: usize = 4 << 20;
 /// What a file of lines is called.
 const LINES: &str = "JSON lines";
 /// A mark that some writers begin text with.
@@ -41,11 +38,12 @@ pub(super) fn read(
     if source.bytes.starts_with(BOM) {
         source.bytes.drain(..BOM.len());
     }
-    if !is_lines(&source.bytes) {
+    let mut list = List::of(&source.bytes);
+    if list.is_none() && !is_lines(&source.bytes) {
         source.read_all();
+        list = List::of(&source.bytes);
     }
-    let (rows, framing) = split(&source.bytes);
-    let mapping = understand(&rows, source, options)?;
+    let mapping = understand(&rows(&source.bytes, list), source, options)?;
     let table = Table::new(&mapping);
     let read = |rows: &[Raw<'_>]| {
         let mut builder = Builder::new(&mapping, options);
@@ -54,23 +52,27 @@ pub(super) fn read(
         }
         builder.finish()
     };
+    let read_piece = |piece: Piece| {
+        let rows = match list.filter(|_| piece.at == 0) {
+            Some(list) => list.rows(piece.bytes, piece.is_last),
+            None if list.is_some() => elements(piece.bytes, 1, piece.is_last),
+            None => lines(piece.bytes, piece.is_last),
+        };
+        let mut built = read(&rows);
+        kept.offer(piece.index, &mut built.batch);
+        done(piece.bytes.len());
+        built
+    };
     let built = if !builder::divisible(&mapping) {
         source.read_all();
-        vec![read(&split(&source.bytes).0)]
-    } else if framing == LINES {
-        let read_piece = |piece: Piece| {
-            let mut built = read(&lines(piece.bytes, piece.is_last));
-            kept.offer(piece.index, &mut built.batch);
-            done(piece.bytes.len());
-            built
-        };
-        each_lines(source, kept, read_piece, |built| &mut built.report)
+        vec![read(&rows(&source.bytes, list))]
+    } else if let Some(list) = list {
+        let cut = list.cuts(source.piece_bytes());
+        each_of_lines(source, kept, cut, read_piece, |built| &mut built.report)
     } else {
-        // Rows of equal number, not of equal length, are close enough.
-        let n_rows = (rows.len() / (source.bytes.len() / TASK_BYTES + 1)).max(1);
-        rows.par_chunks(n_rows).map(read).collect()
+        each_lines(source, kept, read_piece, |built| &mut built.report)
     };
-    Ok(super::finish(framing, &mapping, built))
+    Ok(super::finish(list.map_or(LINES, |list| list.name), &mapping, built))
 }
 
 /// What the columns of these rows are.
@@ -103,34 +105,68 @@ struct Raw<'a> {
     last: bool,
 }
 
-/// The rows of a file, not yet parsed, and what such a file is called.
-fn split(bytes: &[u8]) -> (Vec<Raw<'_>>, &'static str) {
-    let body = bytes.trim_ascii_start();
-    let line = 1 + count_lines(&bytes[..bytes.len() - body.len()]);
-    match body.first() {
-        Some(b'[') => (elements(&body[1..], line), "JSON array"),
-        _ => match data_array(body) {
-            Some(array) => {
-                let before = array.as_ptr() as usize - body.as_ptr() as usize;
-                (elements(&array[1..], line + count_lines(&body[..before])), "JSON result")
-            }
-            None => (lines(bytes, true), LINES),
-        },
-    }
+/// The rows of a file, not yet parsed.
+fn rows(bytes: &[u8], list: Option<List>) -> Vec<Raw<'_>> {
+    list.map_or_else(|| lines(bytes, true), |list| list.rows(bytes, true))
 }
 
-/// The array `data` of a result that is one object, as `ClickHouse`'s `FORMAT JSON` writes it.
-fn data_array(body: &[u8]) -> Option<&[u8]> {
-    #[derive(Deserialize)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        data: &'a RawValue,
+/// A file that is one array of rows, or an object with such an array.
+#[derive(Clone, Copy)]
+struct List {
+    /// Byte of the file after the opening bracket.
+    begin: usize,
+    /// What such a file is called.
+    name: &'static str,
+}
+
+impl List {
+    /// Of the file that begins so; an object's array is called `data`, as in a result that `ClickHouse`'s `FORMAT JSON` writes.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(bytes, 0);
+        let name = match cursor.kind().ok()? {
+            Kind::Array => "JSON array",
+            Kind::Object if !is_lines(bytes) => {
+                let mut members = cursor.object().ok()??;
+                while cursor.key(&mut members).ok()?? != "data" {
+                    cursor.skip().ok()?;
+                }
+                "JSON result"
+            }
+            _ => return None,
+        };
+        cursor.array().ok()??;
+        Some(Self { begin: cursor.position(), name })
     }
-    if is_lines(body) {
-        return None;
+
+    /// The rows of the file, or of its beginning.
+    fn rows(self, bytes: &[u8], is_last: bool) -> Vec<Raw<'_>> {
+        let (before, inside) = bytes.split_at(self.begin.min(bytes.len()));
+        elements(inside, 1 + count_lines(before), is_last)
     }
-    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
-    Some(envelope.data.get().as_bytes()).filter(|data| data.starts_with(b"["))
+
+    /// Cuts after the first row that ends beyond so many bytes, and for the last time where the array ends.
+    fn cuts(self, piece_bytes: usize) -> impl FnMut(&[u8], u64, bool) -> Cut {
+        let mut is_closed = false;
+        move |rest, at, is_all| {
+            if is_closed {
+                return Cut::Stop;
+            }
+            let mut next = if at == 0 { self.begin } else { 0 };
+            loop {
+                let (_, end, after) = element(rest, next);
+                match end {
+                    End::Comma if after < piece_bytes => next = after,
+                    End::Comma => return Cut::After(after),
+                    End::Bracket => {
+                        is_closed = true;
+                        return Cut::After(after);
+                    }
+                    End::Nothing if is_all => return Cut::After(rest.len()),
+                    End::Nothing => return Cut::More,
+                }
+            }
+        }
+    }
 }
 
 /// Whether the first line is an object by itself, and no result's beginning.
@@ -156,45 +192,68 @@ fn lines(bytes: &[u8], is_last: bool) -> Vec<Raw<'_>> {
     rows
 }
 
-/// The elements of an array whose opening bracket has been read: brackets are matched, strings stepped over.
-fn elements(bytes: &[u8], first_line: u64) -> Vec<Raw<'_>> {
-    let mut rows = Vec::new();
-    let mut line = first_line;
-    let mut open: Option<(usize, u64)> = None;
+/// What comes after an element of an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Comma,
+    Bracket,
+    /// The text ends.
+    Nothing,
+}
+
+/// The next element of an array from byte `from` on, without the blanks around it, what comes after it, and the byte after that: brackets are
+/// matched, strings stepped over.
+fn element(bytes: &[u8], from: usize) -> (Range<usize>, End, usize) {
+    let n_blanks = |bytes: &[u8]| bytes.len() - bytes.trim_ascii_start().len();
+    let start = from + n_blanks(&bytes[from..]);
+    let ends = |at: usize, end: End| (start..start + bytes[start..at].trim_ascii_end().len(), end, at + 1);
     let mut depth = 0_usize;
-    let mut in_string = false;
-    let mut at = 0;
+    let mut at = start;
     while let Some(&byte) = bytes.get(at) {
         match byte {
-            b'\\' if in_string => at += 1,
             b'"' => {
-                in_string = !in_string;
-                open.get_or_insert((at, line));
-            }
-            b'\n' => line += 1,
-            _ if in_string => {}
-            b',' | b']' if depth == 0 => {
-                if let Some((start, line)) = open.take() {
-                    rows.push(Raw { text: bytes[start..at].trim_ascii(), line, last: false });
+                at += 1;
+                while let Some(offset) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+                    at += offset;
+                    if bytes[at] == b'"' {
+                        break;
+                    }
+                    at += 2;
                 }
-                if byte == b']' {
-                    return rows;
+                // A string that does not end goes to the end of the text.
+                if bytes.get(at) != Some(&b'"') {
+                    break;
                 }
             }
-            b'{' | b'[' => {
-                depth += 1;
-                open.get_or_insert((at, line));
-            }
+            b',' if depth == 0 => return ends(at, End::Comma),
+            b']' if depth == 0 => return ends(at, End::Bracket),
+            b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
-            byte if !byte.is_ascii_whitespace() => _ = open.get_or_insert((at, line)),
             _ => {}
         }
         at += 1;
     }
-    // The closing bracket is missing: the file was cut off here.
-    let (start, line) = open.unwrap_or((bytes.len(), line));
-    rows.push(Raw { text: bytes[start..].trim_ascii(), line, last: true });
-    rows
+    ends(bytes.len(), End::Nothing)
+}
+
+/// The elements of an array after its opening bracket, or of a piece of it, with which the file ends if `is_last`.
+fn elements(bytes: &[u8], first_line: u64, is_last: bool) -> Vec<Raw<'_>> {
+    let mut rows = Vec::new();
+    let (mut line, mut counted, mut next) = (first_line, 0, 0);
+    loop {
+        let (text, end, after) = element(bytes, next);
+        line += count_lines(&bytes[counted..text.start]);
+        counted = text.start;
+        // Without a closing bracket the file was cut off here, within a row or between two.
+        let last = is_last && end == End::Nothing;
+        if last || !text.is_empty() {
+            rows.push(Raw { text: &bytes[text], line, last });
+        }
+        if end != End::Comma {
+            return rows;
+        }
+        next = after;
+    }
 }
 
 fn parse<'a>(row: &Raw<'a>) -> Result<Object<'a>, String> {

@@ -24,6 +24,10 @@ static FILES: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(|| {
         names.into_iter().map(|name| (name, simulated(folder.path(), name, 200, 1))).collect();
     let lines = files[0].1.clone();
     files.push(("otlp.json", document(&lines)));
+    let rows = String::from_utf8(files[2].1.clone()).expect("text").trim_end().replace('\n', ",\n");
+    files.push(("rows.json", format!("[\n{rows}\n]\n").into_bytes()));
+    let result = format!("{{\"meta\":[{{\"name\":\"]\"}}],\n\"data\":\n[{rows}\n],\n\"rows\":[1,2]}}\n");
+    files.push(("result.json", result.into_bytes()));
     // Messages after their lengths, and the same without.
     let framed: Vec<u8> = (2..20).flat_map(|seed| simulated(folder.path(), "b.otlp.pb", 20, seed)).collect();
     let (mut bare, mut rest) = (Vec::new(), framed.as_slice());
