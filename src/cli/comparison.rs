@@ -41,7 +41,7 @@ pub struct ComparisonArgs {
     /// Only traces in which some span has this value; repeatable, all must hold
     #[arg(long = "where", value_name = "ATTR=VALUE", help_heading = "Narrow the question")]
     pub conditions: Vec<String>,
-    /// Read all of a file of `suspect convert`, not only what the two windows need
+    /// Read all of a file of `suspect convert` or `simulate`, not only what the two windows need
     ///
     /// With both windows given, parts of such a file, given alone, that hold nothing of either are counted, not read. Series over time then
     /// show what is near the windows, and what is learnt from all data, such as how far clocks of hosts are apart, is learnt from that.
@@ -70,7 +70,7 @@ pub(super) enum BaselineReports {
 }
 
 /// Links what was collected, wherever it is.
-fn prepare(
+pub(super) fn prepare(
     collected: Collected,
     baseline: Option<BaselineReports>,
     mut sources: Vec<SourceReport>,

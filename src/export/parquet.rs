@@ -3,7 +3,8 @@
 use super::csv::{ATTRIBUTES, RESOURCE};
 use super::{Output, Value, all_attributes};
 use crate::simulate::Span;
-use crate::span::{SpanStatus, schema};
+use crate::span::{GroupTimes, SpanStatus, TimeIndex, schema};
+use crate::time::TimeRange;
 use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Int64Array};
 use arrow_schema::{DataType, Field, Schema};
@@ -29,7 +30,10 @@ pub(super) struct Table<'m> {
     factory: ArrowRowGroupWriterFactory,
     schema: Arc<Schema>,
     spans: Vec<Span<'m>>,
-    n_groups: usize,
+    /// Of the groups written.
+    times: Vec<GroupTimes>,
+    /// Of the spans written.
+    range: Option<TimeRange>,
 }
 
 impl<'m> Table<'m> {
@@ -38,9 +42,10 @@ impl<'m> Table<'m> {
         let descriptor = ArrowSchemaConverter::new().convert(&schema)?;
         let writer = SerializedFileWriter::new(out, descriptor.root_schema_ptr(), Arc::new(properties()?))?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
-        Ok(Self { writer, factory, schema, spans: Vec::new(), n_groups: 0 })
+        Ok(Self { writer, factory, schema, spans: Vec::new(), times: Vec::new(), range: None })
     }
 
+    /// Adds a whole trace.
     pub(super) fn push(&mut self, spans: &[Span<'m>]) -> Result<(), ParquetError> {
         self.spans.extend_from_slice(spans);
         if self.spans.len() >= GROUP_SPANS { self.group() } else { Ok(()) }
@@ -54,7 +59,7 @@ impl<'m> Table<'m> {
         let spans = &self.spans;
         let chunks: Vec<ArrowColumnChunk> = self
             .factory
-            .create_column_writers(self.n_groups)?
+            .create_column_writers(self.times.len())?
             .into_par_iter()
             .zip(self.schema.fields().par_iter())
             .map(|(mut column, field)| {
@@ -69,13 +74,36 @@ impl<'m> Table<'m> {
             chunk.append_to_row_group(&mut row_group)?;
         }
         row_group.close()?;
-        self.n_groups += 1;
+        self.tell_times();
         self.spans.clear();
         Ok(())
     }
 
+    /// Notes the times of the group, whose spans are sorted and of traces that are in no other.
+    fn tell_times(&mut self) {
+        let times = self.spans.iter().map(|span| (span.start_unix_ns, span.duration_ns));
+        let (Some(range), Some(first), Some(last)) =
+            (TimeRange::covering(times), self.spans.first(), self.spans.last())
+        else {
+            return;
+        };
+        self.times.push(GroupTimes {
+            n_spans: self.spans.len() as u64,
+            first_start_unix_ns: first.start_unix_ns,
+            last_start_unix_ns: last.start_unix_ns,
+        });
+        let all = self.range.get_or_insert(range);
+        all.start_unix_ns = all.start_unix_ns.min(range.start_unix_ns);
+        all.end_unix_ns = all.end_unix_ns.max(range.end_unix_ns);
+    }
+
     pub(super) fn finish(mut self) -> Result<(), ParquetError> {
         self.group()?;
+        if let Some(range) = self.range {
+            let index = TimeIndex { range, groups: self.times };
+            let text = serde_json::to_string(&index).map_err(|error| ParquetError::External(Box::new(error)))?;
+            self.writer.append_key_value_metadata(KeyValue::new(schema::TIME_INDEX_KEY.to_owned(), text));
+        }
         let out = self.writer.into_inner()?;
         Ok(out.finish()?)
     }

@@ -360,3 +360,19 @@ fn of_random_traces_all_that_may_start_in_a_window_are_there_whole_and_no_others
     }
     assert!(n_pruned > 1_000, "{n_pruned} spans were not read");
 }
+
+#[test]
+fn a_simulated_file_is_pruned_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments =
+        ["simulate", "spans.parquet", "--spans", "280000", "--services", "3", "--fault", "slower", "--seed", "5"];
+    run_in(folder.path(), &arguments).complete();
+    assert_eq!(n_groups(&folder.path().join("spans.parquet")), 3);
+    // All near its end.
+    let windows = ["--baseline", "-500s..-250s", "--regression", "-250s.."];
+    let pruned = analyze(folder.path(), &windows);
+    assert!(was_pruned(&pruned) && pruned.stderr.contains("of 3 row groups"), "{}", pruned.stderr);
+    let whole = analyze(folder.path(), &[windows.as_slice(), &["--read-all"]].concat());
+    assert_eq!(counts(&pruned), counts(&whole));
+    assert_eq!(findings(&pruned), findings(&whole));
+}
