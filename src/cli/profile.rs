@@ -2,8 +2,8 @@
 
 use super::manual::{self, Manual};
 use super::places::Places;
-use super::{ColumnArgs, Context, Exit, context, messages, output};
-use crate::analysis::{self, Attributes, Question};
+use super::{ColumnArgs, Context, Exit, MemoryArgs, comparison, context, messages, output};
+use crate::analysis::{Attributes, Question};
 use crate::error::Error;
 use crate::{ingest, profile, report, store};
 use std::path::PathBuf;
@@ -80,6 +80,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub columns: ColumnArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become the help text")]
+    pub memory: MemoryArgs,
 }
 
 /// Runs the command.
@@ -120,8 +123,18 @@ fn take(args: &Args, context: &Context) -> Result<(profile::Profile, Exit), Erro
     let attributes = Attributes::new(&args.attributes, args.no_attributes);
     let read = Attributes::All.selection().and(args.attributes.clone()).and(question.attributes());
     let options = ingest::Options { attributes: read, columns: args.columns.columns.clone() };
-    let (ingested, exit) = context.read_some(&args.paths, &options)?;
-    let mut prepared = analysis::prepare(None, ingested);
+    let collector = args.memory.collector();
+    let limit = collector.limit();
+    let (sources, exit) = context.timed("read", || context.collect(&collector, 1, &args.paths, &options))?;
+    let mut prepared = context.timed("link", || comparison::prepare(collector.finish()?, None, sources))?;
+    prepared.frame.spans.forget_linked();
+    prepared.check_memory(limit)?;
     prepared.narrow(&question)?;
-    Ok((prepared.profile(args.window.as_deref(), &attributes, args.max_cells)?, exit))
+    context.timed("costs", || prepared.costs());
+    prepared.check_memory(limit)?;
+    let profile = context.timed("profile", || prepared.profile(args.window.as_deref(), &attributes, args.max_cells))?;
+    match prepared.forest.failure() {
+        Some(error) => Err(error),
+        None => Ok((profile, exit)),
+    }
 }

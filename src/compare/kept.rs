@@ -22,13 +22,16 @@ pub struct ClientCalls {
     pub given_up_ns: i64,
 }
 
+/// How long after a parent's start its calls begin, by the operations of both: sum in nanoseconds and number.
+pub type Starts = BTreeMap<(u32, u32), (i128, i64)>;
+
 /// What is kept beside the rows of the table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kept {
     /// Calls of clients that know their peer, with their trace, in order of traces and operations.
     pub clients: Vec<(u32, ClientCalls)>,
-    /// How long after a parent's start its calls begin, by the operations of both: sum in nanoseconds and number.
-    pub starts: BTreeMap<(u32, u32), (i128, i64)>,
+    /// How long after their parents calls begin.
+    pub starts: Starts,
     /// Type and message of exceptions.
     pub exceptions: Vec<(String, String)>,
 }

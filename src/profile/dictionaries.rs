@@ -113,40 +113,27 @@ fn n_cells(profile: &Profile, trace: usize) -> usize {
     profile.table.costs_of(trace).count().max(n_calls).max(1)
 }
 
-/// The bound of hashes below which the cells of the traces are few enough; none if all are.
-fn bound(profile: &Profile, max_cells: usize) -> u64 {
-    let n_traces = profile.traces.len();
-    let mut by_hash: Vec<(u64, usize)> =
-        (0..n_traces).map(|trace| (hash(profile.ids.key(code(trace))), trace)).collect();
-    by_hash.sort_unstable();
+/// The bound of hashes below which the cells of the traces are few enough; none if all are. Traces are told by hash and number of cells.
+pub(super) fn bound(mut traces: Vec<(u64, usize)>, max_cells: usize) -> u64 {
+    traces.sort_unstable();
     let mut room = max_cells;
-    let first_out = by_hash.iter().find(|&&(_, trace)| {
-        let n_cells = n_cells(profile, trace);
+    let first_out = traces.iter().find(|&&(_, n_cells)| {
         let fits = room >= n_cells;
         room = room.saturating_sub(n_cells);
         !fits
     });
     // One trace at least, so that there is something to compare with.
-    let least = by_hash.first().map_or(0, |&(hash, _)| hash.saturating_add(1));
+    let least = traces.first().map_or(0, |&(hash, _)| hash.saturating_add(1));
     first_out.map_or(u64::MAX, |&(hash, _)| hash.max(least))
-}
-
-/// The traces below a bound of hashes, ascending.
-fn below(profile: &Profile, bound: u64) -> Vec<u32> {
-    let n_traces = code(profile.traces.len());
-    (0..n_traces).filter(|&trace| bound == u64::MAX || hash(profile.ids.key(trace)) < bound).collect()
-}
-
-/// The traces of which there may be room for the cells.
-pub(super) fn sample(profile: &Profile, max_cells: usize) -> Vec<u32> {
-    below(profile, bound(profile, max_cells))
 }
 
 /// Lowers the bound of hashes until the cells of the traces below it are few enough, and drops the others.
 fn cut(profile: &mut Profile, max_cells: usize) {
-    profile.below = profile.below.min(bound(profile, max_cells));
+    let hashes: Vec<u64> = (0..code(profile.traces.len())).map(|trace| hash(profile.ids.key(trace))).collect();
+    let cells = hashes.iter().enumerate().map(|(trace, &hash)| (hash, n_cells(profile, trace)));
+    profile.below = profile.below.min(bound(cells.collect(), max_cells));
     if profile.below < u64::MAX {
-        let kept = below(profile, profile.below);
+        let kept: Vec<u32> = (0..code(hashes.len())).filter(|&trace| hashes[trace as usize] < profile.below).collect();
         let spans = |profile: &Profile| profile.traces.iter().map(|trace| trace.n_spans).sum::<u64>();
         let before = spans(profile);
         keep(profile, &kept);

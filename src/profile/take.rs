@@ -1,8 +1,8 @@
 //! From spans to a profile.
 
-use super::dictionaries::{sample, settle};
-use super::{About, Profile, Request, Trace};
-use crate::compare::kept::{self, ClientCalls, Kept};
+use super::dictionaries::{bound, settle};
+use super::{About, Profile, Request, Trace, hash};
+use crate::compare::kept::{self, ClientCalls, Kept, Starts};
 use crate::compare::paths::{CostTable, Failure, NO_EXCEPTION, NO_SPAN};
 use crate::drill::{kept as calls, presence};
 use crate::normalize::{Forest, NO_PARENT, Need, SpanFlags};
@@ -93,6 +93,10 @@ pub struct Scope<'a> {
 #[must_use]
 pub fn take(frame: &SpanFrame, forest: &Forest, table: &CostTable, scope: Scope<'_>, about: About) -> Profile {
     let Scope { traces, window, attributes, max_cells } = scope;
+    // Nothing is copied of a trace that there is no room for.
+    let hashes: Vec<u64> = traces.iter().map(|&trace| hash(frame.traces.key(forest.trace[trace as usize]))).collect();
+    let cells = traces.iter().zip(&hashes).map(|(&trace, &hash)| (hash, table.costs_of(trace as usize).count().max(1)));
+    let below = bound(cells.collect(), max_cells);
     let mut profile = Profile {
         names: Vec::new(),
         services: forest.services.to_vec(),
@@ -102,7 +106,7 @@ pub fn take(frame: &SpanFrame, forest: &Forest, table: &CostTable, scope: Scope<
         values: presence::Kept::of(frame, forest, traces),
         start_unix_ns: window.start_unix_ns,
         end_unix_ns: window.end_unix_ns,
-        below: u64::MAX,
+        below,
         about,
         ..Profile::default()
     };
@@ -117,42 +121,27 @@ pub fn take(frame: &SpanFrame, forest: &Forest, table: &CostTable, scope: Scope<
         operation.name = code;
     }
     add_grounds(frame, forest, traces, &mut profile.grounds);
-    for &trace in traces {
-        profile.ids.intern(&frame.traces.text(forest.trace[trace as usize]));
-        profile.trace(forest, trace as usize);
+    let mut sample = Vec::with_capacity(traces.len());
+    for (&trace, hash) in traces.iter().zip(hashes) {
+        *profile.weights.entry(forest.weight[trace as usize].to_bits()).or_default() += 1;
+        if below == u64::MAX || hash < below {
+            sample.push(trace);
+            profile.ids.intern(&frame.traces.text(forest.trace[trace as usize]));
+            profile.trace(forest, trace as usize);
+        } else {
+            profile.n_spans_left_out += forest.n_spans_of(trace as usize);
+        }
     }
-    profile.table = costs(frame, forest, table, traces);
-    profile.calls = attributes.map(|asked| calls(frame, forest, table, traces, asked, &sample(&profile, max_cells)));
+    profile.table = costs(frame, forest, table, &sample);
+    profile.table.kept.starts = starts(forest, traces);
+    profile.calls = attributes.map(|asked| calls::take(frame, forest, table, &sample, asked));
     settle(profile, max_cells)
-}
-
-/// The calls of the traces that `sample` has the places of, ascending; the others have none.
-fn calls(
-    frame: &SpanFrame,
-    forest: &Forest,
-    table: &CostTable,
-    traces: &[u32],
-    asked: &[String],
-    sample: &[u32],
-) -> calls::Kept {
-    let own: Vec<u32> = sample.iter().map(|&place| traces[place as usize]).collect();
-    let mut calls = calls::take(frame, forest, table, &own, asked);
-    let mut offsets = vec![0; traces.len() + 1];
-    for (&place, bounds) in sample.iter().zip(calls.offsets.windows(2)) {
-        offsets[place as usize + 1] = bounds[1] - bounds[0];
-    }
-    for place in 0..traces.len() {
-        offsets[place + 1] += offsets[place];
-    }
-    calls.offsets = offsets;
-    calls
 }
 
 impl Profile {
     fn trace(&mut self, forest: &Forest, trace: usize) {
-        let weight = forest.weight[trace];
-        *self.weights.entry(weight.to_bits()).or_default() += 1;
-        self.traces.push(Trace { start_ns: forest.root_start_ns[trace], weight, n_spans: forest.n_spans_of(trace) });
+        let (start_ns, weight) = (forest.root_start_ns[trace], forest.weight[trace]);
+        self.traces.push(Trace { start_ns, weight, n_spans: forest.n_spans_of(trace) });
         let tops = forest.spans_of(trace).filter(|&span| forest.is_top(span));
         self.requests.extend(tops.map(|span| Request {
             operation: forest.operation[span],
@@ -195,16 +184,22 @@ fn costs(frame: &SpanFrame, forest: &Forest, table: &CostTable, traces: &[u32]) 
     own.swallowed = placed(&table.swallowed);
     own.propagated = placed(&table.propagated);
     own.kept = Kept { clients: clients(forest, table, traces), exceptions: texts, ..Kept::default() };
+    own
+}
+
+/// How long after their parents the calls of the traces begin.
+fn starts(forest: &Forest, traces: &[u32]) -> Starts {
+    let mut starts = Starts::default();
     forest.each_stretch(traces, Need::Links, |stretch, traces| {
         for &trace in traces {
             kept::add_starts(stretch.forest, stretch.local(trace), |pair, after_ns| {
-                let (sum, count) = own.kept.starts.entry(pair).or_default();
+                let (sum, count) = starts.entry(pair).or_default();
                 *sum += after_ns;
                 *count += 1;
             });
         }
     });
-    own
+    starts
 }
 
 fn cut(text: &str) -> String {

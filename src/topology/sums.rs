@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// So many calls of a group are kept to the nanosecond.
 pub const EXACT_CALLS: u64 = 4_096;
+/// So many calls of a group wait to be added up.
+const MAX_WAITING: usize = 1 << 14;
 /// Significant bits of a duration beyond that.
 const BITS: u32 = 8;
 
@@ -50,9 +52,15 @@ impl GroupSums {
         self.calls.values().sum()
     }
 
-    fn add(&mut self, duration_ns: i64, weight: f64, failed: bool) {
-        let duration_ns = if self.is_rounded { rounded(duration_ns) } else { duration_ns };
-        *self.calls.entry((duration_ns, weight.to_bits(), failed)).or_default() += 1;
+    /// Adds calls, and leaves none.
+    fn take(&mut self, calls: &mut Vec<Alike>) {
+        self.is_rounded |= calls.len() as u64 > EXACT_CALLS;
+        for (duration_ns, weight, failed) in calls.drain(..) {
+            *self.sums_ns.entry((weight, failed)).or_default() += i128::from(duration_ns);
+            let duration_ns = if self.is_rounded { rounded(duration_ns) } else { duration_ns };
+            *self.calls.entry((duration_ns, weight, failed)).or_default() += 1;
+        }
+        self.settle();
     }
 
     fn settle(&mut self) {
@@ -118,8 +126,8 @@ impl Sums {
     /// Adds up the calls in `traces` of `forest`.
     #[must_use]
     pub fn of(forest: &Forest, traces: &[u32]) -> Self {
-        // Calls of a group by duration, weight and failure, sorted once: maps are slow to fill.
-        let mut calls: hashbrown::HashMap<Group, (u64, Vec<Alike>), foldhash::fast::FixedState> =
+        // Calls of a group wait until they are many: maps are slow to fill.
+        let mut groups: hashbrown::HashMap<Group, (GroupSums, Vec<Alike>), foldhash::fast::FixedState> =
             hashbrown::HashMap::default();
         let mut each = |forest: &Forest, trace: usize| {
             let spans = forest.spans_of(trace);
@@ -128,11 +136,14 @@ impl Sums {
                 let duration_ns = forest.end_ns[span] - forest.start_ns[span];
                 let call = (duration_ns, weight, forest.flags[span].has(SpanFlags::FAILED));
                 let mut see = |group: Group, is_call: bool| {
-                    let own = calls.entry(group).or_default();
-                    if is_call {
-                        own.1.push(call);
-                    } else {
-                        own.0 += 1;
+                    let (sums, waiting) = groups.entry(group).or_default();
+                    if !is_call {
+                        sums.n_spans += 1;
+                        return;
+                    }
+                    waiting.push(call);
+                    if waiting.len() == MAX_WAITING {
+                        sums.take(waiting);
                     }
                 };
                 service_facts(forest, spans.start, span, |seen| match seen {
@@ -152,16 +163,11 @@ impl Sums {
                 each(stretch.forest, stretch.local(trace));
             }
         });
-        let group = |(group, (n_spans, calls)): (Group, (u64, Vec<Alike>))| {
-            let is_rounded = calls.len() as u64 > EXACT_CALLS;
-            let mut sums = GroupSums { n_spans, is_rounded, ..GroupSums::default() };
-            for (duration_ns, weight, failed) in calls {
-                *sums.sums_ns.entry((weight, failed)).or_default() += i128::from(duration_ns);
-                sums.add(duration_ns, f64::from_bits(weight), failed);
-            }
+        let group = |(group, (mut sums, mut waiting)): (Group, (GroupSums, Vec<Alike>))| {
+            sums.take(&mut waiting);
             (group, sums)
         };
-        Self { groups: calls.into_iter().map(group).collect() }
+        Self { groups: groups.into_iter().map(group).collect() }
     }
 
     /// The same with other numbers for services and operations; groups that become one add up.
@@ -195,7 +201,7 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
-    use super::rounded;
+    use super::{Alike, EXACT_CALLS, GroupSums, rounded};
 
     #[test]
     fn a_rounded_duration_is_right_to_four_in_a_thousand_and_rounds_to_itself() {
@@ -203,6 +209,29 @@ mod tests {
             let near = rounded(duration_ns);
             assert!((near - duration_ns).unsigned_abs() as f64 <= 0.004 * duration_ns.unsigned_abs() as f64);
             assert_eq!(rounded(near), near);
+        }
+    }
+
+    #[test]
+    fn calls_that_come_in_parts_add_up_as_those_that_come_at_once() {
+        let call = |place: u64| -> Alike {
+            let random = crate::stats::random(3, place, 0);
+            let weight = if random.is_multiple_of(3) { 2.5_f64 } else { 1.0 };
+            (i64::try_from(random >> 30).expect("it fits"), weight.to_bits(), random.is_multiple_of(7))
+        };
+        for n_calls in [0, 1, EXACT_CALLS, EXACT_CALLS + 1, 3 * EXACT_CALLS] {
+            let of_parts = |size: u64| {
+                let mut sums = GroupSums::default();
+                for part in (0..n_calls).collect::<Vec<u64>>().chunks(usize::try_from(size).expect("it fits")) {
+                    sums.take(&mut part.iter().map(|&place| call(place)).collect());
+                }
+                sums
+            };
+            let whole = of_parts(n_calls.max(1));
+            assert_eq!((whole.n_calls(), whole.is_rounded), (n_calls, n_calls > EXACT_CALLS));
+            for size in [1, 1_000, EXACT_CALLS] {
+                assert!(of_parts(size) == whole, "{n_calls} calls in parts of {size}");
+            }
         }
     }
 }

@@ -101,6 +101,27 @@ fn a_profile_beside_spans_gives_the_same_bytes_with_any_limit() {
     assert_same(&["analyze", &incident("error"), "--baseline-data", &profile]);
 }
 
+#[test]
+fn profiles_are_the_same_bytes_with_any_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let temp = tempfile::tempdir().expect("a folder");
+    let place = temp.path().to_string_lossy().into_owned();
+    let spans = incident("error");
+    let window = ["--window", "..+100s", "--where", "kind=SERVER"];
+    let narrow = ["--max-cells", "3000", "--attributes", "service.version,host.name"];
+    for more in [&[] as &[&str], &window, &narrow, &["--no-attributes", "--max-cells", "1"]] {
+        let of_limit = |limit: &str| {
+            let run_with =
+                [&["profile", &spans, "--temp-dir", &place, "--memory-limit", limit, "-o", limit], more].concat();
+            let output = run(folder.path(), &run_with);
+            assert!(output.status.success(), "{run_with:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(names_in(temp.path()), Vec::<String>::new(), "nothing is left of {run_with:?}");
+            (fs::read(folder.path().join(limit)).expect("a profile"), output.stderr)
+        };
+        assert!(of_limit("8GB") == of_limit(TINY), "{more:?}");
+    }
+}
+
 /// Zipkin spans: requests of two spans each, and one trace with as many spans as all of these.
 fn with_a_giant(n_requests: u64) -> String {
     let mut spans = Vec::new();
