@@ -1,8 +1,8 @@
 //! Fills the document from the stages' results.
 
 use super::document::{
-    Analysis, Decomposition, DecompositionRow, Degradation, Edge, EndToEndChances, Entry, Operation, Pair, RowCause,
-    SCHEMA_VERSION, Window, Windows,
+    Analysis, ChancesBetweenRuns, Decomposition, DecompositionRow, Degradation, Edge, EndToEndChances, Entry,
+    Operation, Pair, RowCause, SCHEMA_VERSION, Window, Windows,
 };
 use super::evidence::Evidence;
 use super::{
@@ -185,6 +185,10 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {
             typical: comparison.typical.adjusted_ns.p(),
             tail: comparison.tail.adjusted_ns.p(),
             errors: comparison.failure_change.p(),
+        },
+        between_runs: ChancesBetweenRuns {
+            mean: comparison.between_runs.p(),
+            typical: comparison.typical.between_runs.p(),
         },
         floor_ms: ranking.floor_ns / NS_PER_MS,
         error_ratio: pair(error_ratio),

@@ -177,6 +177,9 @@ pub struct Degradation {
     pub tail_interval_ms: [f64; 2],
     /// Chances of changes as large where there is none, apart from the traffic mix; of errors with it.
     pub p: EndToEndChances,
+    /// Chances of changes as large between two runs of one system, by which the gate goes.
+    #[serde(default)]
+    pub between_runs: ChancesBetweenRuns,
     /// Smallest change worth reporting.
     pub floor_ms: f64,
     /// Share of requests that fail.
@@ -200,6 +203,23 @@ pub struct EndToEndChances {
     pub tail: f64,
     /// Of the change of the share of requests that fail.
     pub errors: f64,
+}
+
+/// Chances, two-sided, of end-to-end changes as large as those found between two runs of a system that is the same: what one run tells of the noise
+/// between stretches of time is counted as no better known than its few stretches tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChancesBetweenRuns {
+    /// Of the change of the mean.
+    pub mean: f64,
+    /// Of the change of typical requests.
+    pub typical: f64,
+}
+
+impl Default for ChancesBetweenRuns {
+    /// Of documents that do not tell them: nothing is known.
+    fn default() -> Self {
+        Self { mean: 1.0, typical: 1.0 }
+    }
 }
 
 /// Where the change of the mean latency went: the rows and the residual sum to the change.

@@ -38,10 +38,10 @@ pub use change_list::{ChangeEvent, ChangeList};
 pub use changes::{ChangeAccount, Credit};
 pub use distributions::Distribution;
 pub use document::{
-    Analysis, Beside, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics, Edge, EndToEndChances,
-    Entry, EntryFailures, EntryImpact, ErrorKind, ErrorPart, Errors, ExceptionSeen, Exemplar, Finding, Hop, Impact,
-    Operation, Pair, PropagationPath, RankedService, RowCause, SCHEMA_VERSION, SpanExemplar, StructureChange, Suspect,
-    Window, Windows,
+    Analysis, Beside, ChancesBetweenRuns, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics,
+    Edge, EndToEndChances, Entry, EntryFailures, EntryImpact, ErrorKind, ErrorPart, Errors, ExceptionSeen, Exemplar,
+    Finding, Hop, Impact, Operation, Pair, PropagationPath, RankedService, RowCause, SCHEMA_VERSION, SpanExemplar,
+    StructureChange, Suspect, Window, Windows,
 };
 pub use explanation::{
     About, CauseAccount, ChannelAccount, EdgeAccount, EdgePart, Explanation, Factor, PathAccount,

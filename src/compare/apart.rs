@@ -7,8 +7,8 @@
 //! the mean `c_u` of their shares with weights `1 / (s_j^2 + t_u^2)`: `s_j` is the error of `r_j`, and `t_u` is by how much shares differ where
 //! nothing but the machine changed (random effects, as in meta-analysis; by
 //! the median, so that others that did change hardly count).
-//! The part stands apart by `v_u - max(c_u, 0) b_u`, whose error comes from the same replicates, in which what parts have in common
-//! cancels, and `t_u b_u`. A machine that became faster excuses nothing and accuses nobody.
+//! The part stands apart by `v_u - max(c_u, -e_u) b_u`, where `e_u` is the error of `c_u`; its own error comes from the same replicates, in which
+//! what parts have in common cancels, and `t_u b_u`. What the others became faster by more than chance excuses nothing and accuses nobody.
 
 use super::noise::{self, Noise};
 use super::{Estimate, Replicate};
@@ -51,9 +51,9 @@ impl Shares {
     /// The shares themselves.
     pub(super) fn plain(&self) -> Vec<Estimate> {
         let sampling = self.sampling(noise::inflation, &|place, shares| shares[place]);
-        let of = |place: usize| Estimate {
-            freedom: self.freedom[place],
-            ..Estimate::new(self.values[place], sampling[place].sqrt())
+        let of = |place: usize| {
+            let (variance, freedom) = sampling[place];
+            Estimate { freedom, ..Estimate::new(self.values[place], variance.sqrt()) }
         };
         (0..self.values.len()).map(of).collect()
     }
@@ -71,30 +71,36 @@ impl Shares {
             (0..n_parts).into_par_iter().map(|place| Common::new(&others(place), n_parts)).collect();
         let mean = |place: usize, shares: &[f64]| commons[place].as_ref().map_or(0.0, |common| common.mean(shares));
         let sampling = self.sampling(noise::inflation_apart, &|place, shares| shares[place] - mean(place, shares));
+        let windows = self.draws.each_ref().map(|draws| self.variances(draws, &mean));
+        let by_chance: Vec<f64> = windows[0].iter().zip(&windows[1]).map(|(left, right)| left + right).collect();
         let apart = |place: usize| {
             let Common { between, n_others, .. } = *commons[place].as_ref()?;
-            let (common, sampled) = (mean(place, &self.values), sampling[place]);
+            let (common, (sampled, own)) = (mean(place, &self.values), sampling[place]);
             // Welch's and Satterthwaite's degrees of freedom of a sum of two variances.
             let all = sampled + between;
-            let spread = sampled.powi(2) / self.freedom[place] + between.powi(2) / (n_others as f64 - 1.0);
-            let freedom = if spread > 0.0 { all.powi(2) / spread } else { self.freedom[place] };
-            Some(Estimate { freedom, ..Estimate::new(self.values[place] - common.max(0.0), all.sqrt()) })
+            let spread = sampled.powi(2) / own + between.powi(2) / (n_others as f64 - 1.0);
+            let freedom = if spread > 0.0 { all.powi(2) / spread } else { own };
+            let excused = common.max(-by_chance[place].sqrt());
+            Some(Estimate { freedom, ..Estimate::new(self.values[place] - excused, all.sqrt()) })
         };
         (0..n_parts).map(apart).collect()
     }
 
-    /// Variance of a linear `value` of the shares, a part, with the noise between stretches, which is told by `inflation`.
+    /// Variance of a linear `value` of the shares, a part, with the noise between stretches, which is told by `inflation`, and its degrees of
+    /// freedom.
     fn sampling(
         &self,
         inflation: fn(&[f64], &[Vec<f64>]) -> Vec<f64>,
         value: &(dyn Fn(usize, &[f64]) -> f64 + Sync),
-    ) -> Vec<f64> {
+    ) -> Vec<(f64, f64)> {
         let [baseline, regression] = self.draws.each_ref().map(|draws| self.variances(draws, value));
         let of_stretch = |stretch: &Vec<f64>| (0..baseline.len()).map(|place| value(place, stretch)).collect();
         let stretches: Vec<Vec<f64>> = self.stretches.iter().map(of_stretch).collect();
         let factors = inflation(&baseline, &stretches);
         let variances = baseline.iter().zip(&regression).map(|(left, right)| left + right);
-        factors.into_iter().zip(variances).map(|(factor, variance)| factor * variance).collect()
+        let freedom = |factor: f64, own: f64| noise::freedom(factor, own, stretches.len());
+        let parts = factors.into_iter().zip(variances).zip(&self.freedom);
+        parts.map(|((factor, variance), &own)| (factor * variance, freedom(factor, own))).collect()
     }
 
     fn variances(&self, draws: &[Vec<f64>], value: &(dyn Fn(usize, &[f64]) -> f64 + Sync)) -> Vec<f64> {
@@ -296,8 +302,11 @@ mod tests {
         assert!(slower[0].value.abs() < 1e-12, "{:?}", slower[0]);
         // The part's own error, and that of the mean of five others.
         assert!((slower[3].error / (0.01 * (1.0_f64 + 1.0 / 5.0).sqrt()) - 1.0).abs() < 0.15, "{:?}", slower[3]);
+        // Only by what the mean of the five others is uncertain by.
         let faster = apart(&[-0.05, -0.05, -0.05, 0.0, -0.05, -0.05]);
-        assert!(faster[3].value.abs() < 1e-12, "{:?}", faster[3]);
+        assert!((faster[3].value / (0.01 / 5.0_f64.sqrt()) - 1.0).abs() < 0.15, "{:?}", faster[3]);
+        let slightly = apart(&[-0.002, -0.002, -0.002, 0.0, -0.002, -0.002]);
+        assert!((slightly[3].value - 0.002).abs() < 1e-12, "{:?}", slightly[3]);
         // Where parts differ widely, one more that does is nothing.
         let wide = apart(&[-0.2, 0.3, 0.1, 0.25, -0.3, 0.0]);
         assert!(wide[3].z() < 2.0, "{:?}", wide[3]);

@@ -146,6 +146,8 @@ pub struct Comparison {
     pub mix_ns: Estimate,
     /// Change of the mean latency apart from the traffic mix, nanoseconds.
     pub adjusted_ns: Estimate,
+    /// The same with the error of a change between two runs of one system: its noise between stretches is its own, and as uncertain as that.
+    pub between_runs: Estimate,
     /// Change of the share of failing requests.
     pub failure_change: Estimate,
     /// Its part from the traffic mix.
@@ -188,6 +190,8 @@ pub struct ViewChange {
     pub mix_ns: Estimate,
     /// Change apart from the traffic mix, nanoseconds.
     pub adjusted_ns: Estimate,
+    /// The same with the error of a change between two runs of one system.
+    pub between_runs: Estimate,
 }
 
 /// One evaluation of everything that carries an uncertainty, as flat vectors.
@@ -201,6 +205,9 @@ struct Replicate {
     /// Change, its part from the mix, the rest, the change of the failing share and its part from the mix.
     totals: Vec<f64>,
 }
+
+/// Place of the change apart from the mix among the totals.
+const ADJUSTED: usize = 2;
 
 impl Replicate {
     fn fields(&self) -> [&[f64]; 6] {
@@ -296,6 +303,7 @@ struct Evaluated {
     services: Vec<Estimate>,
     service_failures: Vec<Estimate>,
     totals: Vec<Estimate>,
+    adjusted_between_runs: Estimate,
     service_replicates: Vec<Vec<f64>>,
     service_failure_replicates: Vec<Vec<f64>>,
     apart: Apart,
@@ -371,7 +379,8 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
             services: evaluated.services,
             service_replicates: evaluated.service_replicates,
             mix_ns: evaluated.totals[1],
-            adjusted_ns: evaluated.totals[2],
+            adjusted_ns: evaluated.totals[ADJUSTED],
+            between_runs: evaluated.adjusted_between_runs,
             sums,
         }
     };
@@ -387,7 +396,8 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         service_failures: mean.service_failures,
         change_ns: mean.totals[0],
         mix_ns: mean.totals[1],
-        adjusted_ns: mean.totals[2],
+        adjusted_ns: mean.totals[ADJUSTED],
+        between_runs: mean.adjusted_between_runs,
         failure_change: mean.totals[3],
         failure_mix: mean.totals[4],
         service_replicates: mean.service_replicates,
@@ -470,10 +480,10 @@ impl Evaluation<'_> {
             })
         });
         let support = noise::Support::new(self, blocks);
-        let estimates = |field: fn(&Replicate) -> &[f64], support: &[f64]| -> Vec<Estimate> {
+        let estimates = |field: fn(&Replicate) -> &[f64], support: &[f64], between_runs: bool| -> Vec<Estimate> {
             let [of_baseline, of_regression] = moments.each_ref().map(|moments| moments.variances(field));
             let [null_baseline, null_regression] = null_moments.each_ref().map(|moments| moments.variances(field));
-            let inflation = noise.inflation(field, &null_baseline);
+            let inflation = noise.inflation(field, &null_baseline, between_runs);
             field(&point)
                 .iter()
                 .zip(support)
@@ -486,6 +496,7 @@ impl Evaluation<'_> {
                         View::Mean | View::Typical => (factor * (null_baseline[index] + null_regression[index])).sqrt(),
                         View::Tail => error,
                     };
+                    let freedom = if between_runs { noise.freedom(inflation[index], freedom) } else { freedom };
                     Estimate { value, error, null_error, freedom }
                 })
                 .collect()
@@ -496,12 +507,13 @@ impl Evaluation<'_> {
         });
         Evaluated {
             apart,
-            rows: estimates(|replicate| &replicate.rows, &support.rows),
-            subjects: estimates(|replicate| &replicate.subjects, &support.subjects),
-            failures: estimates(|replicate| &replicate.failures, &support.failures),
-            services: estimates(|replicate| &replicate.services, &support.services),
-            service_failures: estimates(|replicate| &replicate.service_failures, &support.service_failures),
-            totals: estimates(|replicate| &replicate.totals, &support.totals),
+            rows: estimates(|replicate| &replicate.rows, &support.rows, false),
+            subjects: estimates(|replicate| &replicate.subjects, &support.subjects, false),
+            failures: estimates(|replicate| &replicate.failures, &support.failures, false),
+            services: estimates(|replicate| &replicate.services, &support.services, false),
+            service_failures: estimates(|replicate| &replicate.service_failures, &support.service_failures, false),
+            totals: estimates(|replicate| &replicate.totals, &support.totals, false),
+            adjusted_between_runs: estimates(|replicate| &replicate.totals, &support.totals, true)[ADJUSTED],
             service_replicates,
             service_failure_replicates,
         }

@@ -52,10 +52,22 @@ impl Noise {
     /// By which factor the noise between stretches exceeds that of independent traces, whose variances in the baseline are
     /// `independent`; at least 1.
     ///
-    /// Sixteen stretches tell little of one estimate, so each factor is drawn towards what is usual among all.
-    pub(super) fn inflation(&self, field: fn(&Replicate) -> &[f64], independent: &[f64]) -> Vec<f64> {
+    /// Sixteen stretches tell little of one estimate, so each factor is drawn towards what is usual among all, unless it is that of a change
+    /// `between_runs`: between runs all estimates may move together, by what no other tells.
+    pub(super) fn inflation(
+        &self,
+        field: fn(&Replicate) -> &[f64],
+        independent: &[f64],
+        between_runs: bool,
+    ) -> Vec<f64> {
         let values = |rest: &Replicate| field(rest).iter().map(|&without| self.pseudo(without)).collect();
-        inflation(independent, &self.rests.iter().map(values).collect::<Vec<_>>())
+        let stretches: Vec<Vec<f64>> = self.rests.iter().map(values).collect();
+        if between_runs { inflation_own(independent, &stretches) } else { inflation(independent, &stretches) }
+    }
+
+    /// [`freedom`] with such a factor.
+    pub(super) fn freedom(&self, factor: f64, own: f64) -> f64 {
+        freedom(factor, own, self.rests.len())
     }
 
     /// What a stretch says of a value that is `without` if the stretch is left out, up to a constant: n - 1 times what that changes.
@@ -75,7 +87,12 @@ pub(super) fn inflation(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<f64>
     drawn(&ratios, usual(&ratios), stretches.len(), USUAL_FREEDOM)
 }
 
-/// The same of values that are free of what all have in common. Most noise between stretches comes to all alike, so that little is left: only
+/// The same of values each of which has noise of its own kind, such as the mean latency and the share of failures.
+fn inflation_own(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<f64> {
+    ratios(independent, stretches).into_iter().map(|ratio| ratio.unwrap_or(1.0).max(1.0)).collect()
+}
+
+/// [`inflation`] of values that are free of what all have in common. Most noise between stretches comes to all alike, so that little is left: only
 /// what chance would hardly show counts.
 pub(super) fn inflation_apart(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<f64> {
     let ratios = ratios(independent, stretches);
@@ -96,6 +113,13 @@ fn ratios(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<Option<f64>> {
             .then(|| long_run_variance(&series) / n_stretches as f64 / independent)
     };
     independent.iter().enumerate().map(ratio).collect()
+}
+
+/// Degrees of freedom of an error whose variance is `factor` times that which is known with `freedom`: the part of it that is noise between
+/// stretches was learnt from few of them.
+pub(super) fn freedom(factor: f64, freedom: f64, n_stretches: usize) -> f64 {
+    let of_noise = 1.0 - 1.0 / factor.max(1.0);
+    1.0 / (1.0 / freedom + of_noise / n_cosines(n_stretches).max(1) as f64)
 }
 
 fn usual(ratios: &[Option<f64>]) -> f64 {
@@ -199,7 +223,16 @@ impl Support {
 
 #[cfg(test)]
 mod tests {
-    use super::long_run_variance;
+    use super::{freedom, long_run_variance};
+
+    #[test]
+    fn an_error_that_is_mostly_noise_between_stretches_is_known_as_well_as_that() {
+        assert!((freedom(1.0, 255.0, 16) - 255.0).abs() < 1e-9);
+        assert!((freedom(1e9, 255.0, 16) - 1.0 / (1.0 / 255.0 + 1.0 / 8.0)).abs() < 1e-6);
+        // Half of it.
+        assert!((freedom(2.0, f64::INFINITY, 16) - 16.0).abs() < 1e-9);
+        assert!(freedom(1.0, f64::INFINITY, 16).is_infinite());
+    }
 
     #[test]
     fn the_long_run_variance_of_a_series_is_that_of_its_low_cosines() {

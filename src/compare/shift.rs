@@ -108,15 +108,38 @@ pub(super) fn shifts(
         strata.retain(|_| kept.next() == Some(true));
         said.into_iter().flatten().collect()
     };
+    let combined = |said: &[Said]| {
+        let is_edge = |subject: usize| attribution.is_edge(subject);
+        let service = |subject: usize| attribution.blamed[subject] as usize;
+        [
+            combine(&strata, said, own_ns.len(), |subject| subject, is_edge),
+            combine(&strata, said, n_services, service, |_| false),
+        ]
+    };
+    // A share is judged by its logarithm, whose error does not grow with it.
+    let [subject_logarithms, service_logarithms] = combined(&said);
     for said in &mut said {
-        // From the logarithm to the share.
         let factor = said.shift.exp();
         said.blocks.iter_mut().flatten().for_each(|part| *part *= factor);
         said.shift = factor - 1.0;
     }
-    let subjects = combine(&strata, &said, own_ns.len(), |subject| subject, |subject| attribution.is_edge(subject));
-    let services = combine(&strata, &said, n_services, |subject| attribution.blamed[subject] as usize, |_| false);
-    Shifts { subjects, services }
+    let [subjects, services] = combined(&said);
+    Shifts { subjects: judged(subjects, subject_logarithms), services: judged(services, service_logarithms) }
+}
+
+/// Shares, each as far from none as its logarithm.
+fn judged(shares: Vec<Option<Shift>>, logarithms: Vec<Option<Shift>>) -> Vec<Option<Shift>> {
+    let judge = |share: Estimate, logarithm: Estimate| {
+        let null_error = share.value / logarithm.z();
+        let is_known = null_error > 0.0 && null_error.is_finite();
+        Estimate { null_error: if is_known { null_error } else { share.error }, ..share }
+    };
+    let both = |(share, logarithm): (Option<Shift>, Option<Shift>)| {
+        let (share, logarithm) = (share?, logarithm?);
+        let apart = share.apart.zip(logarithm.apart).map(|(share, logarithm)| judge(share, logarithm));
+        Some(Shift { share: judge(share.share, logarithm.share), apart })
+    };
+    shares.into_iter().zip(logarithms).map(both).collect()
 }
 
 /// Paths with the time of the subjects that have the most.

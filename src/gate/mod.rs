@@ -296,7 +296,7 @@ fn doubt(test: &Test<'_>, rule: &Rule) -> f64 {
 /// is seen is far beyond it.
 fn weight_of(measure: Measure) -> f64 {
     match measure {
-        Measure::Typical => 6.0,
+        Measure::Typical => 8.0,
         Measure::Mean | Measure::Tail | Measure::Errors | Measure::Calls | Measure::NewDependency => 1.0,
     }
 }

@@ -65,7 +65,12 @@ fn all(analysis: &Analysis) -> Unit<'_> {
         changes: vec![
             (
                 Measure::Mean,
-                latency(whole.mean_ms.baseline, whole.adjusted_change_ms, whole.adjusted_interval_ms, whole.p.mean),
+                latency(
+                    whole.mean_ms.baseline,
+                    whole.adjusted_change_ms,
+                    whole.adjusted_interval_ms,
+                    whole.between_runs.mean,
+                ),
             ),
             (
                 Measure::Typical,
@@ -73,7 +78,7 @@ fn all(analysis: &Analysis) -> Unit<'_> {
                     analysis.typical.baseline_mean_ms,
                     whole.typical_change_ms,
                     whole.typical_interval_ms,
-                    whole.p.typical,
+                    whole.between_runs.typical,
                 ),
             ),
             (
@@ -183,7 +188,7 @@ fn accounts(analysis: &Analysis, is_of_kind: fn(Option<&str>, Option<&Edge>) -> 
         let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
         let (own_ms, calls) = (account.own_ms.baseline, account.calls_per_request);
         let latency = |by, interval, base, p| Change { baseline: base, by, interval, base, p };
-        let (contribution, p, whole) = (&account.contribution, &account.p, &analysis.degradation.p);
+        let (contribution, p, whole) = (&account.contribution, &account.p, &analysis.degradation.between_runs);
         let usual = account.usual_call.map(|call| {
             let ms = |percent: f64| percent / 100.0 * own_ms;
             let p = beyond(call.p, call.p_apart, whole.typical);
@@ -242,10 +247,15 @@ fn accounts(analysis: &Analysis, is_of_kind: fn(Option<&str>, Option<&Edge>) -> 
 /// The chance that nothing became worse here, where `own` is that of the change by itself, `apart` that of what it is beyond all
 /// others, and `whole` that of all requests.
 ///
-/// A change by itself counts only if all requests changed beyond chance: the machine may have made every operation as much longer.
+/// A change by itself counts only if all requests changed beyond chance: the machine may have made every operation as much longer. Either is
+/// enough, so each is given its part of the error.
 fn beyond(own: f64, apart: Option<f64>, whole: f64) -> f64 {
-    apart.map_or(own, |apart| apart.min(own.max(whole)))
+    apart.map_or(own, |apart| (apart / APART).min(own.max(whole) / (1.0 - APART)).min(1.0))
 }
+
+/// Part of the error given to what is beyond all others: a build that makes everything slower is told by all requests, which have a rule of
+/// their own.
+const APART: f64 = 0.8;
 
 /// Share of the baseline's requests that began to fail there.
 fn failing_before(analysis: &Analysis, service: &str, operation: Option<&str>) -> f64 {
