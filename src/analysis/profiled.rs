@@ -26,6 +26,8 @@ const BYTES_A_SPAN: u64 = 170;
 const BYTES_A_PATH: u64 = 2_300;
 /// A row of calls that a profile keeps, with its links and codes.
 const BYTES_A_KEPT_ROW: u64 = 100;
+/// A cell of a profile that is made, measured with a million of them.
+const BYTES_A_CELL: u64 = 200;
 /// What is sorted of rows at a time, and of one of them.
 const BYTES_SORTED: u64 = 1 << 28;
 const BYTES_A_SORTED: u64 = 32;
@@ -99,6 +101,20 @@ impl Prepared {
     /// # Errors
     /// [`Error::Memory`] if it does.
     pub fn check_memory(&self, limit: u64) -> Result<(), Error> {
+        self.check_memory_beside(limit, 0, "")
+    }
+
+    /// The same of a profile that is made of it.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if it takes more.
+    pub fn check_profile_memory(&self, limit: u64, max_cells: usize) -> Result<(), Error> {
+        let n_spans: u64 = (0..self.forest.n_traces()).map(|trace| self.forest.n_spans_of(trace)).sum();
+        let n_cells = n_spans.min(max_cells as u64);
+        self.check_memory_beside(limit, n_cells * BYTES_A_CELL, ", lower `--max-cells`")
+    }
+
+    fn check_memory_beside(&self, limit: u64, n_bytes: u64, or: &str) -> Result<(), Error> {
         let (n_rows, n_packed, n_paths) = self.costs.get().map_or((0, 0, 0), |costs| {
             (costs.costs.n_rows() as u64, costs.costs.n_bytes() as u64, costs.paths.len() as u64)
         });
@@ -115,12 +131,13 @@ impl Prepared {
         let n_kept = self.profile.as_ref().and_then(|profile| profile.calls.as_ref()).map_or(0, Beside::n_rows);
         let of_spans = of_spans + n_kept as u64 * BYTES_A_KEPT_ROW;
         let of_paths = n_paths * BYTES_A_PATH;
-        let needed = BASE_BYTES + of_spans + of_paths;
+        let needed = BASE_BYTES + of_spans + of_paths + n_bytes;
         if needed <= limit.max(LEAST_BYTES) {
             return Ok(());
         }
-        let mut hint =
-            "raise `--memory-limit`, or read less: the files of the two windows, or a sample of the traces".to_owned();
+        let mut hint = format!(
+            "raise `--memory-limit`{or}, or read less: the files of the two windows, or a sample of the traces"
+        );
         if of_paths > of_spans {
             _ = write!(
                 hint,

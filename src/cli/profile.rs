@@ -131,7 +131,7 @@ fn take(args: &Args, context: &Context) -> Result<(profile::Profile, Exit), Erro
     prepared.check_memory(limit)?;
     prepared.narrow(&question)?;
     context.timed("costs", || prepared.costs());
-    prepared.check_memory(limit)?;
+    prepared.check_profile_memory(limit, args.max_cells)?;
     let profile = context.timed("profile", || prepared.profile(args.window.as_deref(), &attributes, args.max_cells))?;
     match prepared.forest.failure() {
         Some(error) => Err(error),

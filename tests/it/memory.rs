@@ -242,6 +242,10 @@ fn more_call_paths_than_a_limit_has_room_for_are_told_of_though_the_spans_are_fe
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("the analysis needs about") && error.contains("30000 call paths"), "{error}");
+    let output = run(folder.path(), &["profile", "spans.csv", "--memory-limit", "100MB", "-o", "little.suspect"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && error.contains("lower `--max-cells`"), "{error}");
+    assert!(!folder.path().join("little.suspect").exists());
     assert!(run(folder.path(), &["analyze", "spans.csv", "--memory-limit", "1GB"]).status.success());
 }
 

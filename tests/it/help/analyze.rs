@@ -77,8 +77,8 @@ fn help_of_analyze_explains_windows() {
               baseline
 
           --read-all
-              Read all of a file of `suspect convert`, not only what the two windows
-              need
+              Read all of a file of `suspect convert` or `simulate`, not only what
+              the two windows need
 
               With both windows given, parts of such a file, given alone, that hold
               nothing of either are counted, not read. Series over time then show
