@@ -21,6 +21,8 @@ use std::ops::Range;
 
 /// What a file of lines is called.
 const LINES: &str = "JSON lines";
+/// What a file that is an array is called.
+const ARRAY: &str = "JSON array";
 /// A mark that some writers begin text with.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Rows over what is held of the file whose keys are looked at besides the first.
@@ -63,15 +65,19 @@ pub(super) fn read(
         done(piece.bytes.len());
         built
     };
-    let built = if !builder::divisible(&mapping) {
+    let mut left = None;
+    let mut built = if !builder::divisible(&mapping) {
         source.read_all();
         vec![read(&rows(&source.bytes, list))]
     } else if let Some(list) = list {
-        let cut = list.cuts(source.piece_bytes());
+        let cut = list.cuts(source.piece_bytes(), &mut left);
         each_of_lines(source, kept, cut, read_piece, |built| &mut built.report)
     } else {
         each_lines(source, kept, read_piece, |built| &mut built.report)
     };
+    if let (Some(byte), Some(last)) = (left, built.last_mut()) {
+        last.report.skip(Place::Offset(byte), "text after the end of the array, which is left out");
+    }
     Ok(super::finish(list.map_or(LINES, |list| list.name), &mapping, built))
 }
 
@@ -124,7 +130,7 @@ impl List {
     fn of(bytes: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(bytes, 0);
         let name = match cursor.kind().ok()? {
-            Kind::Array => "JSON array",
+            Kind::Array => ARRAY,
             Kind::Object if !is_lines(bytes) => {
                 let mut members = cursor.object().ok()??;
                 while cursor.key(&mut members).ok()?? != "data" {
@@ -144,11 +150,18 @@ impl List {
         elements(inside, 1 + count_lines(before), is_last)
     }
 
-    /// Cuts after the first row that ends beyond so many bytes, and for the last time where the array ends.
-    fn cuts(self, piece_bytes: usize) -> impl FnMut(&[u8], u64, bool) -> Cut {
+    /// Cuts after the first row that ends beyond so many bytes, and for the last time where the array ends; `left` is told the byte where more
+    /// text comes after an array that is the whole file.
+    fn cuts(self, piece_bytes: usize, left: &mut Option<u64>) -> impl FnMut(&[u8], u64, bool) -> Cut {
         let mut is_closed = false;
         move |rest, at, is_all| {
             if is_closed {
+                let n_blanks = rest.len() - rest.trim_ascii_start().len();
+                if self.name == ARRAY && n_blanks < rest.len() {
+                    *left = Some(at + n_blanks as u64);
+                } else if self.name == ARRAY && !is_all {
+                    return Cut::More;
+                }
                 return Cut::Stop;
             }
             let mut next = if at == 0 { self.begin } else { 0 };

@@ -54,11 +54,30 @@ fn broken_lines_are_skipped_with_their_number() {
 #[test]
 fn a_last_line_or_array_that_is_cut_off_is_a_warning() {
     let (one, two) = (row("1"), row("2"));
-    for content in [format!("{one}\n{}", &two[..60]), format!("[{one},{}", &two[..60]), format!("[{one},")] {
+    let result = format!("{{\"meta\":[],\n\"data\":[{one},{}", &two[..60]);
+    for content in [format!("{one}\n{}", &two[..60]), format!("[{one},{}", &two[..60]), format!("[{one},"), result] {
         let read = File::new("otel.json", content).read();
         let report = &read.sources[0];
         assert_eq!((read.frame.spans.len(), report.truncated, report.n_skipped_records), (1, true, 0));
     }
+}
+
+#[test]
+fn what_comes_after_an_array_is_told_of_and_after_a_result_s_array_is_part_of_it() {
+    let (one, two) = (row("1"), row("2"));
+    let array = format!("[{one}]");
+    for (more, n_skipped) in [("", 0), (" \n\n", 0), ("\n[{}]\n", 1), ("]", 1)] {
+        let read = File::new("otel.json", format!("{array}{more}")).read();
+        let report = &read.sources[0];
+        assert_eq!((read.frame.spans.len(), report.n_skipped_records), (1, n_skipped), "{more:?} {report:?}");
+        if n_skipped > 0 {
+            let at = array.len() + more.len() - more.trim_start().len();
+            assert_eq!(report.skipped_records[0].place, Place::Offset(at as u64));
+        }
+    }
+    let result = format!("{{\"meta\":[],\"data\":[{one},{two}],\"rows\":2,\"statistics\":{{\"elapsed\":0.1}}}}\n");
+    let report = &spans_of("otel.json", result).sources[0];
+    assert_eq!((report.n_spans, report.n_skipped_records), (2, 0));
 }
 
 #[test]
