@@ -345,7 +345,8 @@ fn combine(
 
 #[cfg(test)]
 mod tests {
-    use super::{FAR, N_BLOCKS, Row, place, say, surplus};
+    use super::{FAR, N_BLOCKS, Row, Shift, judged, place, say, surplus};
+    use crate::compare::Estimate;
 
     /// Rows of calls that took so long, each its own block.
     fn rows(times: &[f64]) -> Vec<Row> {
@@ -424,5 +425,23 @@ mod tests {
         // Nothing is longer than nothing.
         assert!(say([&rows(&[0.0; 20]), &rows(&[0.0; 20])]).is_none());
         assert!(say([&rows(&[1.0; 9]), &rows(&[1.0; 20])]).is_none());
+    }
+
+    #[test]
+    fn a_share_is_as_far_from_none_as_its_logarithm() {
+        let shift = |value: f64, error: f64, apart: Option<f64>| {
+            let apart = apart.map(|value| Estimate::new(value, error));
+            Some(Shift { share: Estimate::new(value, error), apart })
+        };
+        let logarithm = 1.1_f64.ln();
+        let shares = vec![shift(0.1, 0.022, Some(0.08)), shift(0.0, 0.022, None), None];
+        let logarithms = vec![shift(logarithm, 0.02, Some(-0.01)), shift(0.0, 0.02, None), None];
+        let judged = judged(shares, logarithms);
+        let first = judged[0].expect("a shift");
+        assert!((first.share.z() - logarithm / 0.02).abs() < 1e-9, "{first:?}");
+        assert!((first.share.error - 0.022).abs() < 1e-12, "{first:?}");
+        // Of paths that changed both ways the signs may differ: then the share's own error counts.
+        assert!((first.apart.expect("others").null_error - 0.022).abs() < 1e-12, "{first:?}");
+        assert!(judged[1].expect("a shift").share.z().abs() < 1e-12 && judged[2].is_none(), "{judged:?}");
     }
 }
