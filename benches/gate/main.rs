@@ -5,13 +5,14 @@
 //! `--bench` on its command line (`cargo test --bench gate`) a few pairs are tried, to see that it runs.
 //!
 //! Pairs of runs of a made shop ([`shop`], whose laws are stated there), 2,000 requests a side, as they are and with one operation 10 % slower
-//! on the second side; and the bundled incident without a fault, whose requests in stretches of five consecutive seconds are dealt at random to
+//! on the second side; the same of [`systems`] as `suspect simulate` makes them, each pair another one; and the bundled incident without a fault, whose requests in stretches of five consecutive seconds are dealt at random to
 //! two sides. In mixed traffic few requests come to most operations: what 400 calls cannot know, no test can.
 
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
 mod recorded;
 mod shop;
+mod systems;
 
 use jiff::civil::date;
 use recorded::Recorded;
@@ -39,6 +40,9 @@ const SHOPS: [(&str, Shop); 4] = [
     ("mixed traffic, restless machine", (Traffic::Mixed, RESTLESS)),
 ];
 
+/// The name of their rows.
+const SYSTEMS: &str = "simulated systems";
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let is_measured = arguments.iter().any(|argument| argument == "--bench");
@@ -54,6 +58,9 @@ fn main() {
     println!("one build twice                                gate failed   of        rate  95 % interval");
     for (name, shop) in SHOPS.into_iter().filter(|(name, _)| is_chosen(name)) {
         alarms(name, n_alarm_pairs, |pair| judged(&shop_pair(shop, pair, None)));
+    }
+    if is_chosen(SYSTEMS) {
+        alarms(SYSTEMS, n_alarm_pairs, |pair| judged(&systems::pair(pair, N_REQUESTS, 1.0).0));
     }
     let name = "recorded incident without a fault";
     if is_chosen(name) {
@@ -80,9 +87,18 @@ fn main() {
         for operation in slowed {
             let slowdown = Slowdown::of(operation, factor).expect("an operation of the shop");
             // Other runs than those without a slowdown.
-            n_found += found(operation, n_pairs, |pair| judged(&shop_pair(shop, 1_000_000 + pair, Some(slowdown))));
+            let gate = |pair| judged(&shop_pair(shop, 1_000_000 + pair, Some(slowdown)));
+            n_found += found(operation, n_pairs, |pair| (gate(pair), (*operation).to_owned()));
             n_tried += n_pairs;
         }
+    }
+    if is_chosen(SYSTEMS) {
+        println!("{SYSTEMS}");
+        n_found += found("one operation of each", n_pairs, |pair| {
+            let (prepared, slowed) = systems::pair(1_000_000 + pair, N_REQUESTS, factor);
+            (judged(&prepared), slowed)
+        });
+        n_tried += n_pairs;
     }
     assert!(is_measured || 2 * n_found > n_tried, "most slowdowns are found");
 }
@@ -121,12 +137,12 @@ fn alarms(name: &str, n_pairs: u64, gate: impl Fn(u64) -> Gate) {
     println!("    {n_inconclusive} inconclusive, {n_warned} with a warning");
 }
 
-/// Prints and gives how many pairs failed with the slowed operation among the findings that fail.
-fn found(name: &str, n_pairs: u64, gate: impl Fn(u64) -> Gate) -> u64 {
-    let gates: Vec<Gate> = (0..n_pairs).map(gate).collect();
-    let is_named = |gate: &Gate, n: usize| {
+/// Prints and gives how many pairs failed with the slowed operation, which `gate` also gives, among the findings that fail.
+fn found(name: &str, n_pairs: u64, gate: impl Fn(u64) -> (Gate, String)) -> u64 {
+    let gates: Vec<(Gate, String)> = (0..n_pairs).map(gate).collect();
+    let is_named = |(gate, slowed): &(Gate, String), n: usize| {
         let operations = gate.findings.iter().filter(|finding| finding.of == Of::Operation);
-        operations.take(n).any(|finding| finding.state == State::Failed && finding.name == name)
+        operations.take(n).any(|finding| finding.state == State::Failed && finding.name == *slowed)
     };
     let n_named = gates.iter().filter(|gate| is_named(gate, usize::MAX)).count() as u64;
     let n_first = gates.iter().filter(|gate| is_named(gate, 1)).count();

@@ -2,16 +2,17 @@
 //!
 //! Each rule of the [`policy`] is tested on each thing that it is about. Many are tested at once, and each by itself would be wrong once
 //! in twenty; so a finding must also hold after Holm's weighted correction ("A simple sequentially rejective multiple test procedure",
-//! Scandinavian J. of Statistics 6 (1979) 65) for all tests of its level. What a rule may err by goes half to its tests alike, half by how much of
-//! a request's time each is about. A machine that was busier makes all operations longer, so an operation must change by more than the
+//! Scandinavian J. of Statistics 6 (1979) 65) for all tests of its level, in which a test weighs the more the more that lets be seen. A machine that was busier makes all operations longer, so an operation must change by more than the
 //! others have in common, unless requests as a whole changed beyond chance. A gate that found nothing has passed only if the data would have
 //! shown a slowdown that matters; else it is inconclusive.
 
+mod correction;
 pub mod policy;
 mod units;
 
 use crate::analysis::{Analysis, Edge, Owner, Window};
 use crate::rank::MIN_REQUESTS;
+use correction::correct;
 use jiff::civil::Date;
 use policy::{Inconclusive, Level, Measure, Of, Policy, Rule, glob};
 use schemars::JsonSchema;
@@ -165,7 +166,7 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
         }
     }
     for level in [Level::Fail, Level::Warn] {
-        correct(&mut tests, &policy.rules, level);
+        correct(&mut tests, &policy.rules, level, policy.false_alarm_rate);
     }
     let mut findings: Vec<Finding> = tests
         .iter()
@@ -244,60 +245,6 @@ fn could_matter(rule: &Rule, change: &Change) -> bool {
         Measure::Mean | Measure::Typical => change.baseline.max(change.baseline + change.by) >= rule.more_than,
         Measure::Errors => change.baseline > 0.0 || change.by != 0.0,
         Measure::Tail | Measure::Calls | Measure::NewDependency => true,
-    }
-}
-
-/// Holm's corrected chances over the tests of the rules of a level, each with its weight.
-fn correct(tests: &mut [Test<'_>], rules: &[Rule], level: Level) {
-    let mut order: Vec<usize> = (0..tests.len()).filter(|&test| rules[tests[test].rule].level == level).collect();
-    let weights = weights(tests, &order, rules);
-    let weight = |test: usize| weights[test];
-    let size = |test: usize| tests[test].p / weight(test);
-    order.sort_by(|&left, &right| size(left).total_cmp(&size(right)).then(left.cmp(&right)));
-    let mut left: f64 = 1.0;
-    let mut largest = 0.0_f64;
-    for test in order {
-        let weight = weight(test);
-        largest = largest.max(tests[test].p / weight * left.max(weight)).min(1.0);
-        tests[test].p_corrected = largest;
-        left -= weight;
-    }
-}
-
-/// Share of the error that is allowed to each test of `order`; 0 of others.
-fn weights(tests: &[Test<'_>], order: &[usize], rules: &[Rule]) -> Vec<f64> {
-    let (mut doubts, mut stakes) = (vec![0.0; rules.len()], vec![0.0; rules.len()]);
-    for test in order.iter().map(|&test| &tests[test]) {
-        doubts[test.rule] += doubt(test, &rules[test.rule]);
-        stakes[test.rule] += test.stake;
-    }
-    let of_rule = |rule: usize| if doubts[rule] == 0.0 { 0.0 } else { weight_of(rules[rule].measure) };
-    let all: f64 = (0..rules.len()).map(of_rule).sum();
-    let mut weights = vec![0.0; tests.len()];
-    for &test in order {
-        let Test { rule, stake, .. } = tests[test];
-        let even = doubt(&tests[test], &rules[rule]) / doubts[rule];
-        let by_stake = if stakes[rule] > 0.0 { stake / stakes[rule] } else { even };
-        weights[test] = of_rule(rule) / all * f64::midpoint(even, by_stake);
-    }
-    weights
-}
-
-/// How much of what is shared out evenly a test needs: little if all that its rule allows is far beyond chance, for then more is too.
-fn doubt(test: &Test<'_>, rule: &Rule) -> f64 {
-    let Change { interval, base, .. } = test.change;
-    let limit = rule.more_than.max(rule.more_than_percent / 100.0 * base);
-    // The interval is four errors wide.
-    if limit > 5.0 / 4.0 * (interval[1] - interval[0]) { 0.1 } else { 1.0 }
-}
-
-/// How much of the error a rule is given. A weight gains most where a change is near the border of what can be seen (Genovese, Roeder &
-/// Wasserman, "False discovery control with p-value weighting", Biometrika 93 (2006) 509): that is where usual calls are looked at; what else
-/// is seen is far beyond it.
-fn weight_of(measure: Measure) -> f64 {
-    match measure {
-        Measure::Typical => 8.0,
-        Measure::Mean | Measure::Tail | Measure::Errors | Measure::Calls | Measure::NewDependency => 1.0,
     }
 }
 

@@ -255,7 +255,7 @@ fn beyond(own: f64, apart: Option<f64>, whole: f64) -> f64 {
 
 /// Part of the error given to what is beyond all others: a build that makes everything slower is told by all requests, which have a rule of
 /// their own.
-const APART: f64 = 0.8;
+const APART: f64 = 0.9;
 
 /// Share of the baseline's requests that began to fail there.
 fn failing_before(analysis: &Analysis, service: &str, operation: Option<&str>) -> f64 {

@@ -6,7 +6,7 @@
 //! small to matter is none, however certain.
 
 use super::Data;
-use super::scan::{self, MIN_BUCKETS, Series, Significance};
+use super::scan::{self, Best, MIN_BUCKETS, Series, Significance};
 use super::signal::{Requests, SignalKind, Subject};
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -178,16 +178,21 @@ impl<'a> Detector<'a> {
 
     /// The surest change that matters within these buckets.
     fn change(&self, within: &Range<usize>, significance: f64) -> Option<Change> {
-        let Significance { best, excess, p_value } = scan::significance(&self.series, within);
+        let best: Vec<Best> = self.series.par_iter().map(|series| series.best(within)).collect();
         let mut moved: Vec<usize> = (0..self.series.len())
             .filter(|&index| {
-                let stretch = &best[index].stretch;
-                p_value[index] <= significance
-                    && best[index].explained >= MIN_EXPLAINED
+                let Best { stretch, explained } = &best[index];
+                *explained >= MIN_EXPLAINED
                     && self.matters(index, within, stretch)
                     && !self.series[index].is_drift(within, stretch)
             })
             .collect();
+        // What chance does takes long to find out.
+        if moved.is_empty() {
+            return None;
+        }
+        let Significance { excess, p_value } = scan::significance(&self.series, within, &best);
+        moved.retain(|&index| p_value[index] <= significance);
         // What gets better where other things get worse is no onset, however clear.
         let has_before = |index: usize| best[index].stretch.start > within.start;
         moved.sort_by(|&left, &right| {

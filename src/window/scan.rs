@@ -259,8 +259,6 @@ fn integer_root(n: usize) -> usize {
 
 /// What chance does: for each series the p-value of its best stretch, corrected for the number of series.
 pub(super) struct Significance {
-    /// The best stretch a series.
-    pub(super) best: Vec<Best>,
     /// Standard deviations by which it exceeds what chance does on average, a series.
     pub(super) excess: Vec<f64>,
     /// p-value a series.
@@ -295,9 +293,8 @@ fn noise(series: &Series, buckets: &Range<usize>) -> Vec<f64> {
     noise
 }
 
-/// Tests all series within `buckets`.
-pub(super) fn significance(series: &[Series], buckets: &Range<usize>) -> Significance {
-    let best_of: Vec<Best> = series.par_iter().map(|series| series.best(buckets)).collect();
+/// Tests the best stretches of all series within `buckets`.
+pub(super) fn significance(series: &[Series], buckets: &Range<usize>, best_of: &[Best]) -> Significance {
     let noise: Vec<Vec<f64>> = series.par_iter().map(|series| noise(series, buckets)).collect();
     let chance: Vec<Vec<f64>> = (0..N_SHUFFLES)
         .into_par_iter()
@@ -335,7 +332,7 @@ pub(super) fn significance(series: &[Series], buckets: &Range<usize>) -> Signifi
     largest.sort_by(f64::total_cmp);
     let excess: Vec<f64> = best_of.iter().enumerate().map(|(index, best)| standard(index, best.explained)).collect();
     let p_value = excess.iter().map(|&excess| tail(&largest, excess)).collect();
-    Significance { best: best_of, excess, p_value }
+    Significance { excess, p_value }
 }
 
 /// Share of chance's largest statistics that reach `excess`; beyond them all, the tail of the Gumbel distribution of the

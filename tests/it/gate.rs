@@ -99,8 +99,8 @@ fn the_correction_goes_by_rule_then_half_by_the_number_of_tests_and_half_by_the_
     // All time of a request is some operation's or edge's.
     let units = analysis.operations.iter().filter(|account| account.operation.is_some() || account.edge.is_some());
     let all: f64 = units.map(|account| account.own_ms.baseline).sum();
-    // Usual calls, where small changes are seen, have eight shares; calls per request, like the mean, have one.
-    for (other, share) in [("measure = \"calls\"", 0.5), ("measure = \"typical\"\nname = \"gateway*\"", 1.0 / 9.0)] {
+    // Usual calls, where small changes are seen, have sixteen shares; calls per request, like the mean, have one.
+    for (other, share) in [("measure = \"calls\"", 0.5), ("measure = \"typical\"\nname = \"gateway*\"", 1.0 / 17.0)] {
         let gate = judged(&analysis, &format!("[[rule]]\n{other}\n[[rule]]\nmeasure = \"mean\""));
         let (first, n_tests) = (&gate.findings[0], gate.rules[1].n_tested);
         assert_eq!(first.measure, Measure::Mean);
