@@ -376,12 +376,14 @@ impl Finding<'_> {
         }
         let mut callers = self.grounds.calls.keys().filter(|(_, callee)| *callee == service).map(|(caller, _)| *caller);
         let (caller, others) = (callers.next()?, callers.next());
-        others.is_none().then(|| {
-            format!(
-                "{} reports no spans and only {} calls it: a slow client or connection pool there would look the same",
-                self.name(service),
-                self.name(caller)
-            )
+        let (own, caller) = (self.name(service), self.name(caller));
+        others.is_none().then(|| match self.main_cause() {
+            Some(Cause::Misses) => format!(
+                "{own} reports no spans and only {caller} calls it: new code there that makes little of its answers would look the same"
+            ),
+            _ => format!(
+                "{own} reports no spans and only {caller} calls it: a slow client or connection pool there would look the same"
+            ),
         })
     }
 }

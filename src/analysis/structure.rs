@@ -163,6 +163,12 @@ pub(super) fn refine(
                             && change.callee.as_ref().map(|known| &known.operation)
                                 == callee.map(|known| &known.operation)
                     }
+                    (Some(Cause::Misses), Kind::MoreCalls | Kind::NPlusOne) => {
+                        let callee = main.and_then(|main| main.callee.as_ref());
+                        callee.is_some_and(|callee| change.service == callee.service)
+                            && change.callee.as_ref().map(|known| &known.operation)
+                                == callee.map(|known| &known.operation)
+                    }
                     (Some(Cause::LostParallelism), Kind::LostParallelism) => is_caller,
                     (Some(Cause::Retry), Kind::RetryStorm) | (Some(Cause::Peer), Kind::Silent | Kind::Timeouts) => {
                         is_service
@@ -175,8 +181,11 @@ pub(super) fn refine(
     };
     // The dearest comes first.
     if let Some(change) = changes.iter().find(is_of) {
-        label(change.kind).clone_into(&mut suspect.kind);
-        suspect.reason = if channel == Channel::Errors {
+        let are_misses = main.is_some_and(|main| main.cause == Cause::Misses);
+        if !are_misses {
+            label(change.kind).clone_into(&mut suspect.kind);
+        }
+        suspect.reason = if channel == Channel::Errors || are_misses {
             format!("{}; {}", suspect.reason, change.description)
         } else {
             change.description.clone()

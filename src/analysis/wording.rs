@@ -51,6 +51,7 @@ pub(super) fn kind(channel: Channel, main: Option<&Main>) -> &'static str {
         (_, Some(Cause::Network)) => "network",
         (_, Some(Cause::Calls)) => "more calls",
         (_, Some(Cause::Retry)) => "retries",
+        (_, Some(Cause::Misses)) => "cache misses",
         (_, Some(Cause::CriticalPath)) => "critical path",
         (_, Some(Cause::LostParallelism)) => "lost parallelism",
     }
@@ -86,6 +87,10 @@ fn reason_of_these(suspect: &Suspect, channel: Channel, per_call_ms: Pair, main:
         }
         Cause::Calls => format!("{name} calls {callee} more often, {} a request", signed_ms(main.change_ms)),
         Cause::Retry => format!("calls to {name} fail and are repeated, {} a request", signed_ms(main.change_ms)),
+        Cause::Misses => {
+            let lookups = format!("lookups of {}: {name}", suspect.service);
+            format!("more {lookups} miss and lead to {callee}, {} a request", signed_ms(main.change_ms))
+        }
         Cause::CriticalPath => {
             format!(
                 "its caller waits for {}: {name} where it did not before, {} a request",

@@ -5,13 +5,14 @@
 //! | slower by itself | its operation |
 //! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges: see `compare::edges` |
 //! | longer wait for a peer that left no span | the peer |
-//! | more or fewer calls | the caller; a retry's or an answer's to the callee |
+//! | more or fewer calls | the caller; a retry's or an answer's to the callee; those for what a cache lacks to the cache: see `misses` |
 //! | slower or faster only because others of its calls are waited for | where the latter's effect goes; see `critical` |
 //! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost; see `critical` |
 
 use super::critical;
 use super::decompose::Effects;
 use super::edges::{self, EdgeGap};
+use super::misses;
 use super::paths::{FailureKind, NO_PATH, Path, Paths, Scope};
 use super::sums::Sums;
 use super::unanswered::{self, Spread};
@@ -44,6 +45,8 @@ pub enum Cause {
     Calls,
     /// Failed tries are repeated.
     Retry,
+    /// A cache lacks what it is asked for more or less often, and calls are made for it.
+    Misses,
     /// It is more or less often what the caller waits for.
     CriticalPath,
     /// Calls that ran side by side now run one after the other.
@@ -57,7 +60,7 @@ pub struct RowKey {
     pub subject: u32,
     /// How.
     pub cause: Cause,
-    /// For [`Cause::Calls`] the operation called, otherwise none.
+    /// For [`Cause::Calls`] and [`Cause::Misses`] the operation called, otherwise none.
     pub callee: Option<u32>,
 }
 
@@ -115,6 +118,7 @@ impl Attribution {
         scope: Scope,
     ) -> Self {
         let mut result = Self { edges: edges::blame(forest, paths, typical[0], typical[1]), ..Self::default() };
+        let caches = misses::caches(forest, paths, [baseline, regression]);
         for (index, path) in paths.list.iter().enumerate() {
             let operation = forest.operations[path.operation as usize];
             let own = Subject::Operation(operation.service, operation.name);
@@ -167,6 +171,10 @@ impl Attribution {
                 result.row_of(at_peer, Cause::Retry, None)
             } else if is_answer {
                 result.row_of(own, Cause::Calls, Some(path.operation))
+            } else if let Some(lookup) = paths.list.get(caches[index] as usize) {
+                let lookup = forest.operations[lookup.operation as usize];
+                let cache = Subject::Operation(lookup.peer.unwrap_or(lookup.service), lookup.name);
+                result.row_of(cache, Cause::Misses, Some(path.operation))
             } else {
                 result.row_of(caller, Cause::Calls, Some(path.operation))
             };

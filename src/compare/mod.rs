@@ -17,6 +17,7 @@ pub mod factors;
 pub mod gather;
 pub mod kept;
 pub mod limits;
+mod misses;
 mod noise;
 pub mod paths;
 pub mod ratio;

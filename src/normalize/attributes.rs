@@ -1,9 +1,11 @@
 //! The attributes that the analysis reads, as one dense code a span: peer, host, failure, sampling weight.
 
+use super::names_cache;
 use crate::span::{
     AttributeColumn, AttributeScope, AttributeTable, AttributeValue, Dictionary, SpanFrame, SpanKind, SpanStatus,
     schema,
 };
+use hashbrown::HashSet;
 use std::borrow::Cow;
 
 /// No code: the span has no such attribute.
@@ -51,14 +53,29 @@ pub(super) struct Facts {
 pub(super) struct Texts {
     /// Whom spans call.
     pub(super) peers: Dictionary,
+    /// Codes of those peers that are caches by their product.
+    pub(super) caches: HashSet<u32, foldhash::fast::FixedState>,
     /// Where they ran.
     pub(super) hosts: Dictionary,
 }
 
 pub(super) fn facts(frame: &SpanFrame, texts: &mut Texts) -> Facts {
     let n_spans = frame.spans.len();
-    let Texts { peers, hosts } = texts;
+    let Texts { peers, caches, hosts } = texts;
     let peer = peer(frame, peers);
+    for column in DB.iter().flat_map(|key| columns(&frame.attributes, key)) {
+        let mut last = None;
+        for (row, value) in column.iter() {
+            let is_cache = match last {
+                Some((known, is_cache)) if known == value => is_cache,
+                _ => names_cache(&frame.attributes.text(value)),
+            };
+            last = Some((value, is_cache));
+            if is_cache && let Some(&peer) = peer.get(row as usize).filter(|&&peer| peer != NONE) {
+                caches.insert(peer);
+            }
+        }
+    }
     let mut host = vec![NONE; n_spans];
     for key in HOST {
         fill(&frame.attributes, key, &mut host, |value| hosts.intern(&frame.attributes.text(value)));

@@ -119,7 +119,7 @@ impl Forest {
     }
 
     /// Takes over the services and operations that were learnt, and numbers them by name; `frame` has the names.
-    pub(super) fn number(&mut self, known: Known, frame: &SpanFrame) {
+    pub(super) fn number(&mut self, mut known: Known, frame: &SpanFrame) {
         let merged = known.services.merged();
         self.services = Arc::new(known.services.list);
         self.names = Arc::new(frame.names.iter().map(str::to_owned).collect());
@@ -230,7 +230,7 @@ impl Forest {
                 let index = *known.entry(other.name.clone()).or_insert(self.services.len());
                 let services = Arc::make_mut(&mut self.services);
                 match services.get_mut(index) {
-                    Some(service) => service.is_inferred &= other.is_inferred,
+                    Some(service) => service.join(other),
                     None => services.push(other.clone()),
                 }
                 u32::try_from(index).unwrap_or(u32::MAX)

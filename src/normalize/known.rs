@@ -123,7 +123,7 @@ impl Known {
             let peer = if matches!(kind, SpanKind::Client | SpanKind::Producer) {
                 match self.callees.of(answer[span], facts.peer[row], service, name) {
                     Callee::Service(peer) => Some(self.services.reporting(peer, &frame.names)),
-                    Callee::Peer(peer) => Some(self.services.peer(peer, &self.texts.peers)),
+                    Callee::Peer(peer) => Some(self.services.peer(peer, &self.texts)),
                     Callee::Unknown => None,
                 }
             } else {

@@ -51,6 +51,30 @@ pub struct Service {
     pub name: String,
     /// Whether it is known from its callers' spans only: a database, cache, queue or third party.
     pub is_inferred: bool,
+    /// Whether it keeps copies of what others know, by its product or by its name.
+    pub is_cache: bool,
+}
+
+impl Service {
+    /// A service of which no more is known.
+    #[must_use]
+    pub fn new(name: String, is_inferred: bool) -> Self {
+        Self { is_cache: names_cache(&name), name, is_inferred }
+    }
+
+    /// Takes over what `other` spans say of the same service.
+    pub fn join(&mut self, other: &Self) {
+        // It reports spans if it does in either.
+        self.is_inferred &= other.is_inferred;
+        self.is_cache |= other.is_cache;
+    }
+}
+
+/// Whether the name of a product or service is that of a cache.
+fn names_cache(name: &str) -> bool {
+    const PRODUCTS: [&str; 4] = ["cache", "redis", "valkey", "dragonfly"];
+    let name = name.to_ascii_lowercase();
+    PRODUCTS.iter().any(|product| name.contains(product))
 }
 
 /// What a span does: the identity under which spans are compared between windows.

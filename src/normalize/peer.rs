@@ -2,7 +2,7 @@
 
 use super::{
     Forest, Repairs, Service,
-    attributes::{Facts, NONE},
+    attributes::{Facts, NONE, Texts},
     link::NO_PARENT,
 };
 use crate::span::{Dictionary, SpanFrame, SpanKind};
@@ -172,21 +172,22 @@ impl Services {
 
     /// Index of the service that callers call by the peer with code `code`: the one that reports spans under that name or that first DNS
     /// label, else an inferred one. All services that report spans are known before.
-    pub(super) fn peer(&mut self, code: u32, peers: &Dictionary) -> u32 {
+    pub(super) fn peer(&mut self, code: u32, texts: &Texts) -> u32 {
         if let Some(&index) = self.by_peer.get(&code) {
             return index;
         }
-        let peer = peers.get(code);
+        let peer = texts.peers.get(code);
         let reporting = |name: &str| self.by_name.get(name).copied().filter(|&at| !self.list[at as usize].is_inferred);
         let known = reporting(peer).or_else(|| reporting(first_label(peer)));
         let index = known.unwrap_or_else(|| self.add(peer, true));
+        self.list[index as usize].is_cache |= texts.caches.contains(&code);
         self.by_peer.insert(code, index);
         index
     }
 
     fn add(&mut self, name: &str, is_inferred: bool) -> u32 {
         let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        self.list.push(Service { name: name.to_owned(), is_inferred });
+        self.list.push(Service::new(name.to_owned(), is_inferred));
         self.by_name.insert(name.to_owned(), index);
         index
     }
@@ -194,13 +195,17 @@ impl Services {
     /// For each service the one that it is another name of: an inferred one whose first DNS label names another inferred one is that one.
     ///
     /// Found when all are known, so that the order in which they were met does not matter.
-    pub(super) fn merged(&self) -> Vec<u32> {
+    pub(super) fn merged(&mut self) -> Vec<u32> {
         let own = (0_u32..).zip(&self.list);
         let merged = own.map(|(index, service)| {
             let short = if service.is_inferred { self.by_name.get(first_label(&service.name)) } else { None };
             short.copied().filter(|&short| self.list[short as usize].is_inferred).unwrap_or(index)
         });
-        merged.collect()
+        let merged: Vec<u32> = merged.collect();
+        for (own, &index) in merged.iter().enumerate() {
+            self.list[index as usize].is_cache |= self.list[own].is_cache;
+        }
+        merged
     }
 }
 

@@ -64,7 +64,7 @@ fn read_dictionaries(reader: &mut Reader, profile: &mut Profile) -> Result<(), B
     let n_services = reader.len()?;
     let names = reader.column(n_services, |reader| reader.text().map(str::to_owned))?;
     let inferred = reader.column(n_services, |reader| reader.index(2))?;
-    let service = |(name, is_inferred)| Service { name, is_inferred: is_inferred == 1 };
+    let service = |(name, is_inferred)| Service::new(name, is_inferred == 1);
     profile.services = names.into_iter().zip(inferred).map(service).collect();
     let n_operations = reader.len()?;
     let services = reader.deltas(n_operations)?;

@@ -89,8 +89,7 @@ impl Profile {
         for service in &other.services {
             let index = *known.entry(service.name.clone()).or_insert(code(self.services.len()));
             match self.services.get_mut(index as usize) {
-                // It reports spans if it does in either.
-                Some(own) => own.is_inferred &= service.is_inferred,
+                Some(own) => own.join(service),
                 None => self.services.push(service.clone()),
             }
             numbers.services.push(index);

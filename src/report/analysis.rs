@@ -129,6 +129,8 @@ pub(super) fn cause_of_row(row: &DecompositionRow) -> &'static str {
             Cause::Calls if row.contribution_ms < 0.0 => "fewer calls",
             Cause::Calls => "more calls",
             Cause::Retry => "retries",
+            Cause::Misses if row.contribution_ms < 0.0 => "fewer misses",
+            Cause::Misses => "cache misses",
             Cause::CriticalPath => "critical path",
             Cause::LostParallelism if row.contribution_ms < 0.0 => "more parallel",
             Cause::LostParallelism => "less parallel",

@@ -31,6 +31,7 @@ mod layering;
 mod leftovers;
 mod markdown;
 mod memory;
+mod misses;
 mod narrow;
 mod object_store;
 mod onset;

@@ -131,6 +131,8 @@ pub(super) fn cause(row: &DecompositionRow) -> &'static str {
             Cause::Calls if less => "fewer calls",
             Cause::Calls => "more calls",
             Cause::Retry => "retries",
+            Cause::Misses if less => "fewer misses",
+            Cause::Misses => "cache misses",
             Cause::CriticalPath => "critical path",
             Cause::LostParallelism if less => "more parallel",
             Cause::LostParallelism => "less parallel",
