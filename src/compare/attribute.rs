@@ -117,7 +117,8 @@ impl Attribution {
         background: (&Effects, f64),
         scope: Scope,
     ) -> Self {
-        let mut result = Self { edges: edges::blame(forest, paths, typical[0], typical[1]), ..Self::default() };
+        let mut result =
+            Self { edges: edges::blame(forest, paths, typical, [baseline, regression]), ..Self::default() };
         let caches = misses::caches(forest, paths, [baseline, regression]);
         for (index, path) in paths.list.iter().enumerate() {
             let operation = forest.operations[path.operation as usize];

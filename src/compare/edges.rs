@@ -31,6 +31,9 @@ const TIE: f64 = 1.25;
 /// The callee's own work became slower if it rose by this share of the gap's rise.
 const SLOWER: f64 = 0.1;
 
+/// Wild calls are nearly all of a rise if usual calls rose by less than this share of it.
+const WILD: f64 = 0.2;
+
 /// Whose a longer gap is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -47,7 +50,7 @@ pub enum Whose {
     Link,
 }
 
-/// One part of an edge's gap, nanoseconds a call, wild calls cut to the usual.
+/// One part of an edge's gap, nanoseconds a call; wild calls cut to the usual, unless they are nearly all of its rise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gap {
     /// In the baseline.
@@ -111,6 +114,11 @@ impl Totals {
     fn per_call(&self, ns: [f64; 2]) -> [f64; 2] {
         [0, 1].map(|window: usize| ns[window] / self.visits[window])
     }
+
+    fn rise(&self, ns: [f64; 2]) -> f64 {
+        let [before, after] = self.per_call(ns);
+        after - before
+    }
 }
 
 /// Rises a call, nanoseconds.
@@ -131,78 +139,97 @@ struct Worth {
     n_edges: usize,
 }
 
-/// Decides for every edge that both windows have; in order of caller and callee.
-pub(super) fn blame(forest: &Forest, paths: &Paths, baseline: &Sums, regression: &Sums) -> Vec<EdgeGap> {
-    let mut edges = BTreeMap::<Edge, Totals>::new();
-    // Own time and visits of the operations that answer, a service and window.
-    let mut work = vec![[[0.0; 2]; 2]; forest.services.len()];
-    for (index, path) in paths.list.iter().enumerate() {
-        let operation = forest.operations[path.operation as usize];
-        let totals =
-            operation.peer.filter(|&peer| peer != operation.service).map(|peer| edges.entry((operation.service, peer)));
-        let totals = totals.map(std::collections::btree_map::Entry::or_default);
-        for (window, sums) in [baseline, regression].into_iter().enumerate() {
-            work[operation.service as usize][window][0] +=
-                if operation.peer.is_none() { sums.self_ns[index] } else { 0.0 };
-        }
-        if let Some(totals) = totals {
-            for (window, sums) in [baseline, regression].into_iter().enumerate() {
-                totals.visits[window] += sums.n_visits[index];
-                totals.before_ns[window] += sums.before_ns[index];
-                totals.after_ns[window] += sums.self_ns[index];
-                totals.wait_ns[window] += sums.wait_ns[index];
-                if let Some(peer) = operation.peer {
-                    work[peer as usize][window][1] += sums.n_visits[index];
+/// The edges in one view of both windows.
+struct View {
+    edges: BTreeMap<Edge, Totals>,
+    worths: Worths,
+    /// Own time and calls of the operations that answer, a service and window.
+    work: Vec<[[f64; 2]; 2]>,
+}
+
+impl View {
+    fn new(forest: &Forest, paths: &Paths, windows: [&Sums; 2]) -> Self {
+        let mut edges = BTreeMap::<Edge, Totals>::new();
+        let mut work = vec![[[0.0; 2]; 2]; forest.services.len()];
+        for (index, path) in paths.list.iter().enumerate() {
+            let operation = forest.operations[path.operation as usize];
+            let totals = operation
+                .peer
+                .filter(|&peer| peer != operation.service)
+                .map(|peer| edges.entry((operation.service, peer)));
+            let totals = totals.map(std::collections::btree_map::Entry::or_default);
+            for (window, sums) in windows.into_iter().enumerate() {
+                work[operation.service as usize][window][0] +=
+                    if operation.peer.is_none() { sums.self_ns[index] } else { 0.0 };
+            }
+            if let Some(totals) = totals {
+                for (window, sums) in windows.into_iter().enumerate() {
+                    totals.visits[window] += sums.n_visits[index];
+                    totals.before_ns[window] += sums.before_ns[index];
+                    totals.after_ns[window] += sums.self_ns[index];
+                    totals.wait_ns[window] += sums.wait_ns[index];
+                    if let Some(peer) = operation.peer {
+                        work[peer as usize][window][1] += sums.n_visits[index];
+                    }
                 }
             }
         }
+        edges.retain(|_, totals| totals.visits.iter().all(|&visits| visits > 0.0));
+        let rises: Vec<(Edge, Rise)> = edges
+            .iter()
+            .map(|(&edge, totals)| {
+                let [before, after, wait] =
+                    [totals.before_ns, totals.after_ns, totals.wait_ns].map(|ns| totals.rise(ns));
+                (edge, Rise { before, after, wait })
+            })
+            .collect();
+        Self { worths: Worths::new(&rises), edges, work }
     }
-    edges.retain(|_, totals| totals.visits.iter().all(|&visits| visits > 0.0));
-    let rise = |totals: &Totals, ns: [f64; 2]| {
-        let [before, after] = totals.per_call(ns);
-        after - before
-    };
-    let rises: Vec<(Edge, Rise)> = edges
+
+    /// Whether the callee's own work became slower, beside a rise of so much a call.
+    fn works_slower(&self, callee: u32, rise_ns: f64) -> bool {
+        let [before, after] = self.work[callee as usize].map(|[ns, calls]| if calls > 0.0 { ns / calls } else { 0.0 });
+        after - before > SLOWER * rise_ns
+    }
+}
+
+/// Decides for every edge that both windows have; in order of caller and callee.
+///
+/// `typical` are the sums with wild calls cut to the usual: a few of them must not decide. Where they are nearly all of the rise, as when packets
+/// get lost, and more than double the way, only `all` can.
+pub(super) fn blame(forest: &Forest, paths: &Paths, typical: [&Sums; 2], all: [&Sums; 2]) -> Vec<EdgeGap> {
+    let [typical, all] = [typical, all].map(|windows| View::new(forest, paths, windows));
+    typical
+        .edges
         .iter()
-        .map(|(&edge, totals)| {
-            let [before, after, wait] = [totals.before_ns, totals.after_ns, totals.wait_ns].map(|ns| rise(totals, ns));
-            (edge, Rise { before, after, wait })
-        })
-        .collect();
-    let worths = Worths::new(&rises);
-    edges
-        .into_iter()
-        .zip(&rises)
-        .map(|(((caller, callee), totals), (_, rise))| {
-            let works_slower = {
-                let [before, after] =
-                    work[callee as usize].map(|[ns, calls]| if calls > 0.0 { ns / calls } else { 0.0 });
-                after - before > SLOWER * rise.before
+        .map(|(&(caller, callee), usual)| {
+            let every = &all.edges[&(caller, callee)];
+            let chosen = |ns: fn(&Totals) -> [f64; 2]| {
+                let [before, after] = every.per_call(ns(every));
+                let is_wild = after > 2.0 * before && usual.rise(ns(usual)) < WILD * (after - before);
+                if is_wild { (&all, [before, after]) } else { (&typical, usual.per_call(ns(usual))) }
             };
-            let [sends, takes_in] = [worths.sends(caller), worths.takes_in(callee)];
-            let [hears, answers] = [worths.hears(caller), worths.answers(callee)];
-            // Time at a peer without spans is the peer's own as well as the way to it: the caller's network must show elsewhere too.
-            let is_network = sends.n_risen > 1 && sends.share > 0.5 && sends.sum > takes_in.sum;
-            let gap = |ns: [f64; 2], worths: [Worth; 2], tie_is_callers: bool| {
-                let [baseline_ns, regression_ns] = totals.per_call(ns);
+            let gap = |[baseline_ns, regression_ns]: [f64; 2], worths: [Worth; 2], tie_is_callers: bool| {
                 let (whose, caller_share) = whose(regression_ns - baseline_ns, worths, tie_is_callers);
                 let risen = worths.map(|worth| [worth.n_risen, worth.n_edges]);
                 let worths = worths.map(|worth| worth.sum);
                 Gap { baseline_ns, regression_ns, worths, risen, whose, caller_share }
             };
-            let mut wait = gap(totals.wait_ns, [sends, takes_in], false);
+            let (view, per_call) = chosen(|totals| totals.wait_ns);
+            let [sends, takes_in] = [view.worths.sends(caller), view.worths.takes_in(callee)];
+            // Time at a peer without spans is the peer's own as well as the way to it: the caller's network must show elsewhere too.
+            let is_network = sends.n_risen > 1 && sends.share > 0.5 && sends.sum > takes_in.sum;
+            let mut wait = gap(per_call, [sends, takes_in], false);
             if wait.whose != Whose::Nobody {
                 wait.whose = if is_network { Whose::Caller } else { Whose::Callee };
                 wait.caller_share = f64::from(u8::from(is_network));
             }
-            EdgeGap {
-                caller,
-                callee,
-                n_calls: totals.visits,
-                before: gap(totals.before_ns, [sends, takes_in], !works_slower),
-                after: gap(totals.after_ns, [hears, answers], false),
-                wait,
-            }
+            let (view, per_call) = chosen(|totals| totals.before_ns);
+            let works_slower = view.works_slower(callee, per_call[1] - per_call[0]);
+            let before = gap(per_call, [view.worths.sends(caller), view.worths.takes_in(callee)], !works_slower);
+            let (view, per_call) = chosen(|totals| totals.after_ns);
+            let after = gap(per_call, [view.worths.hears(caller), view.worths.answers(callee)], false);
+            EdgeGap { caller, callee, n_calls: usual.visits, before, after, wait }
         })
         .collect()
 }

@@ -196,13 +196,31 @@ fn a_shared_rise_stands_in_the_document_with_both_its_rows_and_shares() {
 #[test]
 fn a_wild_call_does_not_decide_whose_the_way_is() {
     // c takes requests in 6 ms later, in every trace: worth 12, a and b 3. One request of a to d waits 10 s: 500 ms a call. Were it
-    // counted, a would be worth (6 + 500) * 1/2 = 253 and take a -> c; cut to what three of four calls take it is no rise.
+    // counted, a would be worth (6 + 500) * 1/2 = 253 and take a -> c; cut to what three of four calls take it is no rise. Of a -> d that call
+    // is all there is to tell: neither a nor d waits so elsewhere.
     let slow = mesh([7, 1, 7, 1], [1; 4]);
     let mut regression = vec![slow; 20];
     regression[7] = mesh([7, 10_001, 7, 1], [1; 4]);
     let outcome = outcome(&vec![ordinary(); 20], &regression);
-    assert_eq!(outcome.before(), [Callee, Nobody, Callee, Nobody]);
+    assert_eq!(outcome.before(), [Callee, Link, Callee, Nobody]);
     assert_eq!(worths(&outcome.edge("a", "c").before), ["3.000", "12.000"]);
     // The mean has it all the same: 10,000 / 20 ms, beside 6 + 6.
     outcome.assert_rows_sum_to(512.0);
+}
+
+#[test]
+fn a_few_calls_that_take_very_long_say_whose_they_are_where_the_others_do_not() {
+    let ordinary = vec![ordinary(); 50];
+    // Two of fifty requests wait 200 ms more: of both windows so few that typical calls are as before.
+    let lossy = |waits: [[i64; 4]; 2]| {
+        let mut requests = ordinary.clone();
+        for (request, wait) in requests.iter_mut().zip(waits) {
+            *request = mesh(wait.map(|wait| 1 + wait), [1; 4]);
+        }
+        outcome(&ordinary, &requests).before()
+    };
+    let (none, link) = (Whose::Nobody, Whose::Link);
+    assert_eq!(lossy([[200, 0, 0, 0], [200, 0, 0, 0]]), [link, none, none, none]);
+    assert_eq!(lossy([[200, 0, 0, 0], [0, 0, 200, 0]]), [Whose::Callee, none, Whose::Callee, none]);
+    assert_eq!(lossy([[200, 0, 0, 0], [0, 200, 0, 0]]), [Whose::Caller, Whose::Caller, none, none]);
 }
