@@ -13,8 +13,8 @@
 //! and each gap goes to the worthier of its two explanations. (A plain vertex cover would blame hubs.)
 //!
 //! Where both explain a gap equally well and both have other edges that rose, they share it. Where neither has, as on an edge that is the only one of both its ends, a rise after the answer is the
-//! callee's. One before it is the callee's too if the callee's own work also became slower, as it does on a busy machine;
-//! otherwise the request was late when it arrived.
+//! callee's. One before it is the callee's too if the callee's own work also became slower, as it does on a busy machine, or if its
+//! answers take longer, which keeps its workers from the next request; otherwise the request was late when it arrived.
 
 use super::paths::Paths;
 use super::sums::Sums;
@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 const SHARE_OF_LARGEST: f64 = 0.3;
 /// Worths within this factor explain equally well.
 const TIE: f64 = 1.25;
-/// The callee's own work became slower if it rose by this share of the gap's rise.
+/// The callee's own work or its answers became slower if they rose by this share of the gap's rise.
 const SLOWER: f64 = 0.1;
 
 /// Wild calls are nearly all of a rise if usual calls rose by less than this share of it.
@@ -145,14 +145,24 @@ struct View {
     worths: Worths,
     /// Own time and calls of the operations that answer, a service and window.
     work: Vec<[[f64; 2]; 2]>,
+    /// Durations and number of the answers, a service and window.
+    answers: Vec<[[f64; 2]; 2]>,
 }
 
 impl View {
     fn new(forest: &Forest, paths: &Paths, windows: [&Sums; 2]) -> Self {
         let mut edges = BTreeMap::<Edge, Totals>::new();
         let mut work = vec![[[0.0; 2]; 2]; forest.services.len()];
+        let mut answers = work.clone();
         for (index, path) in paths.list.iter().enumerate() {
             let operation = forest.operations[path.operation as usize];
+            let asked = paths.list.get(path.parent as usize).map(|parent| forest.operations[parent.operation as usize]);
+            if asked.is_some_and(|asked| asked.peer == Some(operation.service)) {
+                for (answers, sums) in answers[operation.service as usize].iter_mut().zip(windows) {
+                    answers[0] += sums.call_ns[index];
+                    answers[1] += sums.n_calls[index];
+                }
+            }
             let totals = operation
                 .peer
                 .filter(|&peer| peer != operation.service)
@@ -183,13 +193,15 @@ impl View {
                 (edge, Rise { before, after, wait })
             })
             .collect();
-        Self { worths: Worths::new(&rises), edges, work }
+        Self { worths: Worths::new(&rises), edges, work, answers }
     }
 
-    /// Whether the callee's own work became slower, beside a rise of so much a call.
+    /// Whether the callee's own work became slower, or its answers keep it longer, beside a rise of so much a call.
     fn works_slower(&self, callee: u32, rise_ns: f64) -> bool {
-        let [before, after] = self.work[callee as usize].map(|[ns, calls]| if calls > 0.0 { ns / calls } else { 0.0 });
-        after - before > SLOWER * rise_ns
+        [&self.work, &self.answers].into_iter().any(|of| {
+            let [before, after] = of[callee as usize].map(|[ns, calls]| if calls > 0.0 { ns / calls } else { 0.0 });
+            after - before > SLOWER * rise_ns
+        })
     }
 }
 

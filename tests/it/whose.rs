@@ -224,3 +224,25 @@ fn a_few_calls_that_take_very_long_say_whose_they_are_where_the_others_do_not() 
     assert_eq!(lossy([[200, 0, 0, 0], [0, 0, 200, 0]]), [Whose::Callee, none, Whose::Callee, none]);
     assert_eq!(lossy([[200, 0, 0, 0], [0, 200, 0, 0]]), [Whose::Caller, Whose::Caller, none, none]);
 }
+
+#[test]
+fn requests_that_wait_for_workers_which_their_answers_keep_are_the_callee_s() {
+    // shop asks audit, which asks its store; the ways are the only ones of their ends. The request comes `late` ms later, the store takes `longer`.
+    let page = |late: i64, longer: i64| {
+        let begin = 4 + late;
+        vec![
+            server(1, 0, "shop page", 0..begin + longer + 26),
+            client(2, 1, "shop POST", 2..begin + longer + 24),
+            server(3, 2, "audit log", begin..begin + longer + 22),
+            client(4, 3, "audit SELECT", begin + 2..begin + longer + 6).attribute("peer.service", "store"),
+        ]
+    };
+    let whose = |late: i64, longer: i64| {
+        let outcome = outcome(&vec![page(0, 0); 3], &vec![page(late, longer); 3]);
+        (outcome.edge("shop", "audit").before.whose, outcome.services())
+    };
+    assert_eq!(whose(10, 0), (Caller, vec!["shop +10.000".to_owned()]));
+    // Less than a tenth of the wait holds nobody up.
+    assert_eq!(whose(100, 9).0, Caller);
+    assert_eq!(whose(10, 40), (Callee, vec!["audit +10.000".to_owned(), "store +40.000".to_owned()]));
+}
