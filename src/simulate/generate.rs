@@ -160,7 +160,8 @@ fn services(options: &Options, dice: &mut Dice) -> Vec<Service> {
                 // The first goes one layer down, so that requests reach the bottom; every service below has its turn.
                 let from = if place == 0 && !next.is_empty() { &next } else { &below };
                 let service = from[(dice.below(from.len()) + number) % from.len()];
-                let operation = dice.below(services[service].operations.len());
+                // Not one that consumes messages, which comes last and has no costs.
+                let operation = dice.below(costs[service].len());
                 let added = 1.0 + costs[service][operation];
                 if cost + added > MAX_SPANS / 1.2_f64.powi(i32::try_from(layer).unwrap_or(0)) && place > 0 {
                     continue;
@@ -198,7 +199,7 @@ fn services(options: &Options, dice: &mut Dice) -> Vec<Service> {
                 cost += 1.2;
             }
             if layer == 1 && number == 0 && !reporting.is_empty() && dice.ratio() < 0.3 {
-                let consumer = reporting.first().map(|&(_, service)| target(&services[service], 0));
+                let consumer = reporting.first().map(|&(_, service)| consumer(&mut services[service]));
                 calls.push(Call { step: Some(100), consumer, ..call(target(&services[queue], 0)) });
                 cost += 2.0;
             }
@@ -232,6 +233,23 @@ fn services(options: &Options, dice: &mut Dice) -> Vec<Service> {
         costs.push(own_costs);
     }
     services
+}
+
+/// The operation of a service that consumes messages, which it is given if it has none.
+fn consumer(service: &mut Service) -> Target {
+    const NAME: &str = "process events";
+    let known = service.operations.iter().position(|operation| operation.name.get_ref() == NAME);
+    let operation = known.unwrap_or_else(|| {
+        service.operations.push(Operation {
+            name: name(NAME),
+            entry_weight: 0.0,
+            work: Law::log_normal(5.0, 0.5),
+            error_ratio: 0.0,
+            calls: Vec::new(),
+        });
+        service.operations.len() - 1
+    });
+    target(service, operation)
 }
 
 fn service_name(index: usize) -> String {

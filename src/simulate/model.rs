@@ -136,7 +136,7 @@ impl Model {
     ///
     /// # Errors
     /// A [`Problem`] for a name that leads nowhere or stands twice, a law with impossible numbers, calls that go round in
-    /// a circle, or a scenario without an entry.
+    /// a circle, an operation that both consumes messages and is called, or a scenario without an entry.
     pub fn new(scenario: &Scenario) -> Result<Self, Problem> {
         let names = names(scenario)?;
         let mut model = Self {
@@ -173,6 +173,7 @@ impl Model {
             return Err(Problem { at: None, message: "no operation has an `entry_weight` above 0".to_owned() });
         }
         model.check_circles(scenario)?;
+        model.check_consumers(scenario)?;
         if scenario.faults.len() > MAX_FAULTS {
             return Err(Problem { at: None, message: format!("more than {MAX_FAULTS} faults") });
         }
@@ -331,6 +332,19 @@ impl Model {
             attributes,
         });
         u32::try_from(self.edges.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// An operation has spans of one kind: what consumes messages answers nobody.
+    fn check_consumers(&self, scenario: &Scenario) -> Result<(), Problem> {
+        let given = scenario.services.iter().flat_map(|service| &service.operations);
+        for (index, (given, operation)) in (0_u32..).zip(given.zip(&self.operations)) {
+            let is_called = self.edges.iter().any(|edge| edge.callee == index) || operation.entry_weight > 0.0;
+            if operation.kind == SpanKind::Consumer && is_called {
+                let message = "consumes messages, so that nothing may call it and users may not ask for it".to_owned();
+                return Err(Problem::of(&given.name, message));
+            }
+        }
+        Ok(())
     }
 
     /// A circle of calls would never end.

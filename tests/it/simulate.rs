@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use suspect::error::Error;
 use suspect::ingest::{self, Ingested};
+use suspect::simulate::generate::{self, Options};
 use suspect::simulate::law::{Law, Part};
 use suspect::simulate::random::mix;
 use suspect::simulate::{self, Model, Outcome, Scenario, Sink, Span};
@@ -302,6 +303,28 @@ fn a_scenario_that_cannot_be_read_is_told_by_line_and_key() {
         assert!(run.stderr.contains(expected), "{wrong}: {}", run.stderr);
         assert!(!folder.path().join("out/case.json").exists());
     }
+}
+
+#[test]
+fn what_consumes_messages_is_called_by_nobody_so_that_its_spans_are_of_one_kind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = run_in(folder.path(), &["simulate", "--example"]).complete();
+    let called = example
+        .replace("service = \"pricing\"\noperation = \"quote\"", "service = \"mailer\"\noperation = \"send receipt\"");
+    let problem = Scenario::parse(&called).and_then(|scenario| Model::new(&scenario).map(drop)).expect_err("two uses");
+    let told = problem.describe(&called);
+    assert!(told.contains("line 83, `name`: consumes messages, so that nothing may call it"), "{told}");
+    // Systems by seed keep to that, and some have consumers.
+    let systems = (0..40).map(|seed| {
+        let options = Options { seed, services: 8, depth: 4, fan_out: 3, faults: Vec::new() };
+        generate::scenario(&options)
+    });
+    let consumers = systems.map(|system| {
+        Model::new(&system).expect("a system that can be");
+        let calls = system.services.iter().flat_map(|service| &service.operations).flat_map(|own| &own.calls);
+        calls.filter(|call| call.consumer.is_some()).count()
+    });
+    assert!(consumers.sum::<usize>() > 3);
 }
 
 #[test]
