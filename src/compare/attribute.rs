@@ -119,7 +119,7 @@ impl Attribution {
     ) -> Self {
         let mut result =
             Self { edges: edges::blame(forest, paths, typical, [baseline, regression]), ..Self::default() };
-        let caches = misses::caches(forest, paths, [baseline, regression]);
+        let lookups = misses::lookups(forest, paths, [baseline, regression]);
         for (index, path) in paths.list.iter().enumerate() {
             let operation = forest.operations[path.operation as usize];
             let own = Subject::Operation(operation.service, operation.name);
@@ -172,7 +172,7 @@ impl Attribution {
                 result.row_of(at_peer, Cause::Retry, None)
             } else if is_answer {
                 result.row_of(own, Cause::Calls, Some(path.operation))
-            } else if let Some(lookup) = paths.list.get(caches[index] as usize) {
+            } else if let Some(lookup) = paths.list.get(lookups[index] as usize) {
                 let lookup = forest.operations[lookup.operation as usize];
                 let cache = Subject::Operation(lookup.peer.unwrap_or(lookup.service), lookup.name);
                 result.row_of(cache, Cause::Misses, Some(path.operation))

@@ -64,6 +64,24 @@ fn a_cache_is_known_by_its_product_or_its_name_and_a_warmer_one_makes_requests_f
 }
 
 #[test]
+fn what_is_stored_after_a_miss_is_the_cache_s_too() {
+    let copies = lookup(2, "copies", "redis");
+    let mut miss = page(&[&copies], 1);
+    // The page takes 10 ms and asks the store until the eighth.
+    miss.push(client(30, 1, "shop SET", 8..9).attribute("peer.service", "copies").attribute("db.system", "redis"));
+    let analysis = compared([&page(&[&copies], 0), &miss], [4, 16]);
+    assert_eq!(first(&analysis), ("copies", "cache misses"));
+    let sum: f64 = analysis
+        .decomposition
+        .rows
+        .iter()
+        .filter(|row| row.service.as_deref() == Some("copies"))
+        .map(|row| row.contribution_ms)
+        .sum();
+    assert!((sum - 0.6 * 6.0).abs() < 1e-9, "{:?}", analysis.decomposition.rows);
+}
+
+#[test]
 fn a_caller_that_calls_more_keeps_its_calls() {
     let (copies, others) = (lookup(2, "copies", "redis"), lookup(3, "others", "redis"));
     let one = [&copies];
@@ -76,6 +94,10 @@ fn a_caller_that_calls_more_keeps_its_calls() {
     // The cache is asked more often, too.
     let both = compared([&page(&[], 0), &page(&one, 1)], [4, 16]);
     assert_eq!(first(&both).0, "shop");
+    // What a service is asked for has more reasons than a cache.
+    let mut asked = page(&one, 1);
+    asked.push(server(40, 20, "store SELECT", 4..7));
+    assert_eq!(first(&compared([&page(&one, 0), &asked], [4, 16])), ("shop", "more calls"));
     // Which of two caches has no answer cannot be told.
     assert_eq!(first(&colder(&[&copies, &others])), ("shop", "more calls"));
 }
