@@ -60,7 +60,7 @@ fn main() {
         alarms(name, n_alarm_pairs, |pair| judged(&shop_pair(shop, pair, None)));
     }
     if is_chosen(SYSTEMS) {
-        alarms(SYSTEMS, n_alarm_pairs, |pair| judged(&systems::pair(pair, N_REQUESTS, 1.0).0));
+        alarms(SYSTEMS, n_alarm_pairs, |pair| judged(&systems::pair(pair, N_REQUESTS, None).0));
     }
     let name = "recorded incident without a fault";
     if is_chosen(name) {
@@ -95,7 +95,7 @@ fn main() {
     if is_chosen(SYSTEMS) {
         println!("{SYSTEMS}");
         n_found += found("one operation of each", n_pairs, |pair| {
-            let (prepared, slowed) = systems::pair(1_000_000 + pair, N_REQUESTS, factor);
+            let (prepared, slowed) = systems::pair(1_000_000 + pair, N_REQUESTS, Some(factor));
             (judged(&prepared), slowed)
         });
         n_tried += n_pairs;

@@ -14,8 +14,8 @@ use suspect::simulate::{Model, run};
 use suspect::span::AttributeSelection;
 use suspect::stats::random;
 
-/// Two runs of system `pair`, and what is slower in the second by `factor`, as `SERVICE: OPERATION`; nothing is where that is 1.
-pub(crate) fn pair(pair: u64, n_requests: u64, factor: f64) -> (Prepared, String) {
+/// Two runs of system `pair`, and what is slower in the second by `factor`, if there is one, as `SERVICE: OPERATION`.
+pub(crate) fn pair(pair: u64, n_requests: u64, factor: Option<f64>) -> (Prepared, String) {
     let mut system = scenario(&Options { seed: pair, services: 8, depth: 4, fan_out: 3, faults: Vec::new() });
     system.duration_s = n_requests as f64 / system.requests_per_s;
     let operations = system.services.iter_mut().flat_map(|service| &mut service.operations);
@@ -27,7 +27,7 @@ pub(crate) fn pair(pair: u64, n_requests: u64, factor: f64) -> (Prepared, String
     let (service, operation) = &always[usize::try_from(chosen).expect("a place")];
     let name = format!("{}: {}", service.get_ref(), operation.get_ref());
     let baseline = spans(&Scenario { seed: random(0x5157, pair, 1), ..system.clone() });
-    let slower = Fault {
+    let slower = |factor| Fault {
         kind: FaultKind::Slower,
         service: service.clone(),
         operation: Some(operation.clone()),
@@ -40,7 +40,7 @@ pub(crate) fn pair(pair: u64, n_requests: u64, factor: f64) -> (Prepared, String
         ratio: 0.0,
         count: 1,
     };
-    let faults = if factor == 1.0 { Vec::new() } else { vec![slower] };
+    let faults = factor.map(slower).into_iter().collect();
     let candidate = spans(&Scenario { seed: random(0x5157, pair, 2), faults, ..system });
     (analysis::prepare(Some(baseline), candidate), name)
 }
@@ -52,7 +52,7 @@ fn always(system: &Scenario) -> Vec<(Name, Name)> {
     let entry = operations().find(|(_, operation)| operation.entry_weight > 0.0).expect("an entry");
     let (mut reached, mut next) = (vec![entry], 0);
     while next < reached.len() {
-        for call in reached[next].1.calls.iter().filter(|call| call.probability == 1.0 && call.consumer.is_none()) {
+        for call in reached[next].1.calls.iter().filter(|call| call.probability >= 1.0 && call.consumer.is_none()) {
             let is_called = |service: &Name, operation: &Name| {
                 (service.get_ref(), operation.get_ref()) == (call.service.get_ref(), call.operation.get_ref())
             };

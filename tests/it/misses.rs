@@ -4,14 +4,14 @@ use crate::builder::{Given, analysed, client, server};
 use suspect::analysis::{Analysis, Suspect};
 use suspect::report;
 
-/// A page whose `n_lookups` are followed by `n_calls` of 5 ms each to the store; all else takes 3 ms.
-fn page(lookups: &[&Given], n_calls: u64) -> Vec<Given> {
-    let (n_lookups, calls) = (lookups.len() as i64, 0..n_calls as i64);
-    let mut spans = vec![server(1, 0, "shop page", 0..3 + n_lookups + 5 * calls.end)];
+/// A page whose lookups are followed by `n_calls` of 5 ms each to the store; all else takes 3 ms.
+fn page(lookups: &[&Given], n_calls: i64) -> Vec<Given> {
+    let begin = lookups.iter().fold(2, |begin, _| begin + 1);
+    let mut spans = vec![server(1, 0, "shop page", 0..begin + 1 + 5 * n_calls)];
     spans.extend(lookups.iter().zip(1..).map(|(lookup, place)| (*lookup).clone().later(place)));
-    spans.extend(calls.map(|call| {
-        let start = 2 + n_lookups + 5 * call;
-        client(20 + call as u64, 1, "shop SELECT", start..start + 5).attribute("peer.service", "store")
+    spans.extend((0..n_calls).zip(20..).map(|(call, id)| {
+        let start = begin + 5 * call;
+        client(id, 1, "shop SELECT", start..start + 5).attribute("peer.service", "store")
     }));
     spans
 }
