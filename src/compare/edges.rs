@@ -215,7 +215,7 @@ pub(super) fn blame(forest: &Forest, paths: &Paths, typical: [&Sums; 2], all: [&
         .edges
         .iter()
         .map(|(&(caller, callee), usual)| {
-            let every = &all.edges[&(caller, callee)];
+            let every = all.edges.get(&(caller, callee)).unwrap_or(usual);
             let chosen = |ns: fn(&Totals) -> [f64; 2]| {
                 let [before, after] = every.per_call(ns(every));
                 let is_wild = after > 2.0 * before && usual.rise(ns(usual)) < WILD * (after - before);
