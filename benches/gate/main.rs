@@ -5,8 +5,8 @@
 //! `--bench` on its command line (`cargo test --bench gate`) a few pairs are tried, to see that it runs.
 //!
 //! Pairs of runs of a made shop ([`shop`], whose laws are stated there), 2,000 requests a side, as they are and with one operation 10 % slower
-//! on the second side; the same of [`systems`] as `suspect simulate` makes them, each pair another one; and the bundled incident without a fault, whose requests in stretches of five consecutive seconds are dealt at random to
-//! two sides. In mixed traffic few requests come to most operations: what 400 calls cannot know, no test can.
+//! on the second side; the same of [`systems`] as `suspect simulate` makes them, each pair another one; and the bundled incident without a
+//! fault, whose requests in stretches of five consecutive seconds are dealt at random to two sides. In mixed traffic few requests come to most operations: what 400 calls cannot know, no test can.
 
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 

@@ -1,7 +1,7 @@
 //! Systems as `suspect simulate` makes them, each pair another one: eight services with databases, caches, hosts and pools of connections.
 //!
-//! A load test of one endpoint; see `src/simulate/generate.rs` for the laws. Own times are log-normal with a deviation of the logarithm from 0.3 to 0.7, gamma with a shape from 1.5 to 6, or
-//! log-normal (0.4) with one wild call in 33.
+//! A load test of one endpoint; see `src/simulate/generate.rs` for the laws. Own times are log-normal with a deviation of the logarithm from
+//! 0.3 to 0.7, gamma with a shape from 1.5 to 6, or log-normal (0.4) with one wild call in 33.
 
 use std::fs::File;
 use suspect::analysis::{self, Prepared};

@@ -181,7 +181,8 @@ pub(super) fn refine(
     };
     // The dearest comes first.
     if let Some(change) = changes.iter().find(is_of) {
-        let are_misses = main.is_some_and(|main| main.cause == Cause::Misses);
+        let are_misses = matches!(change.kind, Kind::MoreCalls | Kind::NPlusOne)
+            && main.is_some_and(|main| main.cause == Cause::Misses);
         if !are_misses {
             label(change.kind).clone_into(&mut suspect.kind);
         }

@@ -1,8 +1,8 @@
 //! How sure a finding must be, given how many are looked for.
 //!
-//! Holm's weighted correction leaves free who gets how much of the error, as long as what is tested has no say in it. A change that is many of
-//! its errors large is seen however little its test may err, and one that is a small part of an error is not seen whatever its test may err; what is between
-//! gains. So the error of a rule goes to its tests where it lets most be seen: with importances `q_i`, and `d_i`
+//! Holm's weighted correction leaves free who gets how much of the error, as long as what is tested has no say in it. A change that is many
+//! of its errors large is seen however little its test may err, and one that is a small part of an error is not seen whatever its test may
+//! err; what is between gains. So the error of a rule goes to its tests where it lets most be seen: with importances `q_i`, and `d_i`
 //! errors in the change that must be seen, the sum of `q_i P(seen)` is largest with borders `z_i = d_i / 2 + (c - ln q_i) / d_i`, where `c` makes the
 //! chances above them sum to the error (Roeder & Wasserman, "Genome-wide significance levels and weighted hypothesis testing", Statistical Science
 //! 24 (2009) 398). A part is given to all by importance alone: half alike, half by how much of a request's time each is about.
@@ -25,8 +25,8 @@ pub(super) fn correct(tests: &mut [Test<'_>], rules: &[Rule], level: Level, erro
     let mut order: Vec<usize> = (0..tests.len()).filter(|&test| rules[tests[test].rule].level == level).collect();
     let weights = weights(tests, &order, rules, error);
     let weight = |test: usize| weights[test];
-    let size = |test: usize| tests[test].p / weight(test);
-    order.sort_by(|&left, &right| size(left).total_cmp(&size(right)).then(left.cmp(&right)));
+    let ratio = |test: usize| tests[test].p / weight(test);
+    order.sort_by(|&left, &right| ratio(left).total_cmp(&ratio(right)).then(left.cmp(&right)));
     let mut left: f64 = 1.0;
     let mut largest = 0.0_f64;
     for test in order {
@@ -45,15 +45,15 @@ fn weights(tests: &[Test<'_>], order: &[usize], rules: &[Rule], error: f64) -> V
     let all: f64 = (0..rules.len()).map(rule_weight).sum();
     let mut weights = vec![0.0; tests.len()];
     for (rule, members) in of_rule.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
-        let of_rule = rule_weight(rule) / all;
+        let part = rule_weight(rule) / all;
         let stakes: f64 = members.iter().map(|&test| tests[test].stake).sum();
         let even = 1.0 / members.len() as f64;
         let importance =
             |&test: &usize| f64::midpoint(even, if stakes > 0.0 { tests[test].stake / stakes } else { even });
         let importances: Vec<f64> = members.iter().map(importance).collect();
         let sizes: Vec<f64> = members.iter().map(|&test| size(&tests[test].change, &rules[rule])).collect();
-        for (&test, share) in members.iter().zip(shares(&importances, &sizes, of_rule * error)) {
-            weights[test] = of_rule * share;
+        for (&test, share) in members.iter().zip(shares(&importances, &sizes, part * error)) {
+            weights[test] = part * share;
         }
     }
     weights

@@ -338,8 +338,8 @@ impl Model {
     fn check_consumers(&self, scenario: &Scenario) -> Result<(), Problem> {
         let given = scenario.services.iter().flat_map(|service| &service.operations);
         for (index, (given, operation)) in (0_u32..).zip(given.zip(&self.operations)) {
-            let is_called = self.edges.iter().any(|edge| edge.callee == index) || operation.entry_weight > 0.0;
-            if operation.kind == SpanKind::Consumer && is_called {
+            let is_called = || self.edges.iter().any(|edge| edge.callee == index) || operation.entry_weight > 0.0;
+            if operation.kind == SpanKind::Consumer && is_called() {
                 let message = "consumes messages, so that nothing may call it and users may not ask for it".to_owned();
                 return Err(Problem::of(&given.name, message));
             }

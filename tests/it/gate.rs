@@ -94,7 +94,7 @@ fn a_rule_sees_only_what_its_name_matches_and_warnings_do_not_fail() {
 }
 
 #[test]
-fn the_correction_goes_by_rule_then_half_by_the_number_of_tests_and_half_by_the_time_at_stake() {
+fn without_limits_the_correction_goes_by_rule_then_half_by_the_number_of_tests_and_half_by_the_time_at_stake() {
     let analysis = slower();
     // All time of a request is some operation's or edge's.
     let units = analysis.operations.iter().filter(|account| account.operation.is_some() || account.edge.is_some());
