@@ -60,6 +60,9 @@ pub trait BlameSink {
     /// Span `span` is on the blamed path.
     fn visit(&mut self, node: Self::Node, span: usize);
 
+    /// Span `span`, which was called, is not on the blamed path: others ran as long as it did. [`Walker::walk_hidden`] goes on from here.
+    fn hide(&mut self, _node: Self::Node, _span: usize) {}
+
     /// The instants `start_ns..end_ns` belong to span `span`; never empty.
     fn blame(&mut self, node: Self::Node, span: usize, kind: BlameKind, start_ns: i64, end_ns: i64);
 }
@@ -172,6 +175,29 @@ impl Walker {
     /// Walks the request that begins with span `top` of the loaded trace, whose first span is `first`.
     pub fn walk<S: BlameSink>(&self, forest: &Forest, first: usize, top: usize, sink: &mut S) {
         let root = sink.call(None, top, false);
+        self.descend::<false, S>(forest, first, (root, top), sink);
+    }
+
+    /// Walks the call of `span` at `node`, which nobody waited for, and all calls below it, each over all of its own time: what it spends is
+    /// blamed on it as if its caller had waited for nothing else. Every span below is visited.
+    pub fn walk_hidden<S: BlameSink>(
+        &self,
+        forest: &Forest,
+        first: usize,
+        (node, span): (S::Node, usize),
+        sink: &mut S,
+    ) {
+        self.descend::<true, S>(forest, first, (node, span), sink);
+    }
+
+    /// `WHOLE`: calls are not cut to the time in which their caller waits for them.
+    fn descend<const WHOLE: bool, S: BlameSink>(
+        &self,
+        forest: &Forest,
+        first: usize,
+        (root, top): (S::Node, usize),
+        sink: &mut S,
+    ) {
         // A stack of its own: traces can be deeper than the thread's.
         let mut stack = vec![(top, root, forest.start_ns[top], forest.end_ns[top])];
         while let Some((span, node, low, high)) = stack.pop() {
@@ -183,8 +209,15 @@ impl Walker {
                 let child_span = first + child as usize;
                 let repeats = self.repeats[child as usize];
                 let child_node = sink.call(Some(node), child_span, repeats != NO_PARENT);
-                let end = forest.end_ns[child_span].min(now);
-                if forest.start_ns[child_span] >= now || end < low {
+                let (child_start, child_end) = (forest.start_ns[child_span], forest.end_ns[child_span]);
+                let end = child_end.min(now);
+                if WHOLE {
+                    stack.push((child_span, child_node, child_start, child_end));
+                }
+                if child_start >= now || end < low {
+                    if !WHOLE {
+                        sink.hide(child_node, child_span);
+                    }
                     continue;
                 }
                 if end < now {
@@ -195,8 +228,10 @@ impl Walker {
                         _ => sink.blame(node, span, own, end, now),
                     }
                 }
-                let start = forest.start_ns[child_span].max(low);
-                stack.push((child_span, child_node, start, end));
+                let start = child_start.max(low);
+                if !WHOLE {
+                    stack.push((child_span, child_node, start, end));
+                }
                 now = start;
                 retry = (repeats != NO_PARENT).then_some((child_node, child_span, repeats));
             }

@@ -1,6 +1,7 @@
 //! Where the baseline is a profile, and how a profile is made of what is prepared.
 
 use super::{Attributes, Narrowed, Prepared, prepare};
+use crate::compare::costs::Costs;
 use crate::diagnostics::{SetAside, SetAsideReason, SourceReport};
 use crate::drill::kept::Beside;
 use crate::error::Error;
@@ -116,7 +117,9 @@ impl Prepared {
 
     fn check_memory_beside(&self, limit: u64, n_bytes: u64, or: &str) -> Result<(), Error> {
         let (n_rows, n_packed, n_paths) = self.costs.get().map_or((0, 0, 0), |costs| {
-            (costs.costs.n_rows() as u64, costs.costs.n_bytes() as u64, costs.paths.len() as u64)
+            let all = [&costs.costs, &costs.hidden];
+            let sum = |of: fn(&Costs) -> usize| all.iter().map(|costs| of(costs) as u64).sum::<u64>();
+            (sum(Costs::n_rows), sum(Costs::n_bytes), costs.paths.len() as u64)
         });
         let n_spans = self.forest.n_spans() as u64;
         let of_spans = if self.forest.is_away() {

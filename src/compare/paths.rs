@@ -8,6 +8,7 @@ use crate::normalize::{Forest, Need, SpanFlags};
 use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// No parent: the path of the top of a request.
 pub const NO_PATH: u32 = u32::MAX;
@@ -138,6 +139,9 @@ impl FailureKind {
     pub const ALL: [Self; 3] = [Self::Own, Self::Unanswered, Self::TimedOut];
 }
 
+/// The path in the table of each path of each piece of its rows, and of those of hidden calls.
+pub type Codes = [Vec<Arc<Vec<u32>>>; 2];
+
 /// What every trace spends on every path.
 #[derive(Debug, Default)]
 pub struct CostTable {
@@ -145,6 +149,9 @@ pub struct CostTable {
     pub paths: Paths,
     /// The rows; a trace has a path at most once, and its rows are in order of paths.
     pub costs: Costs,
+    /// Such rows of the calls that no request waited for, because others ran as long, and of all calls below them: each visited, over all of
+    /// its own time. They add up to nothing, and tell how long calls take.
+    pub hidden: Costs,
     /// Origins of failing requests, with their trace, in trace order.
     pub failures: Vec<(u32, Failure)>,
     /// Time limits of callers.
@@ -164,11 +171,19 @@ impl CostTable {
         self.costs.of(trace)
     }
 
-    /// How many of these traces visit each path.
+    /// How many rows there are of trace `trace`, those of hidden calls counted.
     #[must_use]
-    pub fn n_visited(&self, traces: &[u32]) -> Vec<usize> {
+    pub fn n_rows_of(&self, trace: usize) -> usize {
+        self.costs.of(trace).calls().count() + self.hidden.of(trace).calls().count()
+    }
+
+    /// How many rows of these traces there are that visit each path, those of hidden calls counted if `with_hidden`.
+    #[must_use]
+    pub fn n_visited(&self, traces: &[u32], with_hidden: bool) -> Vec<usize> {
         let count = |mut n_visited: Vec<usize>, &trace: &u32| {
-            for calls in self.costs_of(trace as usize).calls().filter(|calls| calls.n_visits > 0) {
+            let hidden = with_hidden.then(|| self.hidden.of(trace as usize).calls());
+            let calls = self.costs_of(trace as usize).calls().chain(hidden.into_iter().flatten());
+            for calls in calls.filter(|calls| calls.n_visits > 0) {
                 n_visited[calls.path as usize] += 1;
             }
             n_visited
@@ -229,8 +244,7 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
         limits.absorb(profile.limits.bands().iter().map(|(&operation, &band)| (operation, band)));
     }
     let mut table = CostTable::default();
-    // The path here of each path of each piece of the rows.
-    let mut codes: Vec<Vec<u32>> = Vec::new();
+    let mut codes = Codes::default();
     forest.each_stretch_of_all(Need::Links, |stretch, traces| {
         let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
         let parts: Vec<CostTable> = traces
@@ -239,7 +253,7 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
                 let mut part = Kernel::new(stretch.forest, &limits);
                 for &trace in traces {
                     // Traces without spans may lie between.
-                    part.table.costs.fill((trace - traces[0]) as usize);
+                    part.table.fill((trace - traces[0]) as usize);
                     part.trace(trace, stretch.local(trace));
                 }
                 part.table
@@ -249,7 +263,7 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
             table.absorb(part, traces[0], &mut codes);
         }
     });
-    table.costs.fill(forest.n_traces());
+    table.fill(forest.n_traces());
     table.limits = limits;
     if let Some(profile) = profile {
         table.interleave(profile, &mut codes);
@@ -260,28 +274,47 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
 
 impl CostTable {
     /// Adds the rows of traces from `first` on, which come after all so far; their paths keep their numbers, which `codes` gets told.
-    fn absorb(&mut self, part: Self, first: u32, codes: &mut Vec<Vec<u32>>) {
+    fn absorb(&mut self, part: Self, first: u32, codes: &mut Codes) {
         let code = self.intern_all(&part.paths);
-        self.costs.fill(first as usize);
+        self.fill(first as usize);
         self.costs.append(part.costs);
+        self.hidden.append(part.hidden);
         let failure =
             |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
         self.failures.extend(part.failures.iter().map(failure));
         let with_code = |&(trace, path): &(u32, u32)| (trace, code[path as usize]);
         self.swallowed.extend(part.swallowed.iter().map(with_code));
         self.propagated.extend(part.propagated.iter().map(with_code));
-        codes.resize(self.costs.n_pieces(), code);
+        let code = Arc::new(code);
+        for (codes, costs) in codes.iter_mut().zip([&self.costs, &self.hidden]) {
+            codes.resize(costs.n_pieces(), code.clone());
+        }
+    }
+
+    /// Traces below `n_traces` that are not here yet have no rows.
+    pub fn fill(&mut self, n_traces: usize) {
+        self.costs.fill(n_traces);
+        self.hidden.fill(n_traces);
+    }
+
+    /// Adds the rows that trace `trace` of `others` has as those of the next trace, their paths renamed by `path`.
+    pub fn push_from(&mut self, others: &Self, trace: usize, path: impl Fn(u32) -> u32) {
+        let renamed = |cost: PathCost| PathCost { path: path(cost.path), ..cost };
+        self.costs.push(others.costs.of(trace).map(renamed));
+        self.hidden.push(others.hidden.of(trace).map(renamed));
     }
 
     /// Adds the rows of the traces that are empty here.
-    fn interleave(&mut self, profile: &Self, codes: &mut Vec<Vec<u32>>) {
+    fn interleave(&mut self, profile: &Self, codes: &mut Codes) {
         let code = self.intern_all(&profile.paths);
-        let own = std::mem::take(&mut self.costs).recoded(|piece, path| codes[piece][path as usize]);
-        for trace in 0..own.n_traces() {
-            let kept = profile.costs_of(trace).map(|cost| PathCost { path: code[cost.path as usize], ..cost });
-            self.costs.push(own.of(trace).chain(kept));
+        let lists = [(&mut self.costs, &profile.costs), (&mut self.hidden, &profile.hidden)];
+        for ((costs, others), codes) in lists.into_iter().zip(std::mem::take(codes)) {
+            let own = std::mem::take(costs).recoded(|piece, path| codes[piece][path as usize]);
+            for trace in 0..own.n_traces() {
+                let kept = others.of(trace).map(|cost| PathCost { path: code[cost.path as usize], ..cost });
+                costs.push(own.of(trace).chain(kept));
+            }
         }
-        *codes = Vec::new();
         let failure =
             |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
         self.failures.extend(profile.failures.iter().map(failure));
@@ -306,7 +339,7 @@ impl CostTable {
 
     /// Renumbers the paths by depth and by `key` of their operation, so that no sum depends on the order in which they were met; `codes`
     /// are the paths of those of the pieces of the rows that go by numbers of their own.
-    pub fn sort_paths<K: Ord>(&mut self, codes: &[Vec<u32>], key: impl Fn(u32) -> K) {
+    pub fn sort_paths<K: Ord>(&mut self, codes: &Codes, key: impl Fn(u32) -> K) {
         let n_paths = self.paths.len();
         let mut depth = vec![0_u32; n_paths];
         for path in 0..n_paths {
@@ -339,10 +372,12 @@ impl CostTable {
             }
         }
         self.paths = sorted;
-        self.costs = std::mem::take(&mut self.costs).recoded(|piece, path| {
-            let path = codes.get(piece).map_or(path, |own| own[path as usize]);
-            code[path as usize]
-        });
+        for (costs, codes) in [&mut self.costs, &mut self.hidden].into_iter().zip(codes) {
+            *costs = std::mem::take(costs).recoded(|piece, path| {
+                let path = codes.get(piece).map_or(path, |own| own[path as usize]);
+                code[path as usize]
+            });
+        }
         for (_, failure) in &mut self.failures {
             failure.path = code[failure.path as usize];
         }
@@ -360,15 +395,50 @@ struct Kernel<'a> {
     limits: &'a Limits,
     scope: Scope,
     /// Costs of the current trace.
-    costs: Vec<PathCost>,
+    costs: TraceCosts,
+    /// Its calls that nobody waited for.
+    hidden: Vec<(u32, usize)>,
+    /// Whether such a call is walked.
+    is_hidden: bool,
+}
+
+/// Costs of one trace.
+#[derive(Default)]
+struct TraceCosts {
+    list: Vec<PathCost>,
     /// Place in these of each path met in it.
     rows: HashMap<u32, usize, foldhash::fast::FixedState>,
 }
 
+impl TraceCosts {
+    fn of(&mut self, path: u32) -> &mut PathCost {
+        let list = &mut self.list;
+        let row = *self.rows.entry(path).or_insert_with(|| {
+            list.push(PathCost { path, ..PathCost::default() });
+            list.len() - 1
+        });
+        &mut list[row]
+    }
+
+    /// The costs, which are then no longer here.
+    fn take(&mut self) -> std::vec::Drain<'_, PathCost> {
+        self.rows.clear();
+        self.list.drain(..)
+    }
+}
+
 impl<'a> Kernel<'a> {
     fn new(forest: &'a Forest, limits: &'a Limits) -> Self {
-        let (walker, table) = (Walker::default(), CostTable::default());
-        Self { forest, walker, table, limits, scope: Scope::Request, costs: Vec::new(), rows: HashMap::default() }
+        Self {
+            forest,
+            walker: Walker::default(),
+            table: CostTable::default(),
+            limits,
+            scope: Scope::Request,
+            costs: TraceCosts::default(),
+            hidden: Vec::new(),
+            is_hidden: false,
+        }
     }
 
     /// Walks a trace, which the forest knows as `local`.
@@ -376,14 +446,21 @@ impl<'a> Kernel<'a> {
         let spans = self.forest.spans_of(local);
         let mut walker = std::mem::take(&mut self.walker);
         walker.load(self.forest, local);
-        self.rows.clear();
         for top in spans.clone().filter(|&span| self.forest.is_top(span)) {
             self.scope = if self.forest.is_root(top) { Scope::Request } else { Scope::Background };
             walker.walk(self.forest, spans.start, top, self);
             self.failure(&walker, trace, spans.start, top);
         }
+        self.table.costs.push(self.costs.take());
+        self.is_hidden = true;
+        let mut hidden = std::mem::take(&mut self.hidden);
+        for call in hidden.drain(..) {
+            walker.walk_hidden(self.forest, spans.start, call, self);
+        }
+        self.hidden = hidden;
+        self.is_hidden = false;
+        self.table.hidden.push(self.costs.take());
         self.walker = walker;
-        self.table.costs.push(self.costs.drain(..));
     }
 
     fn path(&mut self, parent: Option<u32>, span: usize, is_retry: bool) -> u32 {
@@ -391,13 +468,12 @@ impl<'a> Kernel<'a> {
         self.table.paths.intern(Path { parent: parent.unwrap_or(NO_PATH), operation, is_retry, scope: self.scope })
     }
 
-    fn cost(&mut self, path: u32) -> &mut PathCost {
-        let costs = &mut self.costs;
-        let row = *self.rows.entry(path).or_insert_with(|| {
-            costs.push(PathCost { path, ..PathCost::default() });
-            costs.len() - 1
-        });
-        &mut costs[row]
+    fn add_call(&mut self, path: u32, span: usize) {
+        let duration = self.forest.end_ns[span] - self.forest.start_ns[span];
+        let cost = self.costs.of(path);
+        cost.n_calls += 1;
+        // Only absurd timestamps reach the end of the range.
+        cost.call_ns = cost.call_ns.saturating_add(duration);
     }
 
     /// Descends from a failing top through failing children to where the failure began.
@@ -501,21 +577,27 @@ impl BlameSink for Kernel<'_> {
 
     fn call(&mut self, parent: Option<u32>, span: usize, is_retry: bool) -> u32 {
         let path = self.path(parent, span, is_retry);
-        let duration = self.forest.end_ns[span] - self.forest.start_ns[span];
-        let cost = self.cost(path);
-        cost.n_calls += 1;
-        // Only absurd timestamps reach the end of the range.
-        cost.call_ns = cost.call_ns.saturating_add(duration);
+        if !self.is_hidden {
+            self.add_call(path, span);
+        }
         path
     }
 
-    fn visit(&mut self, node: u32, _span: usize) {
-        self.cost(node).n_visits += 1;
+    fn visit(&mut self, node: u32, span: usize) {
+        // Of hidden calls each is visited, and the first is not called by the walk.
+        if self.is_hidden {
+            self.add_call(node, span);
+        }
+        self.costs.of(node).n_visits += 1;
+    }
+
+    fn hide(&mut self, node: u32, span: usize) {
+        self.hidden.push((node, span));
     }
 
     fn blame(&mut self, node: u32, span: usize, kind: BlameKind, start_ns: i64, end_ns: i64) {
         let begins = start_ns == self.forest.start_ns[span];
-        let cost = self.cost(node);
+        let cost = self.costs.of(node);
         let sum_ns = match kind.part(begins) {
             0 => &mut cost.self_ns,
             1 => &mut cost.before_ns,

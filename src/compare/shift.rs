@@ -3,7 +3,8 @@
 //! A mean is ruled by its longest calls, and ten of them hide that all others take a tenth longer. The shift is the `r` for which a call of
 //! the regression, divided by `exp r`, is as often longer as shorter than one of the baseline (Hodges & Lehmann, "Estimates of location
 //! based on rank tests", Annals of Mathematical Statistics 34 (1963) 598, on logarithms). A few wild calls do not move it. It is taken a call
-//! path at a time, so that other traffic is no change, and averaged by the time that paths had in the baseline.
+//! path at a time, so that other traffic is no change, and averaged by the time that paths had in the baseline. Calls that no request waited
+//! for count like any other: where two run side by side, only the longer ones of either would be seen.
 //!
 //! Its error comes from what each call says of it: the share of calls of the other window that it exceeds. These are summed a block of
 //! traces, since calls of one request have much in common; noise between stretches of time is counted as everywhere.
@@ -85,7 +86,7 @@ pub(super) fn shifts(
     let own_ns: Vec<f64> = own.into_iter().map(|(ns, _)| ns).collect();
     let mut strata = strata(attribution, baseline, &own_ns);
     let windows = [selection.baseline.as_slice(), &selection.regression];
-    let n_visited = windows.map(|traces| table.n_visited(traces));
+    let n_visited = windows.map(|traces| table.n_visited(traces, true));
     let n_rows: Vec<usize> =
         strata.iter().map(|stratum| n_visited.iter().map(|n_visited| n_visited[stratum.path as usize]).sum()).collect();
     let mut said: Vec<Option<Said>> = Vec::with_capacity(strata.len());
@@ -166,13 +167,15 @@ fn rows(forest: &Forest, table: &CostTable, traces: &[u32], strata: &[Stratum]) 
         (0..=table.paths.len()).map(|path| first_of(u32::try_from(path).unwrap_or(u32::MAX))).collect();
     let own = |path: u32| firsts[path as usize]..firsts[path as usize + 1];
     let count = |trace: u32, count: &mut dyn FnMut(usize)| {
-        for calls in table.costs_of(trace as usize).calls().filter(|calls| calls.n_visits > 0) {
+        let calls = table.costs_of(trace as usize).calls().chain(table.hidden.of(trace as usize).calls());
+        for calls in calls.filter(|calls| calls.n_visits > 0) {
             own(calls.path).for_each(&mut *count);
         }
     };
     gather(traces, strata.len(), count, |place, trace, give| {
         let block = u32::try_from(place * N_BLOCKS.min(traces.len()) / traces.len()).unwrap_or(u32::MAX);
-        for cost in table.costs_of(trace as usize).filter(|cost| cost.n_visits > 0) {
+        let costs = table.costs_of(trace as usize).chain(table.hidden.of(trace as usize));
+        for cost in costs.filter(|cost| cost.n_visits > 0) {
             for stratum in own(cost.path) {
                 let ns = [cost.self_ns, cost.before_ns, cost.wait_ns][strata[stratum].part] as f64;
                 let n_visits = f64::from(cost.n_visits);

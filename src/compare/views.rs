@@ -45,7 +45,7 @@ impl Caps {
     }
 
     fn of_window(table: &CostTable, traces: &[u32], weight: &[f64]) -> Vec<[f64; 3]> {
-        let n_visited = table.n_visited(traces);
+        let n_visited = table.n_visited(traces, false);
         let mut caps = Vec::with_capacity(n_visited.len());
         for group in groups::<([f64; 3], f64)>(&n_visited) {
             let count = |trace: u32, count: &mut dyn FnMut(usize)| {

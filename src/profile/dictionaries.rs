@@ -3,7 +3,7 @@
 use super::{Profile, hash};
 use crate::compare::kept::Kept;
 use crate::compare::limits::Limits;
-use crate::compare::paths::{CostTable, NO_EXCEPTION, Path, Paths};
+use crate::compare::paths::{Codes, CostTable, NO_EXCEPTION, Path, Paths};
 use crate::normalize::Operation;
 use crate::span::TraceIds;
 use hashbrown::HashSet;
@@ -83,7 +83,7 @@ impl Renumbering {
 pub(super) fn settle(mut profile: Profile, max_cells: usize) -> Profile {
     cut(&mut profile, max_cells);
     sort_names(&mut profile);
-    profile.table.sort_paths(&[], |operation| operation);
+    profile.table.sort_paths(&Codes::default(), |operation| operation);
     sort_traces(&mut profile);
     sort_exceptions(&mut profile.table);
     let all: Vec<u32> = (0..code(profile.traces.len())).collect();
@@ -110,7 +110,7 @@ fn sort_names(profile: &mut Profile) {
 /// Cells of a trace: rows of the table, or of calls told apart.
 fn n_cells(profile: &Profile, trace: usize) -> usize {
     let n_calls = profile.calls.as_ref().map_or(0, |calls| calls.rows_of(trace).len());
-    profile.table.costs_of(trace).count().max(n_calls).max(1)
+    profile.table.n_rows_of(trace).max(n_calls).max(1)
 }
 
 /// The bound of hashes below which the cells of the traces are few enough; none if all are. Traces are told by hash and number of cells.
@@ -163,7 +163,7 @@ fn keep(profile: &mut Profile, order: &[u32]) {
         traces.push(profile.traces[old as usize]);
         requests.extend_from_slice(profile.requests_of(old as usize));
         offsets.push(requests.len());
-        own.costs.push(table.costs_of(old as usize));
+        own.push_from(table, old as usize, |path| path);
     }
     own.failures = placed(&table.failures, &place);
     own.swallowed = placed(&table.swallowed, &place);

@@ -2,7 +2,7 @@
 
 use super::{About, Grounds, Profile};
 use crate::compare::limits::Limits;
-use crate::compare::paths::{CostTable, Failure, NO_PATH, Path, PathCost};
+use crate::compare::paths::{CostTable, Failure, NO_PATH, Path};
 use crate::drill::kept::Beside;
 use crate::drill::presence;
 use crate::normalize::{Forest, Joined, Request, Summed};
@@ -125,10 +125,10 @@ fn table(profile: &CostTable, forest: &Forest, joined: &Joined) -> CostTable {
     let path = |index: u32| paths[index as usize];
     // Traces keep their order, so the rows do.
     for (index, &trace) in joined.traces.iter().enumerate() {
-        table.costs.fill(trace as usize);
-        table.costs.push(profile.costs_of(index).map(|cost| PathCost { path: path(cost.path), ..cost }));
+        table.fill(trace as usize);
+        table.push_from(profile, index, path);
     }
-    table.costs.fill(forest.n_traces());
+    table.fill(forest.n_traces());
     table.failures = profile
         .failures
         .iter()

@@ -5,7 +5,8 @@
 
 use super::columns::{Broken, Reader, Writer};
 use super::{Profile, Request, Trace, calls, sums};
-use crate::compare::paths::{CostTable, NO_PATH, Path, PathCost, Paths, Scope};
+use crate::compare::costs::Costs;
+use crate::compare::paths::{NO_PATH, Path, PathCost, Paths, Scope};
 use crate::normalize::{Operation, Service};
 use crate::span::{SpanKind, TraceIds};
 
@@ -14,7 +15,9 @@ pub(super) fn encode(profile: &Profile) -> Vec<u8> {
     let mut out = Writer::default();
     dictionaries(profile, &mut out);
     traces(profile, &mut out);
-    table(&profile.table, &mut out);
+    let rows = &profile.table;
+    table(&rows.paths, &rows.costs, &mut out);
+    table(&rows.paths, &rows.hidden, &mut out);
     calls::encode(profile, &mut out);
     sums::encode(profile, &mut out);
     out.0
@@ -26,7 +29,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Profile, Broken> {
     let mut profile = Profile::default();
     read_dictionaries(&mut reader, &mut profile)?;
     read_traces(&mut reader, &mut profile)?;
-    read_table(&mut reader, &mut profile.table, profile.traces.len())?;
+    let (rows, n_traces) = (&mut profile.table, profile.traces.len());
+    rows.costs = read_table(&mut reader, &rows.paths, n_traces)?;
+    rows.hidden = read_table(&mut reader, &rows.paths, n_traces)?;
     calls::decode(&mut reader, &mut profile)?;
     sums::decode(&mut reader, &mut profile)?;
     if reader.0.is_empty() { Ok(profile) } else { Err("something follows its end") }
@@ -200,10 +205,10 @@ struct Unpacked {
 }
 
 impl Unpacked {
-    fn new(table: &CostTable) -> Self {
-        let (mut offsets, mut costs) = (vec![0], Vec::with_capacity(table.costs.n_rows()));
-        for trace in 0..table.costs.n_traces() {
-            costs.extend(table.costs_of(trace));
+    fn new(packed: &Costs) -> Self {
+        let (mut offsets, mut costs) = (vec![0], Vec::with_capacity(packed.n_rows()));
+        for trace in 0..packed.n_traces() {
+            costs.extend(packed.of(trace));
             offsets.push(costs.len());
         }
         Self { offsets, costs }
@@ -248,10 +253,10 @@ impl Unpacked {
     }
 }
 
-fn table(table: &CostTable, out: &mut Writer) {
-    let unpacked = Unpacked::new(table);
+fn table(paths: &Paths, costs: &Costs, out: &mut Writer) {
+    let unpacked = Unpacked::new(costs);
     let rows = unpacked.by_path();
-    let mut n_rows = vec![0_usize; table.paths.len()];
+    let mut n_rows = vec![0_usize; paths.len()];
     for &(path, ..) in &rows {
         n_rows[path as usize] += 1;
     }
@@ -269,12 +274,12 @@ fn table(table: &CostTable, out: &mut Writer) {
     out.signed(costs().map(|cost| cost.self_ns));
     out.signed(costs().map(|cost| cost.before_ns));
     out.signed(costs().map(|cost| cost.wait_ns));
-    let expected = unpacked.expected_ns(&table.paths.list);
+    let expected = unpacked.expected_ns(&paths.list);
     out.signed(rows.iter().map(|&(_, _, place)| unpacked.costs[place].call_ns.wrapping_sub(expected[place])));
 }
 
-fn read_table(reader: &mut Reader, table: &mut CostTable, n_traces: usize) -> Result<(), Broken> {
-    let n_rows = reader.column(table.paths.len(), Reader::len)?;
+fn read_table(reader: &mut Reader, paths: &Paths, n_traces: usize) -> Result<Costs, Broken> {
+    let n_rows = reader.column(paths.len(), Reader::len)?;
     let n_all = n_rows.iter().fold(0_usize, |sum, &n_rows| sum.saturating_add(n_rows));
     if n_all > reader.0.len() {
         return Err("it ends early");
@@ -323,12 +328,13 @@ fn read_table(reader: &mut Reader, table: &mut CostTable, n_traces: usize) -> Re
             call_ns: 0,
         };
     }
-    let expected = unpacked.expected_ns(&table.paths.list);
+    let expected = unpacked.expected_ns(&paths.list);
     for (row, place) in places.into_iter().enumerate() {
         unpacked.costs[place].call_ns = expected[place].wrapping_add(beyond_ns[row]);
     }
+    let mut costs = Costs::default();
     for bounds in unpacked.offsets.windows(2) {
-        table.costs.push(unpacked.costs[bounds[0]..bounds[1]].iter().copied());
+        costs.push(unpacked.costs[bounds[0]..bounds[1]].iter().copied());
     }
-    Ok(())
+    Ok(costs)
 }

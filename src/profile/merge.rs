@@ -3,7 +3,7 @@
 use super::dictionaries::{Renumbering, settle};
 use super::{About, Profile};
 use crate::compare::limits::Limits;
-use crate::compare::paths::{Failure, NO_EXCEPTION, NO_PATH, Path, PathCost};
+use crate::compare::paths::{Failure, NO_EXCEPTION, NO_PATH, Path};
 use crate::error::Error;
 use crate::normalize::{Operation, Repairs};
 use hashbrown::HashMap;
@@ -138,7 +138,7 @@ impl Profile {
         }
         let path = |index: u32| paths[index as usize];
         for trace in 0..others.costs.n_traces() {
-            table.costs.push(others.costs_of(trace).map(|cost| PathCost { path: path(cost.path), ..cost }));
+            table.push_from(others, trace, path);
         }
         let first_exception = u32::try_from(table.kept.exceptions.len()).unwrap_or(u32::MAX);
         table.failures.extend(others.failures.iter().map(|&(trace, failure)| {

@@ -95,7 +95,7 @@ pub fn take(frame: &SpanFrame, forest: &Forest, table: &CostTable, scope: Scope<
     let Scope { traces, window, attributes, max_cells } = scope;
     // Nothing is copied of a trace that there is no room for.
     let hashes: Vec<u64> = traces.iter().map(|&trace| hash(frame.traces.key(forest.trace[trace as usize]))).collect();
-    let cells = traces.iter().zip(&hashes).map(|(&trace, &hash)| (hash, table.costs_of(trace as usize).count().max(1)));
+    let cells = traces.iter().zip(&hashes).map(|(&trace, &hash)| (hash, table.n_rows_of(trace as usize).max(1)));
     let below = bound(cells.collect(), max_cells);
     let mut profile = Profile {
         names: Vec::new(),
@@ -162,7 +162,7 @@ fn costs(frame: &SpanFrame, forest: &Forest, table: &CostTable, traces: &[u32]) 
         place[trace as usize] = Some(index);
     }
     for &trace in traces {
-        own.costs.push(table.costs_of(trace as usize));
+        own.push_from(table, trace as usize, |path| path);
     }
     let mut exceptions = BTreeMap::<(String, String), u32>::new();
     each_exception(frame, forest, table, |at, exception| {
