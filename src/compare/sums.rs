@@ -146,10 +146,11 @@ impl Blocks {
             if times == 0.0 {
                 continue;
             }
-            for (path, costs) in self.costs.of(block) {
-                for (sum, cost) in side[*path as usize].iter_mut().zip(costs) {
-                    *sum += times * cost;
-                }
+            for &(path, costs) in self.costs.of(block) {
+                // All are read before any is written, so that they can be added several at a time.
+                let sums = &mut side[path as usize];
+                let old = *sums;
+                *sums = std::array::from_fn(|place| old[place] + times * costs[place]);
             }
             for (path, counts) in self.failures.of(block) {
                 for (sum, count) in result.n_failures.iter_mut().zip(counts) {

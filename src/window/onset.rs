@@ -191,7 +191,7 @@ impl<'a> Detector<'a> {
         if moved.is_empty() {
             return None;
         }
-        let Significance { excess, p_value } = scan::significance(&self.series, within, &best);
+        let Significance { excess, p_value } = scan::significance(&self.series, within, &best, &moved);
         moved.retain(|&index| p_value[index] <= significance);
         // What gets better where other things get worse is no onset, however clear.
         let has_before = |index: usize| best[index].stretch.start > within.start;

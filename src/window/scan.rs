@@ -43,8 +43,9 @@ pub(super) struct Best {
     pub(super) explained: f64,
 }
 
-/// Weights and weighted values summed up to each bucket.
+/// Weights and weighted values summed up to each bucket, the last ones repeated up to whole blocks of [`LANES`].
 struct Prefix {
+    n_buckets: usize,
     weights: Vec<f64>,
     sums: Vec<f64>,
     /// The least and the largest of each [`LANES`] sums.
@@ -53,7 +54,7 @@ struct Prefix {
 }
 
 /// Sums that are looked at together.
-const LANES: usize = 16;
+const LANES: usize = 8;
 
 impl Prefix {
     fn new(values: impl Iterator<Item = (f64, f64)> + Clone) -> Self {
@@ -63,7 +64,7 @@ impl Prefix {
             sum += own * value;
         }
         let mean = if weight > 0.0 { sum / weight } else { 0.0 };
-        let n = values.size_hint().0 + 1;
+        let n = (values.size_hint().0 + 1).next_multiple_of(LANES);
         let (mut weights, mut sums, mut variance) = (Vec::with_capacity(n), Vec::with_capacity(n), 0.0);
         weights.push(0.0);
         sums.push(0.0);
@@ -75,50 +76,46 @@ impl Prefix {
             weights.push(weight);
             sums.push(sum);
         }
-        let bounds = sums.chunks(LANES).map(|sums| {
+        let n_buckets = sums.len() - 1;
+        weights.resize(weights.len().next_multiple_of(LANES), weight);
+        sums.resize(sums.len().next_multiple_of(LANES), sum);
+        let bounds = sums.as_chunks::<LANES>().0.iter().map(|sums| {
             sums.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[least, most], &sum| [least.min(sum), most.max(sum)])
         });
-        Self { bounds: bounds.collect(), weights, sums, variance }
+        Self { n_buckets, bounds: bounds.collect(), weights, sums, variance }
     }
 
     fn total(&self) -> f64 {
-        self.weights[self.weights.len() - 1]
+        self.weights[self.n_buckets]
     }
 
-    /// Calls `look` with those of `ends`, ascending, at which a stretch from `first` on may explain more than `known`; nearly none does,
-    /// and to see that takes no division, and no branch for each.
-    fn each_more(
-        &self,
-        first: usize,
-        ends: Range<usize>,
-        is_two_sided: bool,
-        known: f64,
-        mut look: impl FnMut(usize) -> f64,
-    ) {
-        let (weight, sum, total) = (self.weights[first], self.sums[first], self.total());
-        let bound = |known: f64| known * (1.0 - 1e-9) * self.variance;
-        let mut least = bound(known);
-        let under = |end_weight: f64| (end_weight - weight) * (total - (end_weight - weight));
-        let gain = |end_sum: f64| if is_two_sided { (end_sum - sum).abs() } else { (end_sum - sum).max(0.0) };
-        let is_more = |gain: f64, under: f64, least: f64| gain * gain * total >= least * under;
-        let mut begin = ends.start;
-        while begin < ends.end {
-            let block = begin / LANES;
-            let end = ((block + 1) * LANES).min(ends.end);
-            // The least that is below is at the first or the last weight: they ascend, and what is in between is above both.
-            let [low, high] = self.bounds[block];
-            let most = gain(low).max(gain(high));
-            if is_more(most, under(self.weights[begin]).min(under(self.weights[end - 1])), least) {
-                let each = self.weights[begin..end].iter().zip(&self.sums[begin..end]);
-                let is_any = |any, (&weight, &sum): (&f64, &f64)| any | is_more(gain(sum), under(weight), least);
-                if each.fold(false, is_any) {
-                    for end in begin..end {
-                        least = bound(look(end));
-                    }
-                }
-            }
-            begin = end;
-        }
+    /// No less than what any stretch explains that begins in block `first` and ends in block `end`.
+    fn most(&self, first: usize, end: usize, is_two_sided: bool) -> f64 {
+        let ([low, high], [end_low, end_high]) = (self.bounds[first], self.bounds[end]);
+        let up = end_high - low;
+        let gain = if is_two_sided { up.max(high - end_low) } else { up }.max(0.0);
+        let of_block = |block: usize| [self.weights[block * LANES], self.weights[(block + 1) * LANES - 1]];
+        let ([begin, begin_last], [finish, finish_last]) = (of_block(first), of_block(end));
+        // What is below is least at the least or at the largest weight inside; of fewer observations none counts.
+        let total = self.total();
+        let under = |inside: f64| inside.clamp(MIN_OBSERVATIONS, total - MIN_OBSERVATIONS);
+        let under = |inside: f64| under(inside) * (total - under(inside));
+        gain * gain * total / under(finish - begin_last).min(under(finish_last - begin)) / self.variance * (1.0 + 1e-9)
+    }
+
+    /// Whether a stretch to `end` from anywhere in block `first` may explain more than `known`: nearly none does, and to see that takes no
+    /// division, and no branch for each.
+    fn is_any_more(&self, first: usize, end: usize, is_two_sided: bool, known: f64) -> bool {
+        let (end_weight, end_sum, total) = (self.weights[end], self.sums[end], self.total());
+        let least = known * (1.0 - 1e-9) * self.variance;
+        let firsts = self.weights.as_chunks::<LANES>().0[first].iter().zip(&self.sums.as_chunks::<LANES>().0[first]);
+        let is_any = |gain: fn(f64) -> f64| {
+            firsts.fold(false, |any, (weight, sum)| {
+                let (inside, gain) = (end_weight - weight, gain(end_sum - sum));
+                any | (gain * gain * total >= least * (inside * (total - inside)))
+            })
+        };
+        if is_two_sided { is_any(|gain| gain) } else { is_any(|gain| gain.max(0.0)) }
     }
 
     /// Share of the variance that another mean in `first..end` explains; 0 if it is a change that does not count.
@@ -136,48 +133,64 @@ impl Prefix {
 /// Calls `look` for every stretch of `n` buckets that may be one: it and each of the rests around it, if there is one,
 /// are long enough.
 fn each_stretch(n: usize, mut look: impl FnMut(usize, usize)) {
-    each_range(n, |first, ends| ends.for_each(|end| look(first, end)));
-}
-
-/// The same, by ranges of ends of the stretches that begin at one bucket.
-fn each_range(n: usize, mut look: impl FnMut(usize, Range<usize>)) {
-    let least = MIN_BUCKETS.max(n / MIN_PART);
+    let least = shortest(n);
     for first in (0..n).filter(|&first| first == 0 || first >= least) {
-        let (shortest, longest) = (first + least, n.saturating_sub(least));
-        if shortest <= longest {
-            look(first, shortest..longest + 1);
-        }
-        if first > 0 && shortest <= n {
-            look(first, n..n + 1);
+        for end in (first + least..(n + 1).saturating_sub(least)).chain((first > 0 && first + least <= n).then_some(n)) {
+            look(first, end);
         }
     }
 }
 
-/// The largest share explained, and where if asked.
+/// Buckets of a stretch at least, and of what is left before and after it.
+fn shortest(n: usize) -> usize {
+    MIN_BUCKETS.max(n / MIN_PART)
+}
+
+/// The largest share explained, and where, the first such stretch.
 fn best(prefix: &Prefix, is_two_sided: bool) -> Best {
-    let n = prefix.weights.len() - 1;
+    let n = prefix.n_buckets;
     let mut best = Best { stretch: 0..0, explained: 0.0 };
-    // What is left of a constant after rounding.
-    if prefix.variance <= 1e-18 * prefix.total() {
+    // What is left of a constant after rounding, or too few observations for any stretch.
+    if prefix.variance <= 1e-18 * prefix.total() || prefix.total() < 2.0 * MIN_OBSERVATIONS {
         return best;
     }
     let mut look = |first: usize, end: usize| {
         let explained = prefix.explained(first, end, is_two_sided);
-        if explained > best.explained {
+        let is_first = || explained > 0.0 && (first, end) < (best.stretch.start, best.stretch.end);
+        if explained > best.explained || explained.to_bits() == best.explained.to_bits() && is_first() {
             best = Best { stretch: first..end, explained };
         }
         best.explained
     };
+    let least = shortest(n);
     let mut known = 0.0;
-    each_range(n, |first, ends| {
+    for first in least..(n + 1).saturating_sub(least) {
+        known = look(first, n);
         // More at the beginning is less from there on.
-        if !(is_two_sided && first == 0) {
-            prefix.each_more(first, ends, is_two_sided, known, |end| {
-                known = look(first, end);
-                known
-            });
+        if !is_two_sided {
+            known = look(0, first);
         }
-    });
+    }
+    // Of nearly all pairs of blocks it is seen at once that no stretch explains more.
+    let ends = 2 * least..(n + 1).saturating_sub(least);
+    for end_block in ends.start / LANES..ends.end.div_ceil(LANES) {
+        for first_block in least / LANES..=end_block {
+            if prefix.most(first_block, end_block, is_two_sided) < known {
+                continue;
+            }
+            let block = |block: usize, within: Range<usize>| {
+                let start = (block * LANES).max(within.start);
+                start..((block + 1) * LANES).min(within.end).max(start)
+            };
+            for end in block(end_block, ends.clone()) {
+                if prefix.is_any_more(first_block, end, is_two_sided, known) {
+                    for first in block(first_block, least..end + 1 - least) {
+                        known = look(first, end);
+                    }
+                }
+            }
+        }
+    }
     best
 }
 
@@ -293,25 +306,49 @@ fn noise(series: &Series, buckets: &Range<usize>) -> Vec<f64> {
     noise
 }
 
-/// Tests the best stretches of all series within `buckets`.
-pub(super) fn significance(series: &[Series], buckets: &Range<usize>, best_of: &[Best]) -> Significance {
+/// Shuffles after which it may be clear that nothing is there, and the p-value that says so.
+const FEW_SHUFFLES: u64 = 99;
+const HOPELESS: f64 = 0.2;
+
+/// Tests the best stretches of all series within `buckets`; if after a few shuffles none of `asked` could be one, there are no more.
+pub(super) fn significance(
+    series: &[Series],
+    buckets: &Range<usize>,
+    best_of: &[Best],
+    asked: &[usize],
+) -> Significance {
     let noise: Vec<Vec<f64>> = series.par_iter().map(|series| noise(series, buckets)).collect();
-    let chance: Vec<Vec<f64>> = (0..N_SHUFFLES)
+    let mut chance = shuffles(series, &noise, buckets, 0..FEW_SHUFFLES);
+    let result = judged(&chance, best_of);
+    if asked.iter().all(|&index| result.p_value[index] > HOPELESS) {
+        return result;
+    }
+    chance.extend(shuffles(series, &noise, buckets, FEW_SHUFFLES..N_SHUFFLES));
+    judged(&chance, best_of)
+}
+
+/// What the best stretch of each series explains in each of these shuffles of its noise.
+fn shuffles(series: &[Series], noise: &[Vec<f64>], buckets: &Range<usize>, rounds: Range<u64>) -> Vec<Vec<f64>> {
+    rounds
         .into_par_iter()
         .map(|round| {
             let places = shuffled_blocks(buckets.len(), 0, round);
             series
                 .iter()
-                .zip(&noise)
+                .zip(noise)
                 .map(|(series, noise)| {
                     let shuffled = places.iter().map(|&place| (noise[place], series.weights[buckets.start + place]));
                     best(&Prefix::new(shuffled), series.is_two_sided).explained
                 })
                 .collect()
         })
-        .collect();
-    let n_rounds = N_SHUFFLES as f64;
-    let scales: Vec<(f64, f64)> = (0..series.len())
+        .collect()
+}
+
+/// The best stretches, judged by what chance does in shuffles.
+fn judged(chance: &[Vec<f64>], best_of: &[Best]) -> Significance {
+    let n_rounds = chance.len() as f64;
+    let scales: Vec<(f64, f64)> = (0..best_of.len())
         .map(|index| {
             let mean = chance.iter().map(|round| logit(round[index])).sum::<f64>() / n_rounds;
             let variance = chance.iter().map(|round| (logit(round[index]) - mean).powi(2)).sum::<f64>() / n_rounds;
@@ -416,7 +453,7 @@ pub(super) fn joint(series: &[&Series], buckets: &Range<usize>, lead: &Range<usi
 ///
 /// Only stretches at the start of the data are looked at, or only others: what begins as the data do has no onset.
 fn joint_best(prefixes: &[(Prefix, bool)], at_start: bool) -> Option<Range<usize>> {
-    let n = prefixes.first()?.0.weights.len() - 1;
+    let n = prefixes.first()?.0.n_buckets;
     let usable: Vec<&(Prefix, bool)> =
         prefixes.iter().filter(|(prefix, _)| prefix.variance > 1e-18 * prefix.total()).collect();
     // Each series in units of the noise that its own best stretch leaves.
