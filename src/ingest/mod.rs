@@ -337,10 +337,16 @@ fn parse(
         Format::Json(flavour, false) => Ok(records::read_documents(source, flavour, options, done, kept)),
         Format::BareProto => Ok(records::read_bare_proto(source, options, done, kept)),
         Format::Framed => Ok(records::read_framed(source, options, done, kept)),
-        Format::JsonRows => table::read_json_rows(source, options, done, kept),
+        Format::JsonRows => {
+            source.hold();
+            table::read_json_rows(source, options, done, kept)
+        }
         Format::Parquet => table::read_parquet(source, options, kept),
         Format::ArrowIpc => table::read_arrow_ipc(source, options),
-        Format::Csv => table::read_csv(source, options, done, kept),
+        Format::Csv => {
+            source.hold();
+            table::read_csv(source, options, done, kept)
+        }
     };
     match parts {
         Ok(parts) => (Some(format), Ok(parts)),

@@ -69,8 +69,8 @@ pub(super) fn each_lines<T: Send>(
     read: impl Fn(Piece) -> T + Sync,
     report: impl Fn(&mut T) -> &mut SourceReport,
 ) -> Vec<T> {
-    let piece_bytes = source.piece_bytes();
-    each_of_lines(source, kept, |rest, _, is_all| after_line(rest, is_all, piece_bytes), read, report)
+    let pieces = source.pieces();
+    each_of_lines(source, kept, |rest, at, is_all| after_line(rest, is_all, pieces.bytes_at(at)), read, report)
 }
 
 /// The same for pieces that are `cut` otherwise, within lines perhaps.
@@ -107,7 +107,7 @@ pub(super) fn read_documents(
     done: &(dyn Fn(usize) + Sync),
     kept: Kept,
 ) -> Vec<Part> {
-    let is_short = source.rest.is_none() && source.bytes.len() < 2 * source.piece_bytes();
+    let is_short = source.is_all() && source.bytes.len() < 2 * source.pieces().bytes_at(0);
     let (is_list, is_idle): (divide::KeyTest, divide::KeyTest) = match flavour {
         JsonFlavour::Otlp => (otlp_json::is_list, otlp_json::is_idle),
         JsonFlavour::Jaeger => (jaeger::is_list, jaeger::is_idle),
@@ -145,9 +145,9 @@ fn read_divided(
     (done, kept): (&(dyn Fn(usize) + Sync), Kept),
     parts: &mut Vec<Part>,
 ) -> Option<u64> {
-    let piece_bytes = source.piece_bytes();
+    let pieces = source.pieces();
     let opening = |at: u64| if at == 0 { divided.begin } else { 0 };
-    let cut = |rest: &[u8], at: u64, is_all: bool| match divided.cut(rest, opening(at) + piece_bytes) {
+    let cut = |rest: &[u8], at: u64, is_all: bool| match divided.cut(rest, opening(at) + pieces.bytes_at(at)) {
         Some(n_bytes) => Cut::After(n_bytes),
         None if is_all => Cut::After(rest.len()),
         None => Cut::More,
@@ -282,8 +282,8 @@ pub(super) fn read_bare_proto(
     done: &(dyn Fn(usize) + Sync),
     kept: Kept,
 ) -> Vec<Part> {
-    let (piece_bytes, mut outer) = (source.piece_bytes(), SourceReport::default());
-    let cut = |rest: &[u8], at: u64, is_all: bool| after_fields(rest, at, is_all, piece_bytes, &mut outer);
+    let (pieces, mut outer) = (source.pieces(), SourceReport::default());
+    let cut = |rest: &[u8], at: u64, is_all: bool| after_fields(rest, at, is_all, pieces.bytes_at(at), &mut outer);
     let read = |piece: Piece, sink: &mut Sink| {
         let mut fields = Fields::open_ended(piece.bytes, piece.at);
         while let Ok(Some(field)) = fields.next() {
@@ -343,8 +343,8 @@ pub(super) fn read_framed(
     done: &(dyn Fn(usize) + Sync),
     kept: Kept,
 ) -> Vec<Part> {
-    let (piece_bytes, mut outer) = (source.piece_bytes(), SourceReport::default());
-    let cut = |rest: &[u8], _: u64, is_all: bool| after_frames(rest, is_all, piece_bytes, &mut outer);
+    let (pieces, mut outer) = (source.pieces(), SourceReport::default());
+    let cut = |rest: &[u8], at: u64, is_all: bool| after_frames(rest, is_all, pieces.bytes_at(at), &mut outer);
     let read = |piece: Piece, sink: &mut Sink| {
         let mut rest = piece.bytes;
         while let Some((message, after)) = first_frame(rest) {

@@ -175,9 +175,13 @@ fn begin(
         source.path = None;
     }
     let mut rest = Rest::new(reader, n_raw);
-    // Of a long file more would only be in the way.
-    let is_long = compression.is_none() && report.n_bytes > source.held_bytes as u64;
-    rest.fill(&mut source.bytes, if is_long { source.held_bytes / 4 } else { source.held_bytes });
+    // Of a long file more would only be in the way, and what is compressed is parsed while more of it is decompressed.
+    let n_first = match compression {
+        Some(_) => source.held_bytes / 32,
+        None if report.n_bytes > source.held_bytes as u64 => source.held_bytes / 4,
+        None => source.held_bytes,
+    };
+    rest.fill(&mut source.bytes, n_first.max(1));
     if compression.is_none()
         && let Some(error) = rest.failure()
     {

@@ -85,6 +85,21 @@ impl Rest {
     }
 }
 
+/// How long pieces are: the further on, the longer, so that the first are soon there and there are not too many in the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pieces {
+    least: usize,
+    most: usize,
+}
+
+impl Pieces {
+    /// Bytes of a piece with so many bytes of the content before it; the same whatever the number of threads, as what is kept of an attribute of
+    /// very many values depends on it.
+    pub(super) fn bytes_at(self, begin: u64) -> usize {
+        usize::try_from(begin).map_or(self.most, |begin| (begin / N_PIECES).clamp(self.least, self.most))
+    }
+}
+
 /// Counts what is taken of an input.
 pub(super) struct Counting<R> {
     pub(super) inner: R,
@@ -123,10 +138,25 @@ pub(super) struct Piece<'a> {
 }
 
 impl Source {
-    /// Bytes of a piece; the same whatever the number of threads, as what is kept of an attribute of very many values depends on it.
-    pub(super) fn piece_bytes(&self) -> usize {
-        let most = self.held_bytes / N_PIECES;
-        if self.rest.is_some() { most.max(1) } else { (self.bytes.len() / N_PIECES).clamp(LEAST_PIECE.min(most), most) }
+    /// How long pieces are.
+    pub(super) fn pieces(&self) -> Pieces {
+        let most = (self.held_bytes / N_PIECES).max(1);
+        let n_pieces = if self.is_all() { N_PIECES } else { STRETCH_PIECES };
+        let least = (self.bytes.len() / n_pieces).clamp(LEAST_PIECE.min(most), most);
+        Pieces { least, most: if self.is_all() { least } else { most } }
+    }
+
+    /// Whether nothing follows what is held.
+    pub(super) fn is_all(&self) -> bool {
+        self.rest.as_ref().is_none_or(Rest::is_end)
+    }
+
+    /// Reads on until as much is held as may be.
+    pub(super) fn hold(&mut self) {
+        let n_bytes = self.held_bytes.saturating_sub(self.bytes.len());
+        if let Some(rest) = self.rest.as_mut().filter(|rest| n_bytes > 0 && !rest.is_end()) {
+            rest.fill(&mut self.bytes, n_bytes);
+        }
     }
 
     /// Reads what is left of the content, however much that is.
@@ -166,12 +196,13 @@ impl Source {
         mut take: impl FnMut(Vec<T>) -> bool,
     ) -> Option<u64> {
         let n_pieces = if kept.is_alone { 2 * rayon::current_num_threads() } else { 0 };
-        let stretch_bytes = self.piece_bytes() * n_pieces.clamp(STRETCH_PIECES, N_PIECES);
+        let (piece_bytes, n_pieces) = (self.pieces(), n_pieces.clamp(STRETCH_PIECES, N_PIECES));
         let mut held = std::mem::take(&mut self.bytes);
         let (mut begin, mut n_cut) = (0, 0);
         let mut spare = Vec::new();
         loop {
-            let is_all = self.rest.as_ref().is_none_or(Rest::is_end);
+            let is_all = self.is_all();
+            let stretch_bytes = piece_bytes.bytes_at(begin) * n_pieces;
             let (mut pieces, mut at, mut is_over) = (Vec::new(), 0, is_all);
             while at < held.len() {
                 match cut(&held[at..], begin + at as u64, is_all) {

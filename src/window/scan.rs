@@ -109,11 +109,9 @@ impl Prefix {
         let (end_weight, end_sum, total) = (self.weights[end], self.sums[end], self.total());
         let least = known * (1.0 - 1e-9) * self.variance;
         let firsts = self.weights.as_chunks::<LANES>().0[first].iter().zip(&self.sums.as_chunks::<LANES>().0[first]);
+        let is_more = |gain: f64, inside: f64| gain * gain * total >= least * (inside * (total - inside));
         let is_any = |gain: fn(f64) -> f64| {
-            firsts.fold(false, |any, (weight, sum)| {
-                let (inside, gain) = (end_weight - weight, gain(end_sum - sum));
-                any | (gain * gain * total >= least * (inside * (total - inside)))
-            })
+            firsts.fold(false, |any, (weight, sum)| any | is_more(gain(end_sum - sum), end_weight - weight))
         };
         if is_two_sided { is_any(|gain| gain) } else { is_any(|gain| gain.max(0.0)) }
     }
@@ -135,7 +133,8 @@ impl Prefix {
 fn each_stretch(n: usize, mut look: impl FnMut(usize, usize)) {
     let least = shortest(n);
     for first in (0..n).filter(|&first| first == 0 || first >= least) {
-        for end in (first + least..(n + 1).saturating_sub(least)).chain((first > 0 && first + least <= n).then_some(n)) {
+        for end in (first + least..(n + 1).saturating_sub(least)).chain((first > 0 && first + least <= n).then_some(n))
+        {
             look(first, end);
         }
     }

@@ -163,7 +163,7 @@ enum End {
 impl<'a> Table<'a> {
     /// Of the content of `source`, which it takes.
     fn new(source: &'a mut Source) -> Self {
-        let stretch_bytes = STRETCH_PIECES * source.piece_bytes();
+        let stretch_bytes = STRETCH_PIECES * source.pieces().bytes_at(u64::MAX);
         let mut held = std::mem::take(&mut source.bytes);
         if held.starts_with(b"\xef\xbb\xbf") {
             held.drain(..3);

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::ingest::json::{Cursor, Kind};
 use crate::ingest::records::{each_lines, each_of_lines};
 use crate::ingest::source::{Part, Source};
-use crate::ingest::stretch::{Cut, Piece};
+use crate::ingest::stretch::{Cut, Piece, Pieces};
 use crate::ingest::{Kept, Options};
 use hashbrown::HashMap;
 use std::borrow::Cow;
@@ -70,7 +70,7 @@ pub(super) fn read(
         source.read_all();
         vec![read(&rows(&source.bytes, list))]
     } else if let Some(list) = list {
-        let cut = list.cuts(source.piece_bytes(), &mut left);
+        let cut = list.cuts(source.pieces(), &mut left);
         each_of_lines(source, kept, cut, read_piece, |built| &mut built.report)
     } else {
         each_lines(source, kept, read_piece, |built| &mut built.report)
@@ -152,7 +152,7 @@ impl List {
 
     /// Cuts after the first row that ends beyond so many bytes, and for the last time where the array ends; `left` is told the byte where more
     /// text comes after an array that is the whole file.
-    fn cuts(self, piece_bytes: usize, left: &mut Option<u64>) -> impl FnMut(&[u8], u64, bool) -> Cut {
+    fn cuts(self, pieces: Pieces, left: &mut Option<u64>) -> impl FnMut(&[u8], u64, bool) -> Cut {
         let mut is_closed = false;
         move |rest, at, is_all| {
             if is_closed {
@@ -168,7 +168,7 @@ impl List {
             loop {
                 let (_, end, after) = element(rest, next);
                 match end {
-                    End::Comma if after < piece_bytes => next = after,
+                    End::Comma if after < pieces.bytes_at(at) => next = after,
                     End::Comma => return Cut::After(after),
                     End::Bracket => {
                         is_closed = true;
