@@ -53,17 +53,22 @@ struct Prefix {
     variance: f64,
 }
 
+/// Weighted mean of values with their weights; 0 without weight.
+fn mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (weight, sum) = values.fold((0.0, 0.0), |(weight, sum), (value, own)| (weight + own, sum + own * value));
+    if weight > 0.0 { sum / weight } else { 0.0 }
+}
+
 /// Sums that are looked at together.
 const LANES: usize = 8;
 
 impl Prefix {
     fn new(values: impl Iterator<Item = (f64, f64)> + Clone) -> Self {
-        let (mut weight, mut sum) = (0.0, 0.0);
-        for (value, own) in values.clone() {
-            weight += own;
-            sum += own * value;
-        }
-        let mean = if weight > 0.0 { sum / weight } else { 0.0 };
+        Self::around(mean(values.clone()), values)
+    }
+
+    /// Of values whose mean is known.
+    fn around(mean: f64, values: impl Iterator<Item = (f64, f64)>) -> Self {
         let n = (values.size_hint().0 + 1).next_multiple_of(LANES);
         let (mut weights, mut sums, mut variance) = (Vec::with_capacity(n), Vec::with_capacity(n), 0.0);
         weights.push(0.0);
@@ -154,6 +159,13 @@ fn best(prefix: &Prefix, is_two_sided: bool) -> Best {
         return best;
     }
     let mut look = |first: usize, end: usize| {
+        // Most are not even near, which is seen without a division.
+        let (inside, sum) = (prefix.weights[end] - prefix.weights[first], prefix.sums[end] - prefix.sums[first]);
+        let total = prefix.total();
+        let least = best.explained * (1.0 - 1e-9) * prefix.variance;
+        if sum * sum * total < least * (inside * (total - inside)) {
+            return best.explained;
+        }
         let explained = prefix.explained(first, end, is_two_sided);
         let is_first = || explained > 0.0 && (first, end) < (best.stretch.start, best.stretch.end);
         if explained > best.explained || explained.to_bits() == best.explained.to_bits() && is_first() {
@@ -207,10 +219,7 @@ impl Series {
 
     /// Weighted mean over `buckets`; 0 without weight.
     pub(super) fn mean(&self, buckets: impl Iterator<Item = usize>) -> f64 {
-        let (weight, sum) = buckets.fold((0.0, 0.0), |(weight, sum), bucket| {
-            (weight + self.weights[bucket], sum + self.weights[bucket] * self.values[bucket])
-        });
-        if weight > 0.0 { sum / weight } else { 0.0 }
+        mean(buckets.map(|bucket| (self.values[bucket], self.weights[bucket])))
     }
 
     /// The values of `buckets` minus the means within `stretch` and outside it.
@@ -328,6 +337,10 @@ pub(super) fn significance(
 
 /// What the best stretch of each series explains in each of these shuffles of its noise.
 fn shuffles(series: &[Series], noise: &[Vec<f64>], buckets: &Range<usize>, rounds: Range<u64>) -> Vec<Vec<f64>> {
+    let mean_of = |(series, noise): (&Series, &Vec<f64>)| {
+        mean(noise.iter().copied().zip(series.weights[buckets.clone()].iter().copied()))
+    };
+    let means: Vec<f64> = series.iter().zip(noise).map(mean_of).collect();
     rounds
         .into_par_iter()
         .map(|round| {
@@ -335,9 +348,10 @@ fn shuffles(series: &[Series], noise: &[Vec<f64>], buckets: &Range<usize>, round
             series
                 .iter()
                 .zip(noise)
-                .map(|(series, noise)| {
+                .zip(&means)
+                .map(|((series, noise), &mean)| {
                     let shuffled = places.iter().map(|&place| (noise[place], series.weights[buckets.start + place]));
-                    best(&Prefix::new(shuffled), series.is_two_sided).explained
+                    best(&Prefix::around(mean, shuffled), series.is_two_sided).explained
                 })
                 .collect()
         })
