@@ -20,15 +20,33 @@ pub struct Costs {
 struct Piece {
     /// Its first trace.
     first: usize,
-    /// Where the bytes of each of its traces end.
-    ends: Vec<usize>,
+    /// Where the bytes of each of its traces start; they end where those of the next start.
+    starts: Vec<u32>,
     bytes: Vec<u8>,
+}
+
+impl Piece {
+    /// Begins the next trace. Only the last of a piece ends beyond [`PIECE_BYTES`], so none starts far beyond.
+    fn start(&mut self) {
+        self.starts.push(offset(self.bytes.len()));
+    }
+
+    fn rows(&self, place: usize) -> Rows<'_> {
+        let start = self.starts[place] as usize;
+        let end = self.starts.get(place + 1).map_or(self.bytes.len(), |&end| end as usize);
+        Rows { bytes: &self.bytes[start..], n_left: end - start, next_path: 0 }
+    }
+}
+
+fn offset(n_bytes: usize) -> u32 {
+    u32::try_from(n_bytes).unwrap_or(u32::MAX)
 }
 
 impl Costs {
     /// Adds the rows of the next trace.
     pub fn push(&mut self, rows: impl IntoIterator<Item = PathCost>) {
         let piece = self.open();
+        piece.start();
         let mut n_rows = 0;
         let mut next_path = 0;
         for row in rows {
@@ -36,7 +54,6 @@ impl Costs {
             next_path = row.path.wrapping_add(1);
             n_rows += 1;
         }
-        piece.ends.push(piece.bytes.len());
         self.n_rows += n_rows;
     }
 
@@ -48,7 +65,7 @@ impl Costs {
             last => {
                 if let Some(piece) = last {
                     piece.bytes.shrink_to_fit();
-                    piece.ends.shrink_to_fit();
+                    piece.starts.shrink_to_fit();
                 }
                 self.pieces.push(Piece { first, ..Piece::default() });
             }
@@ -61,8 +78,8 @@ impl Costs {
     pub fn fill(&mut self, n_traces: usize) {
         if self.n_traces() < n_traces {
             let piece = self.open();
-            let end = piece.bytes.len();
-            piece.ends.resize(n_traces - piece.first, end);
+            let end = offset(piece.bytes.len());
+            piece.starts.resize(n_traces - piece.first, end);
         }
     }
 
@@ -78,7 +95,7 @@ impl Costs {
     /// Number of traces.
     #[must_use]
     pub fn n_traces(&self) -> usize {
-        self.pieces.last().map_or(0, |piece| piece.first + piece.ends.len())
+        self.pieces.last().map_or(0, |piece| piece.first + piece.starts.len())
     }
 
     /// Number of rows.
@@ -90,7 +107,7 @@ impl Costs {
     /// Bytes on the heap.
     #[must_use]
     pub fn n_bytes(&self) -> usize {
-        let of_piece = |piece: &Piece| piece.bytes.capacity() + piece.ends.capacity() * size_of::<usize>();
+        let of_piece = |piece: &Piece| piece.bytes.capacity() + piece.starts.capacity() * size_of::<u32>();
         self.pieces.iter().map(of_piece).sum()
     }
 
@@ -98,9 +115,7 @@ impl Costs {
     #[must_use]
     pub fn of(&self, trace: usize) -> Rows<'_> {
         let piece = &self.pieces[self.pieces.partition_point(|piece| piece.first <= trace) - 1];
-        let place = trace - piece.first;
-        let start = if place == 0 { 0 } else { piece.ends[place - 1] };
-        Rows { bytes: &piece.bytes[start..], n_left: piece.ends[place] - start, next_path: 0 }
+        piece.rows(trace - piece.first)
     }
 
     /// The same rows with other paths, in order of these: `code` of a piece's place and a path, where pieces are what was appended.
@@ -109,21 +124,19 @@ impl Costs {
         let n_rows = self.n_rows;
         let recode = |(place, piece): (usize, Piece)| {
             let mut result =
-                Piece { first: piece.first, ends: Vec::with_capacity(piece.ends.len()), bytes: Vec::new() };
+                Piece { first: piece.first, starts: Vec::with_capacity(piece.starts.len()), bytes: Vec::new() };
             result.bytes.reserve_exact(piece.bytes.len());
-            let (mut rows, mut start) = (Vec::new(), 0);
-            for &end in &piece.ends {
+            let mut rows = Vec::new();
+            for trace in 0..piece.starts.len() {
                 rows.clear();
-                let old = Rows { bytes: &piece.bytes[start..], n_left: end - start, next_path: 0 };
-                rows.extend(old.map(|row| PathCost { path: code(place, row.path), ..row }));
+                rows.extend(piece.rows(trace).map(|row| PathCost { path: code(place, row.path), ..row }));
                 rows.sort_unstable_by_key(|row| row.path);
+                result.start();
                 let mut next_path = 0;
                 for &row in &rows {
                     write(row, next_path, &mut result.bytes);
                     next_path = row.path.wrapping_add(1);
                 }
-                result.ends.push(result.bytes.len());
-                start = end;
             }
             result.bytes.shrink_to_fit();
             result

@@ -103,6 +103,22 @@ pub struct PathCost {
     pub call_ns: i64,
 }
 
+impl PathCost {
+    /// The cost of so many like it.
+    fn times(self, n: u32) -> Self {
+        let ns = |ns: i64| ns.saturating_mul(i64::from(n));
+        Self {
+            path: self.path,
+            n_calls: self.n_calls.saturating_mul(n),
+            n_visits: self.n_visits.saturating_mul(n),
+            self_ns: ns(self.self_ns),
+            before_ns: ns(self.before_ns),
+            wait_ns: ns(self.wait_ns),
+            call_ns: ns(self.call_ns),
+        }
+    }
+}
+
 /// Where a failing request began to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -139,6 +155,9 @@ impl FailureKind {
     pub const ALL: [Self; 3] = [Self::Own, Self::Unanswered, Self::TimedOut];
 }
 
+/// Traces that are asked for hidden calls, about: no median needs more, and their rows are kept.
+pub const MANY_TRACES: usize = 1 << 20;
+
 /// The path in the table of each path of each piece of its rows, and of those of hidden calls.
 pub type Codes = [Vec<Arc<Vec<u32>>>; 2];
 
@@ -150,7 +169,8 @@ pub struct CostTable {
     /// The rows; a trace has a path at most once, and its rows are in order of paths.
     pub costs: Costs,
     /// Such rows of the calls that no request waited for, because others ran as long, and of all calls below them: each visited, over all of
-    /// its own time. They add up to nothing, and tell how long calls take.
+    /// its own time. They add up to nothing, and tell how long calls take. Of more than [`MANY_TRACES`] only some have such rows, that count
+    /// for as many as they stand for.
     pub hidden: Costs,
     /// Origins of failing requests, with their trace, in trace order.
     pub failures: Vec<(u32, Failure)>,
@@ -239,6 +259,12 @@ pub fn cost_table(forest: &Forest) -> CostTable {
 /// with all its traces, those that have spans being empty.
 #[must_use]
 pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTable {
+    let each_hidden = u32::try_from(forest.n_traces().div_ceil(MANY_TRACES)).unwrap_or(u32::MAX).max(1);
+    cost_table_asking(forest, profile, each_hidden)
+}
+
+/// The same, where one of so many traces is asked for hidden calls.
+fn cost_table_asking(forest: &Forest, profile: Option<&CostTable>, each_hidden: u32) -> CostTable {
     let mut limits = Limits::learn(forest);
     if let Some(profile) = profile {
         limits.absorb(profile.limits.bands().iter().map(|(&operation, &band)| (operation, band)));
@@ -250,7 +276,7 @@ pub fn cost_table_with(forest: &Forest, profile: Option<&CostTable>) -> CostTabl
         let parts: Vec<CostTable> = traces
             .par_chunks(chunk)
             .map(|traces| {
-                let mut part = Kernel::new(stretch.forest, &limits);
+                let mut part = Kernel::new(stretch.forest, &limits, each_hidden);
                 for &trace in traces {
                     // Traces without spans may lie between.
                     part.table.fill((trace - traces[0]) as usize);
@@ -400,6 +426,8 @@ struct Kernel<'a> {
     hidden: Vec<(u32, usize)>,
     /// Whether such a call is walked.
     is_hidden: bool,
+    /// Such calls of one of so many traces are walked.
+    each_hidden: u32,
 }
 
 /// Costs of one trace.
@@ -428,7 +456,7 @@ impl TraceCosts {
 }
 
 impl<'a> Kernel<'a> {
-    fn new(forest: &'a Forest, limits: &'a Limits) -> Self {
+    fn new(forest: &'a Forest, limits: &'a Limits, each_hidden: u32) -> Self {
         Self {
             forest,
             walker: Walker::default(),
@@ -438,6 +466,7 @@ impl<'a> Kernel<'a> {
             costs: TraceCosts::default(),
             hidden: Vec::new(),
             is_hidden: false,
+            each_hidden,
         }
     }
 
@@ -452,14 +481,18 @@ impl<'a> Kernel<'a> {
             self.failure(&walker, trace, spans.start, top);
         }
         self.table.costs.push(self.costs.take());
-        self.is_hidden = true;
         let mut hidden = std::mem::take(&mut self.hidden);
-        for call in hidden.drain(..) {
-            walker.walk_hidden(self.forest, spans.start, call, self);
+        if trace.is_multiple_of(self.each_hidden) {
+            self.is_hidden = true;
+            for &call in &hidden {
+                walker.walk_hidden(self.forest, spans.start, call, self);
+            }
+            self.is_hidden = false;
         }
+        hidden.clear();
         self.hidden = hidden;
-        self.is_hidden = false;
-        self.table.hidden.push(self.costs.take());
+        let each = self.each_hidden;
+        self.table.hidden.push(self.costs.take().map(|cost| cost.times(each)));
         self.walker = walker;
     }
 
@@ -604,5 +637,43 @@ impl BlameSink for Kernel<'_> {
             _ => &mut cost.wait_ns,
         };
         *sum_ns = sum_ns.saturating_add(end_ns - start_ns);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PathCost, cost_table_asking};
+    use crate::normalize;
+    use crate::span::{Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
+
+    #[test]
+    fn hidden_calls_of_some_traces_stand_for_those_of_all() {
+        let mut batch = SpanBatch::default();
+        for trace in 0..7_u64 {
+            // Two calls at once, the second of which ends first.
+            for (id, operation, duration_ns) in [(1, "page", 100), (2, "long", 50), (3, "short", 20 + trace)] {
+                let span = Span {
+                    trace: batch.traces.intern(&format!("{:x}", trace + 1)).expect("a trace id"),
+                    span_id: SpanId::new(id).expect("a span id"),
+                    parent_span_id: if id == 1 { None } else { SpanId::new(1) },
+                    service: batch.names.intern("shop"),
+                    operation: batch.names.intern(operation),
+                    kind: SpanKind::Internal,
+                    status: SpanStatus::Unset,
+                    start_unix_ns: 1_700_000_000_000_000_000 + 1_000 * trace.cast_signed(),
+                    duration_ns: i64::try_from(duration_ns).expect("short"),
+                };
+                batch.push(span);
+            }
+        }
+        let (forest, _) = normalize::forest(&mut SpanFrame::from_batches([batch]));
+        let hidden = |each: u32| {
+            let table = cost_table_asking(&forest, None, each);
+            let row = |cost: PathCost| (cost.n_visits, cost.self_ns, cost.call_ns);
+            (0..7).map(|trace| table.hidden.of(trace).map(row).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        assert_eq!(hidden(1), (20..27).map(|ns| vec![(1, ns, ns)]).collect::<Vec<_>>());
+        let of_third = |trace: i64| if trace % 3 == 0 { vec![(3, 3 * (20 + trace), 3 * (20 + trace))] } else { vec![] };
+        assert_eq!(hidden(3), (0..7).map(of_third).collect::<Vec<_>>());
     }
 }
