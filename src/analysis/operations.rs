@@ -48,7 +48,8 @@ pub struct OperationAccount {
     pub p: Chances,
 }
 
-/// By how much a call takes longer in the operation itself, whatever a few wild calls do: the shift of all its calls' times.
+/// By how much a call takes longer in the operation itself, whatever a few wild calls do: the shift of all its calls' times, also of those
+/// that no request waited for because others ran as long.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsualCall {
     /// Change in percent of what it took.

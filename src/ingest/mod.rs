@@ -48,8 +48,8 @@ use stretch::Rest;
 ///
 /// `progress` is told bytes done and bytes in total, on disk or on the way from a server, from any thread; the total grows when standard input has
 /// been read. Files are read in parallel, and large ones in parallel parts; the order of spans is that of paths and of
-/// records in them, whatever the number of threads. Of each of the files that are read at a time, one a thread, memory holds content of up to
-/// [`HELD_BYTES`], of longer ones a stretch, but one JSON document or array, or a compressed table, as a whole.
+/// records in them, whatever the number of threads. Of each of the files that are read at a time, one a thread, memory holds plain content of up to
+/// [`HELD_BYTES`], of others a stretch, but one JSON document or array, or a compressed table, as a whole.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Remote`] if none of the paths exists. A file that cannot be read is no error of the run: its report says why.

@@ -23,7 +23,7 @@ pub(crate) struct Source {
     pub(crate) bytes: Vec<u8>,
     /// What follows, if it is too long to be held.
     pub(crate) rest: Option<Rest>,
-    /// Content up to this size is held as a whole.
+    /// Content up to this size is held as a whole, if it is not compressed.
     pub(crate) held_bytes: usize,
     /// Keeps what is at `path`, if it is no file of the user's.
     pub(crate) spill: Option<Spill>,

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Content up to this size is held as a whole.
+/// Content up to this size is held as a whole, if it is not compressed.
 pub const HELD_BYTES: usize = 128 << 20;
 /// Pieces into which as much as is held is cut.
 const N_PIECES: usize = 16;

@@ -640,7 +640,7 @@ fn calls_that_nobody_waited_for_count_in_the_usual_call() {
     assert_eq!(rows(0), (false, ["web: stock 2", "stock: reserve 18", "stock: query 2"].map(str::to_owned).to_vec()));
     // Of 78 ms all is waited for, and the price is not.
     assert_eq!(rows(29), (true, ["web: price 2", "price: get 41"].map(str::to_owned).to_vec()));
-    let reserve = (0..).find(|&subject| outcome.subject(subject) == "stock: reserve").expect("a subject");
+    let reserve = (0..u32::MAX).find(|&subject| outcome.subject(subject) == "stock: reserve").expect("a subject");
     let shift = outcome.comparison.shifts.subjects[reserve as usize].expect("enough calls");
     // Twice as long, but for the 2 ms of the query: the median of all ratios of 38 + 4 n to 18 + 2 n is that of their middles.
     assert!((shift.share.value - (96.0 / 47.0 - 1.0)).abs() < 0.03, "{:?}", shift.share);
