@@ -485,6 +485,7 @@ impl<'a> Kernel<'a> {
         if trace.is_multiple_of(self.each_hidden) {
             self.is_hidden = true;
             for &call in &hidden {
+                self.scope = self.table.paths.list[call.0 as usize].scope;
                 walker.walk_hidden(self.forest, spans.start, call, self);
             }
             self.is_hidden = false;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use suspect::analysis;
 use suspect::compare::attribute::Subject;
-use suspect::compare::paths::{CostTable, PathCost, cost_table};
+use suspect::compare::paths::{CostTable, PathCost, Scope, cost_table};
 use suspect::compare::{Comparison, Selection, compare};
 use suspect::ingest::Ingested;
 use suspect::normalize::Forest;
@@ -612,7 +612,7 @@ proptest! {
     }
 }
 
-/// A page that asks for stock, which takes `stock_ms`, and for the price, which takes 41 ms, at once.
+/// A page that asks for stock, which takes `stock_ms`, and for the price, which takes 41 ms, at once; then work whose caller is missing.
 fn page_of_two(stock_ms: i64) -> Vec<Given> {
     vec![
         server(1, 0, "web page", 0..200),
@@ -621,6 +621,7 @@ fn page_of_two(stock_ms: i64) -> Vec<Given> {
         internal(4, 3, "stock query", 12..14),
         client(5, 1, "web price", 10..53),
         server(6, 5, "price get", 11..52),
+        server(7, 99, "batch run", 300..310),
     ]
 }
 
@@ -631,8 +632,12 @@ fn calls_that_nobody_waited_for_count_in_the_usual_call() {
         &(0..30).map(|n| page_of_two(40 + 4 * n)).collect::<Vec<_>>(),
     );
     let rows = |trace: usize| {
-        let name = |path: u32| outcome.operation(outcome.table.paths.list[path as usize].operation);
-        let row = |cost: PathCost| format!("{} {}", name(cost.path), (cost.self_ns + cost.before_ns) / 1_000_000);
+        let path = |path: u32| outcome.table.paths.list[path as usize];
+        let name = |code: u32| outcome.operation(path(code).operation);
+        let row = |cost: PathCost| {
+            assert_eq!(path(cost.path).scope, Scope::Request, "{}", name(cost.path));
+            format!("{} {}", name(cost.path), (cost.self_ns + cost.before_ns) / 1_000_000)
+        };
         let hidden = outcome.table.hidden.of(trace).map(row).collect::<Vec<_>>();
         (outcome.table.costs_of(trace).any(|cost| cost.n_visits > 0 && name(cost.path) == "stock: reserve"), hidden)
     };
