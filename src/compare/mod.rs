@@ -16,6 +16,7 @@ pub mod edges;
 pub mod factors;
 pub mod gather;
 pub mod kept;
+mod kernel;
 pub mod limits;
 mod misses;
 mod noise;

@@ -103,20 +103,28 @@ impl Prefix {
         let ([begin, begin_last], [finish, finish_last]) = (of_block(first), of_block(end));
         // What is below is least at the least or at the largest weight inside; of fewer observations none counts.
         let total = self.total();
-        let under = |inside: f64| inside.clamp(MIN_OBSERVATIONS, total - MIN_OBSERVATIONS);
-        let under = |inside: f64| under(inside) * (total - under(inside));
+        let under = |inside: f64| {
+            let inside = inside.clamp(MIN_OBSERVATIONS, total - MIN_OBSERVATIONS);
+            inside * (total - inside)
+        };
         gain * gain * total / under(finish - begin_last).min(under(finish_last - begin)) / self.variance * (1.0 + 1e-9)
     }
 
+    /// Whether a stretch with so much weight inside, and so much in it above the mean, may explain more than `known`, without a division.
+    fn may_explain(&self, gain: f64, inside: f64, known: f64) -> bool {
+        let total = self.total();
+        gain * gain * total >= known * (1.0 - 1e-9) * self.variance * (inside * (total - inside))
+    }
+
     /// Whether a stretch to `end` from anywhere in block `first` may explain more than `known`: nearly none does, and to see that takes no
-    /// division, and no branch for each.
+    /// branch for each.
     fn is_any_more(&self, first: usize, end: usize, is_two_sided: bool, known: f64) -> bool {
-        let (end_weight, end_sum, total) = (self.weights[end], self.sums[end], self.total());
-        let least = known * (1.0 - 1e-9) * self.variance;
+        let (end_weight, end_sum) = (self.weights[end], self.sums[end]);
         let firsts = self.weights.as_chunks::<LANES>().0[first].iter().zip(&self.sums.as_chunks::<LANES>().0[first]);
-        let is_more = |gain: f64, inside: f64| gain * gain * total >= least * (inside * (total - inside));
         let is_any = |gain: fn(f64) -> f64| {
-            firsts.fold(false, |any, (weight, sum)| any | is_more(gain(end_sum - sum), end_weight - weight))
+            firsts.fold(false, |any, (weight, sum)| {
+                any | self.may_explain(gain(end_sum - sum), end_weight - weight, known)
+            })
         };
         if is_two_sided { is_any(|gain| gain) } else { is_any(|gain| gain.max(0.0)) }
     }
@@ -159,11 +167,8 @@ fn best(prefix: &Prefix, is_two_sided: bool) -> Best {
         return best;
     }
     let mut look = |first: usize, end: usize| {
-        // Most are not even near, which is seen without a division.
         let (inside, sum) = (prefix.weights[end] - prefix.weights[first], prefix.sums[end] - prefix.sums[first]);
-        let total = prefix.total();
-        let least = best.explained * (1.0 - 1e-9) * prefix.variance;
-        if sum * sum * total < least * (inside * (total - inside)) {
+        if !prefix.may_explain(sum, inside, best.explained) {
             return best.explained;
         }
         let explained = prefix.explained(first, end, is_two_sided);
