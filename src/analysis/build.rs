@@ -30,24 +30,37 @@ pub(super) fn document(
     graph: GraphDocument,
     keys: Option<&[String]>,
 ) -> Analysis {
-    let structure = structure::changes(evidence);
+    let forest = evidence.forest;
     let carried = keys.filter(|_| evidence.kept.is_none_or(|kept| kept.calls.is_some()));
-    let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, carried);
-    let (operations, n_operations_left_out) = operations::accounts(evidence);
-    let distributions = distributions::distributions(evidence, &suspects);
+    let suspected = || {
+        let structure = structure::changes(evidence);
+        let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, carried);
+        let distributions = distributions::distributions(evidence, &suspects);
+        (structure, suspects, traces, distributions)
+    };
+    // What asks for no suspect.
+    let told = || (operations::accounts(evidence), errors::errors(evidence), series::series(prepared, evidence));
+    let counted = || {
+        let new_values = if keys.is_some() { attributes::value_changes(evidence) } else { Vec::new() };
+        (new_values, degradation(ranking, evidence), entries(evidence), diagnostics(prepared, evidence.selection))
+    };
+    let ((structure, suspects, traces, distributions), (told, counted)) =
+        forest.both(suspected, || forest.both(told, counted));
+    let ((operations, n_operations_left_out), errors, time) = told;
+    let (new_values, degradation, entries, diagnostics) = counted;
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
         verdict: ranking.verdict,
         summary: String::new(),
         confidence: 0.0,
         windows: windows_document(windows, &prepared.narrowed, evidence),
-        time: series::series(prepared, evidence),
-        degradation: degradation(ranking, evidence),
+        time,
+        degradation,
         decomposition: decomposition(evidence, &View::mean(evidence.comparison)),
         typical: decomposition(evidence, &View::of(&evidence.comparison.typical)),
         tail: decomposition(evidence, &View::of(&evidence.comparison.tail)),
         network: network::accounts(evidence, network::has_risen),
-        entries: entries(evidence),
+        entries,
         services: suspects::services(ranking, &suspects, evidence),
         suspects,
         operations,
@@ -56,11 +69,11 @@ pub(super) fn document(
         changes: Vec::new(),
         distributions,
         traces,
-        new_values: if keys.is_some() { attributes::value_changes(evidence) } else { Vec::new() },
-        errors: errors::errors(evidence),
+        new_values,
+        errors,
         structure,
         graph,
-        diagnostics: diagnostics(prepared, evidence.selection),
+        diagnostics,
     };
     analysis.confidence = analysis.services.first().map_or(0.0, |service| service.stability);
     analysis.diagnostics.warnings = wording::warnings(&analysis);

@@ -302,16 +302,22 @@ fn with_evidence<T>(
     then: impl FnOnce(Analysis, &rank::Ranking, evidence::Evidence<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let table = prepared.costs();
-    let comparison = compare::compare(&prepared.forest, table, selection);
-    let ranking = rank::rank(&prepared.forest, table, &comparison);
+    let forest = &prepared.forest;
     let kept = prepared.profile.as_ref();
-    let graph = kept.map(|kept| &kept.graph);
-    let graph = topology::topology_with(&prepared.forest, &selection.baseline, &selection.regression, graph).document();
-    let path_rows = rows::PathRows::new(table, selection);
-    let shapes = shapes::Shapes::new(&prepared.forest, table, &selection.baseline);
+    let compare = || {
+        let comparison = compare::compare(forest, table, selection);
+        let ranking = rank::rank(forest, table, &comparison);
+        (comparison, ranking)
+    };
+    let graph = || {
+        let kept = kept.map(|kept| &kept.graph);
+        topology::topology_with(forest, &selection.baseline, &selection.regression, kept).document()
+    };
+    let rows = || (rows::PathRows::new(table, selection), shapes::Shapes::new(forest, table, &selection.baseline));
+    let ((comparison, ranking), (graph, (path_rows, shapes))) = forest.both(compare, || forest.both(graph, rows));
     let evidence = evidence::Evidence {
         frame: &prepared.frame,
-        forest: &prepared.forest,
+        forest,
         table,
         selection,
         comparison: &comparison,

@@ -275,10 +275,10 @@ struct Evaluation<'a> {
     background_rate: f64,
     /// Whether to look at failures too; they are the same in every view.
     with_failures: bool,
-    /// Weights of requests and of background work on all the data, once they are known.
-    weights: Option<[Weights; 2]>,
+    /// Weights of requests and of background work on all the data.
+    weights: [Weights; 2],
     /// Memory that no task uses at the moment.
-    rooms: Mutex<Vec<Room>>,
+    rooms: &'a Mutex<Vec<Room>>,
 }
 
 /// Memory for a replicate: to ask for it each time costs more than to fill it, where paths are many.
@@ -333,15 +333,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     let typical_sums = sum(&typical_blocks);
     let tail_sums = sum(&tail_blocks);
 
-    let n_tops = |scope| [&baseline, &regression].map(|sums| tops(&table.paths, sums, scope));
-    let has_requests = n_tops(Scope::Request).iter().all(|&n_tops| n_tops > 0.0);
-    let scope = if has_requests { Scope::Request } else { Scope::Background };
-    let background_rate = if has_requests {
-        let [background, requests] = [Scope::Background, Scope::Request].map(|scope| n_tops(scope).iter().sum::<f64>());
-        background / requests
-    } else {
-        0.0
-    };
+    let (scope, background_rate) = scope(table, [&baseline, &regression]);
     let effects = decompose(&table.paths, &baseline, &regression, scope);
     let background = decompose(&table.paths, &baseline, &regression, Scope::Background);
     let attribution = Attribution::new(
@@ -353,27 +345,25 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         (&background, background_rate),
         scope,
     );
-    let mut evaluation = Evaluation {
-        forest,
-        table,
-        attribution: &attribution,
-        scope,
-        background_rate,
-        with_failures: true,
-        weights: None,
-        rooms: Mutex::default(),
-    };
-    let weights = |sums: &[Sums; 2], effects: &Effects| {
+    let rooms = Mutex::default();
+    let evaluation = |view: View, sums: &[Sums; 2], effects: &Effects| {
         let background = decompose(&table.paths, &sums[0], &sums[1], Scope::Background);
-        Some([effects.weights.clone(), background.weights])
+        let weights = [effects.weights.clone(), background.weights];
+        let with_failures = view == View::Mean;
+        Evaluation {
+            forest,
+            table,
+            attribution: &attribution,
+            scope,
+            background_rate,
+            with_failures,
+            weights,
+            rooms: &rooms,
+        }
     };
-    evaluation.weights = Some([effects.weights.clone(), background.weights.clone()]);
-    let mean = evaluation.estimate(&mean_blocks, View::Mean);
-    evaluation.with_failures = false;
-    let mut view_change = |blocks: &[Blocks; 2], sums: [Sums; 2], view: View| {
+    let view_change = |blocks: &[Blocks; 2], sums: [Sums; 2], view: View| {
         let effects = decompose(&table.paths, &sums[0], &sums[1], scope);
-        evaluation.weights = weights(&sums, &effects);
-        let evaluated = evaluation.estimate(blocks, view);
+        let evaluated = evaluation(view, &sums, &effects).estimate(blocks, view);
         ViewChange {
             effects,
             rows: evaluated.rows,
@@ -386,8 +376,21 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
             sums,
         }
     };
-    let typical = view_change(&typical_blocks, typical_sums, View::Typical);
-    let tail = view_change(&tail_blocks, tail_sums, View::Tail);
+    // Each has stretches that one core alone works on.
+    let sums = [baseline, regression];
+    let ((mean, [typical, tail]), shifts) = rayon::join(
+        || {
+            rayon::join(
+                || evaluation(View::Mean, &sums, &effects).estimate(&mean_blocks, View::Mean),
+                || {
+                    let typical = view_change(&typical_blocks, typical_sums, View::Typical);
+                    [typical, view_change(&tail_blocks, tail_sums, View::Tail)]
+                },
+            )
+        },
+        || shift::shifts(forest, table, &attribution, &sums[0], selection),
+    );
+    let [baseline, regression] = sums;
     Comparison {
         effects,
         background,
@@ -405,7 +408,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         service_replicates: mean.service_replicates,
         service_failure_replicates: mean.service_failure_replicates,
         apart: mean.apart,
-        shifts: shift::shifts(forest, table, &attribution, &baseline, selection),
+        shifts,
         baseline,
         regression,
         background_rate,
@@ -413,6 +416,17 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         attribution,
         typical,
         tail,
+    }
+}
+
+/// What is compared, requests where both windows have any, and how much work in the background there is for each.
+fn scope(table: &CostTable, windows: [&Sums; 2]) -> (Scope, f64) {
+    let n_tops = |scope| windows.map(|sums| tops(&table.paths, sums, scope));
+    let [background, requests] = [Scope::Background, Scope::Request].map(n_tops);
+    if requests.iter().all(|&n_requests| n_requests > 0.0) {
+        (Scope::Request, background.iter().sum::<f64>() / requests.iter().sum::<f64>())
+    } else {
+        (Scope::Background, 0.0)
     }
 }
 
@@ -439,7 +453,7 @@ impl Evaluation<'_> {
         });
         let numbers: Vec<u64> = (0..n_replicates(n_paths)).collect();
         // A few at a time, so that memory holds few; their order, and so every sum, is that of their numbers.
-        for some in numbers.chunks(2 * rayon::current_num_threads()) {
+        for some in numbers.chunks(rayon::current_num_threads()) {
             let replicates: Vec<[[Replicate; 2]; 2]> = some
                 .par_iter()
                 .map(|&replicate| {
@@ -534,12 +548,11 @@ impl Evaluation<'_> {
     fn replicate(&self, room: &mut decompose::Room, windows: [&Sums; 2], at_weights: bool) -> Replicate {
         let (paths, attribution) = (&self.table.paths, self.attribution);
         let decomposed = |room: &mut decompose::Room, scope: Scope| -> Decomposed {
-            let effects = match &self.weights {
-                Some(weights) if at_weights => {
-                    let weights = &weights[usize::from(scope != self.scope)];
-                    self::at_weights(room, paths, weights, windows, scope)
-                }
-                _ => decompose_in(room, paths, windows, scope),
+            let effects = if at_weights {
+                let weights = &self.weights[usize::from(scope != self.scope)];
+                self::at_weights(room, paths, weights, windows, scope)
+            } else {
+                decompose_in(room, paths, windows, scope)
             };
             // The residual has no means to go by at other weights, where it is what the effects sum to.
             let change =

@@ -330,6 +330,15 @@ impl Forest {
         self.away.is_some()
     }
 
+    /// Does both: at once if the spans are in memory, and one after the other if they lie in a folder, since then memory is short.
+    pub fn both<A: Send, B: Send>(
+        &self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        if self.is_away() { (first(), second()) } else { rayon::join(first, second) }
+    }
+
     /// Why spans could not be read back, if that happened; what was computed without them is wrong.
     #[must_use]
     pub fn failure(&self) -> Option<Error> {

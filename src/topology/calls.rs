@@ -60,9 +60,7 @@ impl Windows<'_> {
 
 pub(super) fn build(forest: &Forest, windows: Windows, kept: Option<&Sums>) -> Topology {
     let (services, operations) = (|| services(forest, windows, kept), || operations(forest, windows, kept));
-    // Where memory is short, not both at once.
-    let (services, operations) =
-        if forest.is_away() { (services(), operations()) } else { rayon::join(services, operations) };
+    let (services, operations) = forest.both(services, operations);
     Topology { services, operations }
 }
 
