@@ -12,7 +12,7 @@ use super::{
 use crate::compare::attribute::Subject;
 use crate::compare::decompose::Effects;
 use crate::compare::paths::Scope;
-use crate::compare::{Comparison, Estimate, ViewChange};
+use crate::compare::{Comparison, Estimate, ViewChange, noise};
 use crate::normalize::SpanFlags;
 use crate::rank::Ranking;
 use crate::stats::quantile;
@@ -299,7 +299,8 @@ fn decomposition(evidence: Evidence<'_>, view: &View<'_>) -> Decomposition {
     }
 }
 
-/// Change of a weighted mean between two windows, with Welch's error and degrees of freedom; no change where a window is empty.
+/// Change of a weighted mean between two windows, with Welch's error and degrees of freedom and the noise between stretches of time; no change
+/// where a window is empty. Requests are in order of their traces.
 fn welch(windows: [&[Request]; 2], value: impl Fn(&Request) -> f64) -> Estimate {
     let moments = windows.map(|requests| {
         let weight: f64 = requests.iter().map(|request| request.weight).sum();
@@ -315,7 +316,16 @@ fn welch(windows: [&[Request]; 2], value: impl Fn(&Request) -> f64) -> Estimate 
     }
     let variance = variance_before + variance_after;
     let freedom = ratio(variance.powi(2), variance_before.powi(2) / n_before + variance_after.powi(2) / n_after);
-    Estimate { freedom: freedom.max(1.0), ..Estimate::new(after - before, variance.sqrt()) }
+    let estimate = Estimate { freedom: freedom.max(1.0), ..Estimate::new(after - before, variance.sqrt()) };
+    let baseline = windows[0];
+    let n_stretches = noise::N_STRETCHES.min(baseline.len());
+    let weight: f64 = baseline.iter().map(|request| request.weight).sum();
+    let mut stretches = vec![0.0; n_stretches];
+    for (place, request) in baseline.iter().enumerate() {
+        let rest = request.weight * (value(request) - before);
+        stretches[place * n_stretches / baseline.len()] += n_stretches as f64 * ratio(rest, weight);
+    }
+    noise::between_runs(estimate, variance_before, &stretches)
 }
 
 fn entries(evidence: Evidence<'_>) -> Vec<Entry> {

@@ -8,7 +8,6 @@ use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::paths::{NO_PATH, Path};
 use crate::compare::shift::Shift;
-use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +29,11 @@ pub struct OperationAccount {
     pub per_call_ms: Pair,
     /// Calls per request, whether or not a request waits for them; of a service those from outside it.
     pub calls_per_request: Pair,
-    /// Interval of the change of `calls_per_request`; its variance is that between traces.
+    /// Change of `calls_per_request` at unchanged traffic: as if both windows had the same share of requests to each entry operation that both
+    /// have, namely the mean of the two.
+    #[serde(default)]
+    pub calls_per_request_change: f64,
+    /// Interval of `calls_per_request_change`; its variance is that between traces.
     pub calls_per_request_interval: [f64; 2],
     /// What it adds to the mean, and to failures.
     pub contribution: super::Contribution,
@@ -134,6 +137,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
             own_ms: pair([per(before_ns, n_requests[0]), per(after_ns, n_requests[1])]),
             per_call_ms: pair([per(before_ns, visits_before), per(after_ns, visits_after)]),
             calls_per_request,
+            calls_per_request_change: calls.value,
             calls_per_request_interval: calls.interval(),
             contribution: contribution(evidence, mean, failures, fronts_ns[unit]),
             typical_ms: typical.value / NS_PER_MS,
@@ -163,11 +167,21 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
     (accounts, n_left_out)
 }
 
-/// Calls per request of every subject, then of every service, in both windows, with the variance between traces.
+/// Calls per request of every subject, then of every service, in both windows: as they are and at the traffic that both share, with the
+/// variance between traces.
 struct Calls {
-    per_request: [Vec<f64>; 2],
-    variances: Vec<f64>,
+    windows: [WindowCalls; 2],
     freedom: f64,
+}
+
+/// Of each unit in one window.
+struct WindowCalls {
+    /// Calls per request.
+    per_request: Vec<f64>,
+    /// The same at shared traffic.
+    at_shared: Vec<f64>,
+    /// Variance of that ratio.
+    variances: Vec<f64>,
 }
 
 impl Calls {
@@ -175,51 +189,84 @@ impl Calls {
     fn new(evidence: Evidence<'_>, n_requests: [f64; 2]) -> Self {
         let units_of_path = units_of_paths(evidence);
         let n_units = evidence.comparison.attribution.subjects.len() + evidence.forest.services.len();
-        let windows: Vec<(Vec<f64>, Vec<f64>)> = [0, 1]
-            .into_par_iter()
-            .map(|window| of_window(evidence, window, n_requests[window], &units_of_path, n_units))
-            .collect();
-        let mut result =
-            Self { per_request: Default::default(), variances: vec![0.0; n_units], freedom: f64::INFINITY };
-        for (window, (per_request, variances)) in windows.into_iter().enumerate() {
-            result.per_request[window] = per_request;
-            result.variances.iter_mut().zip(variances).for_each(|(sum, variance)| *sum += variance);
-            result.freedom = result.freedom.min((evidence.traces(window).len() as f64 - 1.0).max(1.0));
-        }
-        result
+        let shares = shared_traffic(evidence, n_requests);
+        let of =
+            |window: usize| of_window(evidence, window, n_requests[window], &shares[window], &units_of_path, n_units);
+        let (before, after) = rayon::join(|| of(0), || of(1));
+        let freedom = |window: usize| (evidence.traces(window).len() as f64 - 1.0).max(1.0);
+        Self { windows: [before, after], freedom: freedom(0).min(freedom(1)) }
     }
 
-    /// Calls per request in both windows, and the change.
+    /// Calls per request in both windows, and the change at shared traffic.
     fn of(&self, unit: usize) -> (Pair, Estimate) {
-        let [before, after] = self.per_request.each_ref().map(|window| window[unit]);
+        let [before, after] = self.windows.each_ref().map(|window| window.at_shared[unit]);
         // Sums of equal counts differ in the last digits.
         let value = if (after - before).abs() > 1e-9 * before.max(after) { after - before } else { 0.0 };
-        let estimate = Estimate { freedom: self.freedom, ..Estimate::new(value, self.variances[unit].sqrt()) };
-        (pair([before, after]), estimate)
+        let variance: f64 = self.windows.iter().map(|window| window.variances[unit]).sum();
+        let estimate = Estimate { freedom: self.freedom, ..Estimate::new(value, variance.sqrt()) };
+        (pair(self.windows.each_ref().map(|window| window.per_request[unit])), estimate)
     }
 }
 
-/// Of each unit in one window the calls per request, and the variance of that ratio.
+/// By how much a request of each window counts at shared traffic, by the path of its top: the mean of its entry's shares in both windows over
+/// the share in its own, and nothing where an entry is in one window only.
+fn shared_traffic(evidence: Evidence<'_>, n_requests: [f64; 2]) -> [Vec<f64>; 2] {
+    let comparison = evidence.comparison;
+    let sums = [&comparison.baseline, &comparison.regression];
+    let factor = |window: usize| {
+        let of_path = |(index, path): (usize, &Path)| {
+            if path.parent != NO_PATH || path.scope != comparison.scope {
+                return 0.0;
+            }
+            let shares = [0, 1].map(|window| ratio(sums[window].n_visits[index], n_requests[window]));
+            if shares.contains(&0.0) { 0.0 } else { f64::midpoint(shares[0], shares[1]) / shares[window] }
+        };
+        evidence.table.paths.list.iter().enumerate().map(of_path).collect()
+    };
+    [factor(0), factor(1)]
+}
+
+/// The calls of one window, where a request with a top on a path counts by its `factors` at shared traffic.
 fn of_window(
     evidence: Evidence<'_>,
     window: usize,
     n_requests: f64,
+    factors: &[f64],
     units_of_path: &[Vec<u32>],
     n_units: usize,
-) -> (Vec<f64>, Vec<f64>) {
+) -> WindowCalls {
     let (forest, table) = (evidence.forest, evidence.table);
     let traces = evidence.traces(window);
-    let weight = |trace: u32| forest.weight[trace as usize];
-    let mut per_request = vec![0.0; n_units];
+    // Every span is either waited for, or hidden, or below one that is hidden.
+    let calls = |trace: u32| {
+        let trace = trace as usize;
+        table.costs_of(trace).calls().chain(table.hidden.of(trace).calls()).filter(|calls| calls.n_visits > 0)
+    };
+    let is_request = |path: u32| {
+        let path = table.paths.list[path as usize];
+        path.parent == NO_PATH && path.scope == evidence.comparison.scope
+    };
+    // All of a trace counts as its first request does; work in the background alone as it is.
+    let factor = |trace: u32| {
+        let first = table.costs_of(trace as usize).calls().find(|calls| is_request(calls.path));
+        first.map_or(1.0, |calls| factors[calls.path as usize])
+    };
+    let (mut per_request, mut at_shared) = (vec![0.0; n_units], vec![0.0; n_units]);
+    let mut n_shared = 0.0;
     for &trace in traces {
-        for calls in table.costs_of(trace as usize).calls() {
+        let (weight, factor) = (forest.weight[trace as usize], factor(trace));
+        for calls in calls(trace) {
+            let n_calls = weight * f64::from(calls.n_visits);
+            n_shared += if is_request(calls.path) { factor * n_calls } else { 0.0 };
             for &unit in &units_of_path[calls.path as usize] {
-                per_request[unit as usize] += weight(trace) * f64::from(calls.n_calls);
+                per_request[unit as usize] += n_calls;
+                at_shared[unit as usize] += factor * n_calls;
             }
         }
     }
-    for calls in &mut per_request {
+    for (calls, shared) in per_request.iter_mut().zip(&mut at_shared) {
         *calls = ratio(*calls, n_requests);
+        *shared = ratio(*shared, n_shared);
     }
     // Residuals of a ratio: calls less what the trace's requests would have by the mean. Where a trace makes no call, that is all of it,
     // and summed for all units at once.
@@ -228,23 +275,21 @@ fn of_window(
     let mut requests_squared = 0.0;
     for &trace in traces {
         let mut requests = 0.0;
-        for calls in table.costs_of(trace as usize).calls() {
-            let path = table.paths.list[calls.path as usize];
-            if path.parent == NO_PATH && path.scope == evidence.comparison.scope {
-                requests += f64::from(calls.n_visits);
-            }
+        for calls in calls(trace) {
+            let n_calls = f64::from(calls.n_visits);
+            requests += if is_request(calls.path) { n_calls } else { 0.0 };
             for &unit in &units_of_path[calls.path as usize] {
-                if own[unit as usize] == 0.0 && calls.n_calls > 0 {
+                if own[unit as usize] == 0.0 {
                     touched.push(unit);
                 }
-                own[unit as usize] += f64::from(calls.n_calls);
+                own[unit as usize] += n_calls;
             }
         }
-        let weight = weight(trace);
+        let weight = forest.weight[trace as usize] * factor(trace);
         requests_squared += (weight * requests).powi(2);
         for unit in touched.drain(..) {
             let unit = unit as usize;
-            let expected = per_request[unit] * requests;
+            let expected = at_shared[unit] * requests;
             let residual = std::mem::take(&mut own[unit]) - expected;
             squares[unit] += weight.powi(2) * (residual.powi(2) - expected.powi(2));
         }
@@ -253,10 +298,10 @@ fn of_window(
     let correction = if n > 1.0 { n / (n - 1.0) } else { 0.0 };
     let variance = |(squares, mean): (f64, &f64)| {
         let sum = (squares + mean.powi(2) * requests_squared).max(0.0);
-        ratio(correction * sum, n_requests.powi(2))
+        ratio(correction * sum, n_shared.powi(2))
     };
-    let variances = squares.into_iter().zip(&per_request).map(variance).collect();
-    (per_request, variances)
+    let variances = squares.into_iter().zip(&at_shared).map(variance).collect();
+    WindowCalls { per_request, at_shared, variances }
 }
 
 /// Of each path what its calls are calls of: its operation or that of a peer without spans, the edge to its peer, which may be blamed on

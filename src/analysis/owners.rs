@@ -1,6 +1,6 @@
 //! Whom to call: the owner of each suspect, and the change split by team.
 
-use super::build::NS_PER_MS;
+use super::build::{NS_PER_MS, interval_ms};
 use super::evidence::Evidence;
 use super::resolve::nearest;
 use super::{Analysis, Contribution, suspects};
@@ -77,6 +77,12 @@ pub struct TeamShare {
     pub services: Vec<String>,
     /// What they add.
     pub contribution: Contribution,
+    /// What they add to the slowest 5 % of each entry's requests, milliseconds.
+    #[serde(default)]
+    pub tail_ms: f64,
+    /// Interval of `tail_ms`.
+    #[serde(default)]
+    pub tail_interval_ms: [f64; 2],
 }
 
 /// Where owners are learnt from.
@@ -234,17 +240,20 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
         services_of.entry(owner.as_ref().map(|owner| owner.team.as_str())).or_default().push(index);
     }
     let [_, fronts_ns] = suspects::fronts(evidence);
-    let share = |part: Part, latency: Estimate, failures: Estimate, front_ns: f64| TeamShare {
+    let share = |part: Part, latency: Estimate, failures: Estimate, tail: Estimate, front_ns: f64| TeamShare {
         part,
         team: None,
         services: Vec::new(),
         contribution: suspects::contribution(evidence, latency, failures, front_ns),
+        tail_ms: tail.value / NS_PER_MS,
+        tail_interval_ms: interval_ms(tail),
     };
     let mut shares: Vec<TeamShare> = services_of
         .into_iter()
         .map(|(team, mut own)| {
             let latency = sum(&own, &comparison.services, &comparison.service_replicates);
             let failures = sum(&own, &comparison.service_failures, &comparison.service_failure_replicates);
+            let tail = sum(&own, &comparison.tail.services, &comparison.tail.service_replicates);
             let value = |service: usize| comparison.services[service].value;
             let failed = |service: usize| comparison.service_failures[service].value;
             own.retain(|&service| value(service) != 0.0 || failed(service) != 0.0);
@@ -253,13 +262,13 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
                 (value(right).abs().total_cmp(&value(left).abs())).then_with(|| name(left).cmp(name(right)))
             });
             let front_ns = own.iter().map(|&service| fronts_ns[service]).sum();
-            let share = share(Part::Services, latency, failures, front_ns);
+            let share = share(Part::Services, latency, failures, tail, front_ns);
             let services = own.into_iter().map(|service| evidence.forest.services[service].name.clone()).collect();
             TeamShare { team: team.map(str::to_owned), services, ..share }
         })
         .collect();
     let (mix, failure_mix) = (comparison.mix_ns, comparison.failure_mix);
-    shares.push(share(Part::TrafficMix, mix, failure_mix, mix.value));
+    shares.push(share(Part::TrafficMix, mix, failure_mix, comparison.tail.mix_ns, mix.value));
     let told = |value: fn(&Contribution) -> f64| shares.iter().map(|share| value(&share.contribution)).sum::<f64>();
     let rest_ms = comparison.change_ns.value / NS_PER_MS - told(|contribution| contribution.ms);
     let rest_failures = comparison.failure_change.value - told(|contribution| contribution.error_ratio);
@@ -267,7 +276,7 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
     if rest_ms.abs() > 1e-9 || rest_failures.abs() > 1e-9 {
         let rest = |value: f64| Estimate::new(value, 0.0);
         let rest_ns = rest_ms * NS_PER_MS;
-        shares.push(share(Part::Background, rest(rest_ns), rest(rest_failures), rest_ns));
+        shares.push(share(Part::Background, rest(rest_ns), rest(rest_failures), rest(0.0), rest_ns));
     }
     shares.sort_by(|left, right| {
         let size = |share: &TeamShare| share.contribution.ms.abs();

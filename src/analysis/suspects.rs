@@ -163,6 +163,11 @@ pub(super) fn suspects(
         let key = |suspect: &Suspect| (suspect.service.clone(), suspect.operation.clone(), suspect.edge.clone());
         right.score.total_cmp(&left.score).then_with(|| key(left).cmp(&key(right)))
     });
+    // The service that is accused first is accused for what it did itself.
+    let first = ranking.services.first().map(|first| evidence.forest.services[first.service as usize].name.as_str());
+    if let Some(place) = suspects.iter().position(|(suspect, _)| Some(suspect.service.as_str()) == first) {
+        suspects[..=place].rotate_right(1);
+    }
     suspects.truncate(MAX_SUSPECTS);
     failures_before_retries(&mut suspects);
     for (rank, (suspect, _)) in (1..).zip(&mut suspects) {

@@ -193,13 +193,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let owners = args.owners.read(context)?;
     let attributes = Attributes::None;
     let Compared { prepared, windows, selection, exit } =
-        args.comparison.read(&args.input, attributes.selection().and(args.owners.keys(&owners)), false, context)?;
-    let analysis = analysis::analyze_with(
-        &prepared,
-        &windows,
-        &selection,
-        &analysis::Options { attributes, owners, ..analysis::Options::default() },
-    )?;
+        args.comparison.read(&args.input, attributes.selection().and(owners.keys()), false, context)?;
+    let options = analysis::Options { attributes, owners, ..analysis::Options::default() };
+    let compare = || analysis::analyze_with(&prepared, &windows, &selection, &options);
+    let analysis = context.stage("compare", "comparing", compare)?;
     let gate = judge(&analysis, &policy, today, exit == Exit::Partial).map_err(unusable)?;
 
     let file = args.policy.as_deref().unwrap_or(Path::new("suspect-gate.toml"));

@@ -19,7 +19,7 @@ pub mod kept;
 mod kernel;
 pub mod limits;
 mod misses;
-mod noise;
+pub(crate) mod noise;
 pub mod paths;
 pub mod ratio;
 pub mod shift;

@@ -8,12 +8,12 @@
 
 use super::sums::Blocks;
 use super::views::View;
-use super::{Evaluation, Replicate};
+use super::{Estimate, Evaluation, Replicate};
 use rayon::prelude::*;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 /// Stretches that a window is cut into: enough to see drift, few enough that each holds many traces.
-pub(super) const N_STRETCHES: usize = 16;
+pub(crate) const N_STRETCHES: usize = 16;
 
 /// A tail's error as resampling a fixed set of slow requests knows it lacks how many there are. With excesses over the boundary that are
 /// about exponential, as tails are, their mean equals their deviation and the variance is 1.95 times as large:
@@ -85,6 +85,15 @@ impl Noise {
 pub(super) fn inflation(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<f64> {
     let ratios = ratios(independent, stretches);
     drawn(&ratios, usual(&ratios), stretches.len(), USUAL_FREEDOM)
+}
+
+/// An error that also counts the noise between stretches of time, each of which says so much, up to a constant, of what the baseline's
+/// independent requests know with variance `independent`.
+pub(crate) fn between_runs(estimate: Estimate, independent: f64, stretches: &[f64]) -> Estimate {
+    let stretches: Vec<Vec<f64>> = stretches.iter().map(|&stretch| vec![stretch]).collect();
+    let factor = inflation_own(&[independent], &stretches)[0];
+    let freedom = freedom(factor, estimate.freedom, stretches.len());
+    Estimate { freedom, ..Estimate::new(estimate.value, factor.sqrt() * estimate.error) }
 }
 
 /// The same of values each of which has noise of its own kind, such as the mean latency and the share of failures.
@@ -223,7 +232,7 @@ impl Support {
 
 #[cfg(test)]
 mod tests {
-    use super::{freedom, long_run_variance};
+    use super::{Estimate, between_runs, freedom, long_run_variance};
 
     #[test]
     fn an_error_that_is_mostly_noise_between_stretches_is_known_as_well_as_that() {
@@ -232,6 +241,21 @@ mod tests {
         // Half of it.
         assert!((freedom(2.0, f64::INFINITY, 16) - 16.0).abs() < 1e-9);
         assert!(freedom(1.0, f64::INFINITY, 16).is_infinite());
+    }
+
+    #[test]
+    fn noise_between_stretches_widens_an_error_and_even_ones_leave_it() {
+        let estimate = Estimate { freedom: 1e9, ..Estimate::new(1.0, 0.5) };
+        let even: Vec<f64> = (0..16).map(|stretch| if stretch % 2 == 0 { 0.1 } else { -0.1 }).collect();
+        let same = between_runs(estimate, 0.01, &even);
+        assert!((same.error - 0.5).abs() < 1e-12 && same.freedom > 1e6, "{same:?}");
+        // A slow wave with amplitude 1: its variance is all in the second cosine of eight.
+        let wave = |stretch: i32| (std::f64::consts::TAU * (f64::from(stretch) + 0.5) / 16.0).cos();
+        let wide = between_runs(estimate, 0.01, &(0..16).map(wave).collect::<Vec<_>>());
+        assert!((wide.error - 0.5 * (8.0 / 8.0 / 16.0 / 0.01_f64).sqrt()).abs() < 1e-9, "{wide:?}");
+        assert!(wide.freedom < 12.0, "{wide:?}");
+        // Of too few nothing is known.
+        assert!((between_runs(estimate, 0.01, &[1.0]).error - 0.5).abs() < 1e-12);
     }
 
     #[test]

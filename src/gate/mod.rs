@@ -10,14 +10,14 @@ mod correction;
 pub mod policy;
 mod units;
 
-use crate::analysis::{Analysis, Edge, Owner, Window};
+use crate::analysis::{Analysis, Edge, Owner, Pair, Window, nearest};
 use crate::rank::MIN_REQUESTS;
 use correction::correct;
 use jiff::civil::Date;
-use policy::{Inconclusive, Level, Measure, Of, Policy, Rule, glob};
+use policy::{Inconclusive, Level, Measure, Names, Of, Policy, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use units::{Change, Unit, units};
+use units::{Change, Unit, owner, units};
 
 /// Version of the document; raised when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -155,11 +155,17 @@ struct Test<'a> {
 /// What is wrong with the policy: see [`Policy::check`].
 pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool) -> Result<Gate, String> {
     policy.check()?;
-    let units_of: Vec<Vec<Unit<'_>>> = policy.rules.iter().map(|rule| units(analysis, rule.of)).collect();
-    let mut tests = Vec::new();
+    let units_of: Vec<Vec<Unit<'_>>> = policy.rules.iter().map(|rule| units(analysis, rule)).collect();
+    let (mut tests, mut unmatched) = (Vec::new(), Vec::new());
     for (place, (rule, units)) in policy.rules.iter().zip(&units_of).enumerate() {
-        let glob = glob(&rule.name)?;
-        for unit in units.iter().filter(|unit| rule.of == Of::All || glob.is_match(&unit.name)) {
+        let names = Names::new(&rule.name)?;
+        let own: Vec<&Unit<'_>> = units.iter().filter(|unit| rule.of == Of::All || names.are(&unit.name)).collect();
+        // Any team is meant where one is named at all; that there is no other thing of a kind is nothing odd.
+        let is_named = rule.name != "*" || rule.of == Of::Team;
+        if own.is_empty() && is_named && rule.measure != Measure::NewDependency {
+            unmatched.push(place);
+        }
+        for unit in own {
             let Some(change) = unit.change(rule.measure).filter(|change| could_matter(rule, change)) else { continue };
             let p = if change.by > 0.0 { change.p / 2.0 } else { 1.0 - change.p / 2.0 };
             tests.push(Test { rule: place, unit, change, p, stake: stake(analysis, rule, &change), p_corrected: 1.0 });
@@ -185,7 +191,15 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
             .then(size(right).total_cmp(&size(left)))
             .then_with(|| (left.rule, &left.name).cmp(&(right.rule, &right.name)))
     });
-    let doubts = doubts(analysis, policy, is_partial);
+    let mut doubts = doubts(analysis, policy, is_partial);
+    let mut failing = (0..policy.rules.len()).filter(|&place| policy.rules[place].level == Level::Fail);
+    if !unmatched.is_empty() && failing.all(|place| unmatched.contains(&place)) {
+        doubts.push("no rule of level `fail` is about anything in the data".to_owned());
+    }
+    if analysis.teams.is_empty() && policy.rules.iter().any(|rule| rule.of == Of::Team && rule.level == Level::Fail) {
+        doubts.push("there is a rule about teams, and no team is known".to_owned());
+    }
+    let nothing = unmatched.into_iter().map(|place| about_nothing(&policy.rules[place], &units_of[place]));
     let verdict = if findings.iter().any(|finding| finding.state == State::Failed) {
         Verdict::Failed
     } else if doubts.is_empty() {
@@ -217,8 +231,22 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
         baseline: analysis.windows.baseline.clone(),
         candidate: analysis.windows.regression.clone(),
         analysis: analysis.summary.clone(),
-        warnings: analysis.windows.warnings.iter().chain(&analysis.diagnostics.warnings).cloned().collect(),
+        warnings: nothing
+            .chain(analysis.windows.warnings.iter().chain(&analysis.diagnostics.warnings).cloned())
+            .collect(),
     })
+}
+
+/// That a rule has nothing to test, with the names that it may mean.
+fn about_nothing(rule: &Rule, units: &[Unit<'_>]) -> String {
+    let mut names: Vec<String> = units.iter().map(|unit| unit.name.clone()).collect();
+    names.dedup();
+    let near: Vec<String> = nearest(&rule.name, names).iter().take(3).map(|name| format!("`{name}`")).collect();
+    let near = match near.as_slice() {
+        [] => format!("the data know no {}", rule.of.word()),
+        near => format!("near it are {}", near.join(", ")),
+    };
+    format!("rule `{}` is about nothing in the data; {near}", rule.describe())
 }
 
 fn number(place: usize) -> u32 {
@@ -303,7 +331,7 @@ fn describe(finding: &Finding) -> String {
         Measure::Mean if finding.of == Of::Entry => "takes longer on average",
         Measure::Errors if finding.of == Of::Entry => "fails more often",
         Measure::Mean => "adds to a request on average",
-        Measure::Typical => "adds to a typical request",
+        Measure::Typical => "takes longer in its usual call",
         Measure::Tail => "adds to the slowest 5 % of requests",
         Measure::Errors => "makes more requests fail",
         Measure::Calls => "is called more often",
@@ -326,13 +354,13 @@ fn describe(finding: &Finding) -> String {
 fn forbidden(analysis: &Analysis, policy: &Policy) -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
     for forbidden in &policy.forbidden {
-        let glob = glob(&forbidden.edge)?;
+        let names = Names::new(&forbidden.edge)?;
         for edge in &analysis.graph.service_edges {
             let name = format!("{} -> {}", edge.caller, edge.callee);
             let crate::topology::ByWindow::Pair { baseline, regression: Some(calls), .. } = &edge.change else {
                 continue;
             };
-            if !glob.is_match(&name) {
+            if !names.are(&name) {
                 continue;
             }
             let n_requests = &analysis.windows;
@@ -357,7 +385,7 @@ fn forbidden(analysis: &Analysis, policy: &Policy) -> Result<Vec<Finding>, Strin
                 change_percent: (before > 0.0).then(|| 100.0 * (after - before) / before),
                 p: 0.0,
                 p_corrected: 0.0,
-                owner: None,
+                owner: owner(analysis, &edge.caller).cloned(),
                 trace_ids: Vec::new(),
                 allowed_because: None,
             });
@@ -370,9 +398,9 @@ fn forbidden(analysis: &Analysis, policy: &Policy) -> Result<Vec<Finding>, Strin
 fn allow(findings: &mut [Finding], policy: &Policy, today: Date) -> Result<Vec<String>, String> {
     let mut notes = Vec::new();
     for allowed in &policy.allowed {
-        let glob = glob(&allowed.name)?;
+        let names = Names::new(&allowed.name)?;
         let is_of = |finding: &&mut Finding| {
-            glob.is_match(&finding.name) && allowed.measure.is_none_or(|measure| measure == finding.measure)
+            names.are(&finding.name) && allowed.measure.is_none_or(|measure| measure == finding.measure)
         };
         let mut own: Vec<&mut Finding> = findings.iter_mut().filter(is_of).collect();
         let until = allowed.until;
@@ -403,6 +431,24 @@ fn doubts(analysis: &Analysis, policy: &Policy, is_partial: bool) -> Vec<String>
     for (name, window) in [("baseline", &analysis.windows.baseline), ("candidate", &analysis.windows.regression)] {
         if window.n_requests < MIN_REQUESTS {
             doubts.push(format!("the {name} holds {} requests, fewer than {MIN_REQUESTS}", window.n_requests));
+        }
+    }
+    let known = |share: fn(&Pair) -> f64| {
+        let both = analysis
+            .entries
+            .iter()
+            .filter(|entry| entry.n_requests.baseline > 0.0 && entry.n_requests.regression > 0.0);
+        both.map(|entry| share(&entry.share)).sum::<f64>()
+    };
+    for (name, other, known) in [
+        ("baseline", "candidate", known(|share| share.baseline)),
+        ("candidate", "baseline", known(|share| share.regression)),
+    ] {
+        let percent = 100.0 * (1.0 - known);
+        if percent > policy.must_see_percent {
+            doubts.push(format!(
+                "{percent:.0} % of the {name}'s requests are to entries that the {other} has none of, so nothing is known of them"
+            ));
         }
     }
     let whole = &analysis.degradation;

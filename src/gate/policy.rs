@@ -94,7 +94,7 @@ pub enum Of {
 pub enum Measure {
     /// Milliseconds that it adds to a request on average.
     Mean,
-    /// The same by how much longer its usual call takes, wild calls or not: sees small changes sooner.
+    /// By how much its usual call takes longer, wild calls or not, of the milliseconds that it has of a request: sees small changes sooner.
     ///
     /// Of all requests the view with wild calls cut to the usual.
     Typical,
@@ -209,8 +209,13 @@ impl Policy {
                 right_word(error.message()).map_or_else(String::new, |word| format!("; did you mean `{word}`?"));
             wrong(format!("line {line}: {}{right}", error.message()))
         })?;
-        policy.check().map_err(wrong)?;
-        Ok(policy)
+        match policy.fault() {
+            Some(fault) => {
+                let line = fault.line(text).map_or_else(String::new, |line| format!("line {line}: "));
+                Err(wrong(format!("{line}{}", fault.message)))
+            }
+            None => Ok(policy),
+        }
     }
 
     /// What values are out of their range.
@@ -218,41 +223,63 @@ impl Policy {
     /// # Errors
     /// A sentence that names the key, the value and what would be right.
     pub fn check(&self) -> Result<(), String> {
+        self.fault().map_or(Ok(()), |fault| Err(fault.message))
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        let top = |message: String| Some(Fault { table: None, message });
         if !(self.false_alarm_rate > 0.0 && self.false_alarm_rate <= 0.5) {
-            return Err(format!(
-                "`false_alarm_rate` is {}, expected more than 0 and at most 0.5",
-                self.false_alarm_rate
-            ));
+            let message =
+                format!("`false_alarm_rate` is {}, expected more than 0 and at most 0.5", self.false_alarm_rate);
+            return top(message);
         }
         if !(self.must_see_percent > 0.0 && self.must_see_percent.is_finite()) {
-            return Err(format!("`must_see_percent` is {}, expected more than 0", self.must_see_percent));
+            return top(format!("`must_see_percent` is {}, expected more than 0", self.must_see_percent));
         }
-        for rule in &self.rules {
-            let limits = [rule.more_than, rule.more_than_percent];
-            if let Some(limit) = limits.into_iter().find(|limit| !(*limit >= 0.0 && limit.is_finite())) {
-                return Err(format!("a limit of rule `{}` is {limit}, expected 0 or more", rule.describe()));
-            }
-            glob(&rule.name)?;
-            let fits = match (rule.of, rule.measure) {
-                (Of::All | Of::Entry | Of::Team, Measure::Calls)
-                | (Of::Entry | Of::Team, Measure::Typical | Measure::Tail) => false,
-                (of, Measure::NewDependency) => matches!(of, Of::Edge | Of::Operation),
-                _ => true,
-            };
-            if !fits {
-                return Err(format!(
-                    "rule `{}`: there is no `{}` of `{}`",
-                    rule.describe(),
-                    rule.measure.word(),
-                    rule.of.word()
-                ));
-            }
+        let fault = |table: &'static str, place: usize, result: Result<(), String>| {
+            result.err().map(|message| Fault { table: Some((table, place)), message })
+        };
+        let rules = self.rules.iter().enumerate().map(|(place, rule)| fault("rule", place, rule.check()));
+        let forbidden = self.forbidden.iter().enumerate().map(|(place, own)| fault("forbid", place, own.check()));
+        let allowed = self.allowed.iter().enumerate().map(|(place, own)| fault("allow", place, own.check()));
+        rules.chain(forbidden).chain(allowed).flatten().next()
+    }
+}
+
+/// What is wrong with a value.
+struct Fault {
+    /// The list of tables that it is in, and its place there.
+    table: Option<(&'static str, usize)>,
+    message: String,
+}
+
+impl Fault {
+    /// The line in `text` of the table's header; `None` if it is written in another way.
+    fn line(&self, text: &str) -> Option<usize> {
+        let (table, place) = self.table?;
+        let is_header = |line: &&str| {
+            let inner = line.trim_start().strip_prefix("[[").and_then(|rest| rest.split_once("]]"));
+            inner.is_some_and(|(name, _)| name.trim() == table)
+        };
+        (1..).zip(text.lines()).filter(|(_, line)| is_header(line)).nth(place).map(|(number, _)| number)
+    }
+}
+
+impl Forbidden {
+    fn check(&self) -> Result<(), String> {
+        if edge(&self.edge).is_none() {
+            return Err(format!("`edge` is `{}`, expected `CALLER -> CALLEE`", self.edge));
         }
-        self.forbidden
-            .iter()
-            .map(|forbidden| forbidden.edge.as_str())
-            .chain(self.allowed.iter().map(|allowed| allowed.name.as_str()))
-            .try_for_each(|name| glob(name).map(drop))
+        Names::new(&self.edge).map(drop)
+    }
+}
+
+impl Allowed {
+    fn check(&self) -> Result<(), String> {
+        if self.reason.trim().is_empty() {
+            return Err(format!("`reason` of the exception for `{}` is empty, expected why it is accepted", self.name));
+        }
+        Names::new(&self.name).map(drop)
     }
 }
 
@@ -263,14 +290,39 @@ fn right_word(message: &str) -> Option<String> {
     nearest(wrong, quoted.map(str::to_owned).collect()).into_iter().next()
 }
 
-/// A pattern that matches whole names.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) fn glob(pattern: &str) -> Result<GlobMatcher, String> {
-    let glob = GlobBuilder::new(pattern).literal_separator(false).backslash_escape(true).build();
-    glob.map(|glob| glob.compile_matcher())
-        .map_err(|error| format!("the name `{pattern}` is no pattern: {}", error.kind()))
+/// Names that a policy means: as it writes them, or with the arrow of an edge as the gate writes it.
+pub(super) struct Names([GlobMatcher; 2]);
+
+impl Names {
+    /// Of a pattern, in which nothing but `*` and `?` is special.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+        let matcher = |pattern: &str| {
+            let mut literal = String::with_capacity(pattern.len());
+            for character in pattern.chars() {
+                if !matches!(character, '*' | '?') && character.is_ascii_punctuation() {
+                    literal.push('\\');
+                }
+                literal.push(character);
+            }
+            let glob = GlobBuilder::new(&literal).literal_separator(false).backslash_escape(true).build();
+            glob.map(|glob| glob.compile_matcher())
+                .map_err(|error| format!("the name `{pattern}` is no pattern: {}", error.kind()))
+        };
+        Ok(Self([matcher(pattern)?, matcher(&edge(pattern).unwrap_or_else(|| pattern.to_owned()))?]))
+    }
+
+    pub(super) fn are(&self, name: &str) -> bool {
+        self.0.iter().any(|matcher| matcher.is_match(name))
+    }
+}
+
+/// A pattern of edges as edges are written, `CALLER -> CALLEE`; `None` if it is of none.
+fn edge(pattern: &str) -> Option<String> {
+    let (caller, callee) = pattern.split_once("->")?;
+    Some(format!("{} -> {}", caller.trim(), callee.trim()))
 }
 
 impl Of {
@@ -284,6 +336,18 @@ impl Of {
             Self::Operation => "operation",
             Self::Edge => "edge",
             Self::Team => "team",
+        }
+    }
+
+    /// What is measured of it.
+    fn measures(self) -> &'static [Measure] {
+        use Measure::{Calls, Errors, Mean, NewDependency, Tail, Typical};
+        match self {
+            Self::All => &[Mean, Typical, Tail, Errors],
+            Self::Entry => &[Mean, Errors],
+            Self::Team => &[Mean, Tail, Errors, Calls],
+            Self::Service => &[Mean, Typical, Tail, Errors, Calls],
+            Self::Operation | Self::Edge => &[Mean, Typical, Tail, Errors, Calls, NewDependency],
         }
     }
 }
@@ -314,6 +378,26 @@ impl Measure {
 }
 
 impl Rule {
+    fn check(&self) -> Result<(), String> {
+        for (key, limit) in [("more_than", self.more_than), ("more_than_percent", self.more_than_percent)] {
+            if !(limit >= 0.0 && limit.is_finite()) {
+                return Err(format!("`{key}` is {limit}, expected 0 or more"));
+            }
+        }
+        Names::new(&self.name)?;
+        let measures = self.of.measures();
+        if measures.contains(&self.measure) {
+            return Ok(());
+        }
+        let words: Vec<String> = measures.iter().map(|measure| format!("`{}`", measure.word())).collect();
+        Err(format!(
+            "`measure` is `{}`, which there is not of `{}`: expected one of {}",
+            self.measure.word(),
+            self.of.word(),
+            words.join(", ")
+        ))
+    }
+
     /// No operation may get worse at all, beyond chance: what a limit given by itself is put into.
     #[must_use]
     pub fn any_operation(measure: Measure) -> Self {

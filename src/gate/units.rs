@@ -1,8 +1,9 @@
 //! What rules are about: the units of an analysis with their changes.
 
-use super::policy::{Measure, Of};
-use crate::analysis::{Analysis, Edge, Entry, Exemplar, Owner, TeamShare};
+use super::policy::{Measure, Of, Rule};
+use crate::analysis::{Analysis, Edge, Entry, Exemplar, OperationAccount, Owner, Suspect, TeamShare};
 use crate::topology::Status;
+use std::collections::BTreeMap;
 
 /// Something that a rule can be about.
 pub(super) struct Unit<'a> {
@@ -36,19 +37,20 @@ impl Unit<'_> {
     }
 }
 
-/// All units of a kind.
-pub(super) fn units(analysis: &Analysis, of: Of) -> Vec<Unit<'_>> {
-    match of {
+/// All units that a rule may be about.
+pub(super) fn units<'a>(analysis: &'a Analysis, rule: &Rule) -> Vec<Unit<'a>> {
+    match rule.of {
+        _ if rule.measure == Measure::NewDependency => new_edges(analysis),
         Of::All => vec![all(analysis)],
         Of::Entry => entries(analysis),
         Of::Team => teams(analysis),
-        Of::Service => accounts(analysis, |operation, edge| operation.is_none() && edge.is_none()),
-        Of::Operation => accounts(analysis, |operation, edge| operation.is_some() || edge.is_some()),
-        Of::Edge => {
-            let mut edges = accounts(analysis, |_, edge| edge.is_some());
-            edges.extend(new_edges(analysis));
-            edges
+        Of::Service => accounts(analysis, |account| account.operation.is_none() && account.edge.is_none()),
+        Of::Operation => {
+            let mut units = accounts(analysis, |account| account.operation.is_some());
+            units.extend(edges(analysis));
+            units
         }
+        Of::Edge => edges(analysis),
     }
 }
 
@@ -59,9 +61,8 @@ fn bare(name: String) -> Unit<'static> {
 fn all(analysis: &Analysis) -> Unit<'_> {
     let whole = &analysis.degradation;
     let latency = |base: f64, change: f64, interval, p| Change { baseline: base, by: change, interval, base, p };
-    let suspect = analysis.suspects.first();
     Unit {
-        traces: suspect.map_or(Vec::new(), |suspect| ids(&suspect.exemplars)),
+        traces: shown(analysis, |_| true).unwrap_or_default(),
         changes: vec![
             (
                 Measure::Mean,
@@ -111,10 +112,10 @@ fn ids(exemplars: &[Exemplar]) -> Vec<&str> {
 
 fn entries(analysis: &Analysis) -> Vec<Unit<'_>> {
     let in_both = |entry: &&Entry| entry.n_requests.baseline > 0.0 && entry.n_requests.regression > 0.0;
-    analysis.entries.iter().filter(in_both).map(entry).collect()
+    analysis.entries.iter().filter(in_both).map(|own| entry(own, owner(analysis, &own.service))).collect()
 }
 
-fn entry(entry: &Entry) -> Unit<'_> {
+fn entry<'a>(entry: &'a Entry, owner: Option<&'a Owner>) -> Unit<'a> {
     let Entry { service, operation, mean_ms, error_ratio, .. } = entry;
     let change = Change {
         baseline: mean_ms.baseline,
@@ -132,6 +133,7 @@ fn entry(entry: &Entry) -> Unit<'_> {
     Unit {
         service: Some(service),
         operation: Some(operation),
+        owner,
         changes: vec![(Measure::Mean, change), (Measure::Errors, errors)],
         ..bare(format!("{service}: {operation}"))
     }
@@ -140,25 +142,52 @@ fn entry(entry: &Entry) -> Unit<'_> {
 fn teams(analysis: &Analysis) -> Vec<Unit<'_>> {
     let unit = |team: &TeamShare| {
         let name = team.team.clone()?;
-        let own = analysis.operations.iter().filter(|account| {
-            account.operation.is_none() && account.edge.is_none() && team.services.contains(&account.service)
-        });
-        let base = own.map(|account| account.own_ms.baseline).sum();
+        let services: Vec<&OperationAccount> = analysis
+            .operations
+            .iter()
+            .filter(|account| is_service(account) && team.services.contains(&account.service))
+            .collect();
+        let base = services.iter().map(|account| account.own_ms.baseline).sum();
         let contribution = &team.contribution;
+        // Any of its services that stands apart tells of the team, so each has its part of the error.
+        let apart = services.iter().filter_map(|account| account.p.mean_apart).min_by(f64::total_cmp);
         let mean = Change {
             baseline: base,
             by: contribution.ms,
             interval: contribution.interval_ms,
             base,
-            p: p_of(contribution.ms, contribution.interval_ms),
+            p: beyond(
+                p_of(contribution.ms, contribution.interval_ms),
+                apart.map(|apart| (apart * services.len() as f64).min(1.0)),
+                analysis.degradation.between_runs.mean,
+            ),
+        };
+        let tail_base = analysis.tail.baseline_mean_ms;
+        let tail = Change {
+            baseline: tail_base,
+            by: team.tail_ms,
+            interval: team.tail_interval_ms,
+            base: tail_base,
+            p: p_of(team.tail_ms, team.tail_interval_ms),
         };
         let errors = points(
-            0.0,
+            team.services.iter().map(|service| failing_before(analysis, service, None)).sum(),
             contribution.error_ratio,
             contribution.error_ratio_interval,
             p_of(contribution.error_ratio, contribution.error_ratio_interval),
         );
-        Some(Unit { changes: vec![(Measure::Mean, mean), (Measure::Errors, errors)], ..bare(name) })
+        let measures = [(Measure::Mean, mean), (Measure::Tail, tail), (Measure::Errors, errors)];
+        let calls = services.iter().map(|account| calls(account)).reduce(Change::beside);
+        Some(Unit {
+            owner: team.services.iter().find_map(|service| owner(analysis, service)),
+            traces: team
+                .services
+                .iter()
+                .find_map(|service| shown(analysis, |suspect| suspect.service == *service))
+                .unwrap_or_default(),
+            changes: measures.into_iter().chain(calls.map(|calls| (Measure::Calls, calls))).collect(),
+            ..bare(name)
+        })
     };
     analysis.teams.iter().filter_map(unit).collect()
 }
@@ -170,78 +199,121 @@ fn p_of(value: f64, interval: [f64; 2]) -> f64 {
     if error > 0.0 { crate::stats::two_sided_p(value / error) } else { 1.0 }
 }
 
-/// Accounts that are of a kind, told by operation and edge.
-fn accounts(analysis: &Analysis, is_of_kind: fn(Option<&str>, Option<&Edge>) -> bool) -> Vec<Unit<'_>> {
-    let tail_ms = analysis.tail.baseline_mean_ms;
-    let mut units = Vec::new();
-    for account in &analysis.operations {
-        let (operation, edge) = (account.operation.as_deref(), account.edge.as_ref());
-        if !is_of_kind(operation, edge) {
-            continue;
+impl Change {
+    /// Of this and another together, which may move together: their errors add up.
+    fn beside(self, other: Self) -> Self {
+        let by = self.by + other.by;
+        let interval = [0, 1].map(|end| self.interval[end] + other.interval[end]);
+        Self {
+            baseline: self.baseline + other.baseline,
+            by,
+            interval,
+            base: self.base + other.base,
+            p: p_of(by, interval),
         }
-        let service = account.service.as_str();
-        let suspect = analysis.suspects.iter().find(|suspect| {
-            suspect.service == service
-                && (operation.is_none() && edge.is_none()
-                    || suspect.operation.as_deref() == operation && suspect.edge.as_ref() == edge)
-        });
-        let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
-        let (own_ms, calls) = (account.own_ms.baseline, account.calls_per_request);
-        let latency = |by, interval, base, p| Change { baseline: base, by, interval, base, p };
-        let (contribution, p, whole) = (&account.contribution, &account.p, &analysis.degradation.between_runs);
-        let usual = account.usual_call.map(|call| {
-            let ms = |percent: f64| percent / 100.0 * own_ms;
-            let p = beyond(call.p, call.p_apart, whole.typical);
-            (Measure::Typical, latency(ms(call.change_percent), call.interval_percent.map(ms), own_ms, p))
-        });
-        units.push(Unit {
-            service: Some(service),
-            operation,
-            edge,
-            owner: ranked.and_then(|ranked| ranked.owner.as_ref()),
-            traces: suspect.map_or(Vec::new(), |suspect| ids(&suspect.exemplars)),
-            changes: [
-                (
-                    Measure::Mean,
-                    latency(
-                        contribution.ms,
-                        contribution.interval_ms,
-                        own_ms,
-                        beyond(p.mean, p.mean_apart, whole.mean),
-                    ),
-                ),
-                (Measure::Tail, latency(account.tail_ms, account.tail_interval_ms, tail_ms, account.p.tail)),
-                (
-                    Measure::Errors,
-                    points(
-                        failing_before(analysis, service, operation),
-                        contribution.error_ratio,
-                        contribution.error_ratio_interval,
-                        account.p.errors,
-                    ),
-                ),
-                (
-                    Measure::Calls,
-                    Change {
-                        baseline: calls.baseline,
-                        by: calls.regression - calls.baseline,
-                        interval: account.calls_per_request_interval,
-                        base: calls.baseline,
-                        p: account.p.calls,
-                    },
-                ),
-            ]
-            .into_iter()
-            .chain(usual)
-            .collect(),
-            ..bare(match (operation, edge) {
-                (Some(operation), _) => format!("{service}: {operation}"),
-                (None, Some(edge)) => format!("{} -> {}", edge.caller, edge.callee),
-                (None, None) => service.to_owned(),
-            })
-        });
+    }
+}
+
+fn is_service(account: &OperationAccount) -> bool {
+    account.operation.is_none() && account.edge.is_none()
+}
+
+/// Whom to call for a service.
+pub(super) fn owner<'a>(analysis: &'a Analysis, service: &str) -> Option<&'a Owner> {
+    analysis.services.iter().find(|ranked| ranked.service == service)?.owner.as_ref()
+}
+
+/// Traces of the first suspect of a kind.
+fn shown(analysis: &Analysis, is_of_kind: impl Fn(&Suspect) -> bool) -> Option<Vec<&str>> {
+    analysis.suspects.iter().find(|suspect| is_of_kind(suspect)).map(|suspect| ids(&suspect.exemplars))
+}
+
+fn calls(account: &OperationAccount) -> Change {
+    let baseline = account.calls_per_request.baseline;
+    Change {
+        baseline,
+        by: account.calls_per_request_change,
+        interval: account.calls_per_request_interval,
+        base: baseline,
+        p: account.p.calls,
+    }
+}
+
+/// The accounts of a kind, each by itself.
+fn accounts(analysis: &Analysis, is_of_kind: fn(&OperationAccount) -> bool) -> Vec<Unit<'_>> {
+    analysis.operations.iter().filter(|account| is_of_kind(account)).map(|own| account(analysis, own)).collect()
+}
+
+/// The edges. What either end may be blamed for has an account with each: together they are the edge.
+fn edges(analysis: &Analysis) -> Vec<Unit<'_>> {
+    let mut units: Vec<Unit<'_>> = Vec::new();
+    let mut places = BTreeMap::new();
+    for unit in accounts(analysis, |account| account.edge.is_some()) {
+        let place = *places.entry(unit.name.clone()).or_insert(units.len());
+        let Some(known) = units.get_mut(place) else {
+            units.push(unit);
+            continue;
+        };
+        for (measure, other) in unit.changes {
+            match known.changes.iter_mut().find(|(own, _)| *own == measure) {
+                // Both count the same calls.
+                Some(_) if measure == Measure::Calls => {}
+                Some((_, own)) => {
+                    // The larger part was judged beside what all others did.
+                    let p = if own.by.abs() >= other.by.abs() { own.p } else { other.p };
+                    let base = if measure == Measure::Tail { own.base } else { own.base + other.base };
+                    *own = Change { baseline: base, base, p, ..own.beside(other) };
+                }
+                None => known.changes.push((measure, other)),
+            }
+        }
     }
     units
+}
+
+fn account<'a>(analysis: &'a Analysis, account: &'a OperationAccount) -> Unit<'a> {
+    let tail_ms = analysis.tail.baseline_mean_ms;
+    let (operation, edge) = (account.operation.as_deref(), account.edge.as_ref());
+    let service = account.service.as_str();
+    let own_ms = account.own_ms.baseline;
+    let latency = |by, interval, base, p| Change { baseline: base, by, interval, base, p };
+    let (contribution, p, whole) = (&account.contribution, &account.p, &analysis.degradation.between_runs);
+    let usual = account.usual_call.map(|call| {
+        let ms = |percent: f64| percent / 100.0 * own_ms;
+        let p = beyond(call.p, call.p_apart, whole.typical);
+        (Measure::Typical, latency(ms(call.change_percent), call.interval_percent.map(ms), own_ms, p))
+    });
+    let traces = shown(analysis, |suspect| {
+        suspect.service == service
+            && (operation.is_none() && edge.is_none()
+                || suspect.operation.as_deref() == operation && suspect.edge.as_ref() == edge)
+    });
+    let mean_p = beyond(p.mean, p.mean_apart, whole.mean);
+    let errors = points(
+        failing_before(analysis, service, operation),
+        contribution.error_ratio,
+        contribution.error_ratio_interval,
+        p.errors,
+    );
+    let changes = [
+        (Measure::Mean, latency(contribution.ms, contribution.interval_ms, own_ms, mean_p)),
+        (Measure::Tail, latency(account.tail_ms, account.tail_interval_ms, tail_ms, p.tail)),
+        (Measure::Errors, errors),
+        (Measure::Calls, calls(account)),
+    ];
+    Unit {
+        service: Some(service),
+        operation,
+        edge,
+        owner: owner(analysis, service),
+        traces: traces.unwrap_or_default(),
+        changes: changes.into_iter().chain(usual).collect(),
+        ..bare(match (operation, edge) {
+            (Some(operation), _) => format!("{service}: {operation}"),
+            (None, Some(edge)) => format!("{} -> {}", edge.caller, edge.callee),
+            (None, None) => service.to_owned(),
+        })
+    }
 }
 
 /// The chance that nothing became worse here, where `own` is that of the change by itself, `apart` that of what it is beyond all
@@ -282,6 +354,7 @@ fn new_edges(analysis: &Analysis) -> Vec<Unit<'_>> {
                 Change { baseline: 0.0, by: per_request, interval: [per_request; 2], base: 0.0, p: (2.0 * p).min(1.0) };
             Unit {
                 service: Some(&edge.caller),
+                owner: owner(analysis, &edge.caller),
                 changes: vec![(Measure::NewDependency, change)],
                 ..bare(format!("{} -> {}", edge.caller, edge.callee))
             }

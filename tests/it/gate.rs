@@ -185,13 +185,18 @@ fn a_policy_that_is_wrong_is_refused_with_file_line_and_key() {
         ("[[rule]]\nmeasure = \"mean\"\nmore_then = 3", "; did you mean `more_than`?"),
         ("[[rule]]\nmeasure = \"error\"", "; did you mean `errors`?"),
         ("[[rule]]\nmeasure = \"median\"", "`gate.toml`: line 2: unknown variant `median`"),
-        (
-            "[[rule]]\nmeasure = \"mean\"\nmore_than = -1",
-            "`gate.toml`: a limit of rule `any operation: mean not over +-1 ms`",
-        ),
+        ("[[rule]]\nmeasure = \"mean\"\nmore_than = -1", "`gate.toml`: line 1: `more_than` is -1, expected 0 or more"),
         ("false_alarm_rate = 0", "`gate.toml`: `false_alarm_rate` is 0, expected more than 0"),
-        ("[[rule]]\nmeasure = \"mean\"\nname = \"[a\"", "`gate.toml`: the name `[a` is no pattern"),
-        ("[[rule]]\nmeasure = \"calls\"\nof = \"team\"", "there is no `calls` of `team`"),
+        (
+            "[[rule]]\nmeasure = \"mean\"\n\n[[rule]]\nmeasure = \"tail\"\nof = \"entry\"",
+            "`gate.toml`: line 4: `measure` is `tail`, which there is not of `entry`: expected one of `mean`, `errors`",
+        ),
+        ("[[rule]]\nmeasure = \"mean\"\nmore_than_percent = nan", "`more_than_percent` is NaN"),
+        ("\n[[forbid]]\nedge = \"gateway > shop\"", "line 2: `edge` is `gateway > shop`, expected `CALLER -> CALLEE`"),
+        (
+            "[[allow]]\nname = \"a\"\nreason = \" \"\nuntil = 2027-01-01",
+            "line 1: `reason` of the exception for `a` is empty",
+        ),
         ("[[allow]]\nname = \"a\"\nreason = \"b\"\nuntil = \"soon\"", "`soon` is no day, expected YYYY-MM-DD"),
         ("[[rule", "`gate.toml`: line 1:"),
     ] {

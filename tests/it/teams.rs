@@ -15,10 +15,10 @@ use suspect::window;
 const N_REQUESTS: i64 = 60;
 
 /// Services that the front calls one after the other, for so many milliseconds each by the number of the request.
-type Took = fn(number: i64, is_regression: bool) -> [i64; 2];
+pub(crate) type Took = fn(number: i64, is_regression: bool) -> [i64; 2];
 
 /// Requests of an hour's distance: the front takes 5 ms before, between and after its calls of `cart` and `stock`.
-fn requests(took: Took) -> Vec<Given> {
+pub(crate) fn requests(took: Took) -> Vec<Given> {
     let mut spans = Vec::new();
     for is_regression in [false, true] {
         for number in 0..N_REQUESTS {
@@ -50,7 +50,7 @@ const ONE_TEAM: &str = "[[service]]\nmatch = [\"cart\", \"stock\"]\nteam = \"sho
 const TWO_TEAMS: &str =
     "[[service]]\nmatch = \"cart\"\nteam = \"carts\"\n[[service]]\nmatch = \"stock\"\nteam = \"stocks\"\n";
 
-fn analysed(spans: &[Given], toml: &str) -> Analysis {
+pub(crate) fn analysed(spans: &[Given], toml: &str) -> Analysis {
     let prepared = analysis::prepare(None, Ingested { frame: frame(spans), sources: Vec::new() });
     let minutes = |minutes: i64| EPOCH_NS + minutes * 60_000 * MS;
     let windows = window::Options {
