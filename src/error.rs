@@ -25,7 +25,7 @@ pub enum Error {
         reason: String,
     },
     /// A table lacks a column that spans need.
-    #[error("`{}` has no column for the {role}; its columns are {}", path.display(), columns.join(", "))]
+    #[error("`{}` has no column for the {role}; its columns are {}", path.display(), listed(columns))]
     Column {
         /// The file.
         path: PathBuf,
@@ -158,6 +158,21 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Columns by name, as many and as much of each as a person reads.
+fn listed(columns: &[String]) -> String {
+    const MOST: usize = 20;
+    const LONGEST: usize = 80;
+    let name = |name: &String| match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name.clone(),
+    };
+    let mut names: Vec<String> = columns.iter().take(MOST).map(name).collect();
+    if columns.len() > MOST {
+        names.push(format!("and {} more", columns.len() - MOST));
+    }
+    names.join(", ")
 }
 
 /// How much is needed, before how much there is.

@@ -148,14 +148,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     let mut outputs = Outputs::default();
     let text = if let Some(suspect) = &args.explain {
         let explain = || analysis::explain(&prepared, &windows, &selection, &options, suspect);
-        let explanation = context.timed("compare", explain)?;
+        let explanation = context.stage("compare", "comparing", explain)?;
         match args.output.format {
             Format::Terminal => report::explain::text(&explanation, context.columns(&args.output)),
             Format::Json => report::json(&explanation),
         }
     } else {
         let analyze = || analysis::analyze_with(&prepared, &windows, &selection, &options);
-        let analysis = context.timed("compare", analyze)?;
+        let analysis = context.stage("compare", "comparing", analyze)?;
         args.reports.prepare(&analysis, &mut outputs)?;
         match args.output.format {
             Format::Terminal => report::analysis::text(&analysis, context.columns(&args.output)),

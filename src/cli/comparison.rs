@@ -165,7 +165,7 @@ impl ComparisonArgs {
             Ok((regression, baseline, exit, only, collector.finish()?))
         };
         let (regression, baseline, exit, only, collected) = context.timed("read", read)?;
-        let mut prepared = context.timed("link", || prepare(collected, baseline, regression))?;
+        let mut prepared = context.stage("link", "linking", || prepare(collected, baseline, regression))?;
         prepared.frame.spans.forget_linked();
         let mut windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };
         if let Some(only) = only {
@@ -176,8 +176,8 @@ impl ComparisonArgs {
         }
         prepared.check_memory(limit)?;
         prepared.narrow(&self.question())?;
-        let (windows, selection) = context.timed("windows", || prepared.select(&windows))?;
-        context.timed("costs", || prepared.costs());
+        let (windows, selection) = context.stage("windows", "choosing windows", || prepared.select(&windows))?;
+        context.stage("costs", "walking traces", || prepared.costs());
         prepared.check_memory(limit)?;
         context.warn_windows(&windows.warnings);
         Ok(Compared { prepared, windows, selection, exit })

@@ -2,7 +2,7 @@ use super::comparison::BaselineReports;
 use super::{
     Collector, Color, Exit, Format, OutputArgs, messages,
     output::{self, Outputs},
-    progress::{Progress, Unit},
+    progress::{self, Progress, Unit},
     terminal,
 };
 use crate::diagnostics::SourceReport;
@@ -57,6 +57,11 @@ impl Context {
         Ok((ingested, exit))
     }
 
+    /// Does a stage of the work that nothing can be counted of, and says so if it takes long: see [`Context::timed`].
+    pub(super) fn stage<T>(&self, stage: &str, verb: &'static str, work: impl FnOnce() -> T) -> T {
+        progress::waiting(verb, !self.quiet, || self.timed(stage, work))
+    }
+
     /// Does a stage of the work; says how many seconds it took, `timing STAGE SECONDS`, if the environment asks for it.
     pub(super) fn timed<T>(&self, stage: &str, work: impl FnOnce() -> T) -> T {
         if std::env::var_os(TIMINGS).is_none_or(|value| value.is_empty()) {
@@ -73,9 +78,9 @@ impl Context {
         Progress::new("analysing", Unit::Cases, !self.quiet)
     }
 
-    /// A count of spans that appears when work takes long and somebody is watching.
-    pub(super) fn spans(&self) -> Progress {
-        Progress::new("simulating", Unit::Spans, !self.quiet)
+    /// How much of a simulation is done, which appears when it takes long and somebody is watching.
+    pub(super) fn simulation(&self) -> Progress {
+        Progress::new("simulating", Unit::Share, !self.quiet)
     }
 
     /// [`Context::read`], with [`Error::NoSpans`] if there is no span.

@@ -126,13 +126,14 @@ fn take(args: &Args, context: &Context) -> Result<(profile::Profile, Exit), Erro
     let collector = args.memory.collector();
     let limit = collector.limit();
     let (sources, exit) = context.timed("read", || context.collect(&collector, 1, &args.paths, &options))?;
-    let mut prepared = context.timed("link", || comparison::prepare(collector.finish()?, None, sources))?;
+    let mut prepared = context.stage("link", "linking", || comparison::prepare(collector.finish()?, None, sources))?;
     prepared.frame.spans.forget_linked();
     prepared.check_memory(limit)?;
     prepared.narrow(&question)?;
-    context.timed("costs", || prepared.costs());
+    context.stage("costs", "walking traces", || prepared.costs());
     prepared.check_profile_memory(limit, args.max_cells)?;
-    let profile = context.timed("profile", || prepared.profile(args.window.as_deref(), &attributes, args.max_cells))?;
+    let profile = context
+        .stage("profile", "summing up", || prepared.profile(args.window.as_deref(), &attributes, args.max_cells))?;
     match prepared.forest.failure() {
         Some(error) => Err(error),
         None => Ok((profile, exit)),

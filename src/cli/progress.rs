@@ -1,17 +1,44 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 /// A run that ends sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Does some work; says on standard error that it is under way, if that takes long and somebody is watching.
+pub(super) fn waiting<T>(verb: &'static str, wanted: bool, work: impl FnOnce() -> T) -> T {
+    if !wanted || !std::io::stderr().is_terminal() {
+        return work();
+    }
+    let (is_done, done) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            if done.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
+                let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+                    .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+                    .with_elapsed(PATIENCE);
+                bar.set_message(verb);
+                bar.enable_steady_tick(Duration::from_millis(200));
+                // Until the work ends, however it does.
+                _ = done.recv();
+                bar.finish_and_clear();
+            }
+        });
+        let result = work();
+        drop(is_done);
+        result
+    })
+}
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unit {
     Bytes,
     Cases,
-    Spans,
+    /// Of the whole, which is only guessed.
+    Share,
 }
 
 /// A progress bar on standard error that appears when work takes long and somebody is watching.
@@ -46,7 +73,7 @@ impl Progress {
         let template = match (self.unit, known) {
             (Unit::Bytes, true) => "{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left",
             (Unit::Bytes, false) => "{spinner} {msg} {bytes}, {bytes_per_sec}",
-            (Unit::Spans, _) => "{msg} {wide_bar} {human_pos} spans, {eta} left",
+            (Unit::Share, _) => "{msg} {wide_bar} {percent} %, {eta} left",
             (Unit::Cases, _) => "{msg} {wide_bar} {pos}/{len} cases, {eta} left",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -1,6 +1,7 @@
 //! `suspect simulate`: spans of a system that is not there, with what is wrong with it.
 
 use super::manual::{self, Manual};
+use super::messages;
 use super::output::Outputs;
 use super::places::Places;
 use super::{Context, Exit};
@@ -24,6 +25,16 @@ pub(super) const MANUAL: Manual = Manual {
                              a file of any size, to try a machine on
   suspect simulate cases/ --cases 28 --seed 1
                              labelled cases, for `suspect eval cases/`",
+        ),
+        (
+            "A gate's test",
+            "  suspect simulate main/ --seed 7 --fault slower --without-faults
+  suspect simulate candidate/ --seed 7 --fault slower --run 2
+  suspect gate candidate/spans.parquet --baseline-data main/spans.parquet
+
+The fault begins half-way: `--regression` with the window that the second
+command prints gives the gate the faulty half alone. A third run without faults
+(`--run 3 --without-faults`) is to pass.",
         ),
         (
             "Files",
@@ -67,6 +78,21 @@ pub struct Args {
     /// What goes wrong in the second half; several at once by commas, none by default
     #[arg(long = "fault", value_name = "KIND,...", value_enum, value_delimiter = ',', help_heading = "System")]
     pub faults: Vec<Kind>,
+    /// The same system and requests with nothing wrong: a baseline to test a gate with
+    ///
+    /// `case.json` then labels a case without a fault. What a fault needs of the system, such as a cache, is there all the same.
+    #[arg(long, help_heading = "System")]
+    pub without_faults: bool,
+    /// Another run of the same system: other requests by the same laws
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        hide_default_value = true,
+        help_heading = "System",
+        hide_short_help = true
+    )]
+    pub run: u64,
     /// About so many spans
     #[arg(long, value_name = "N", conflicts_with_all = ["requests", "duration"], value_parser = clap::value_parser!(u64).range(1..=100_000_000_000), help_heading = "Amount")]
     pub spans: Option<u64>,
@@ -177,8 +203,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     };
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     let place = Place::new(args, output)?;
-    let (outcome, label) = one(&mut scenario, args, context, &place, "simulated")?;
+    let (outcome, label, outputs) = one(&mut scenario, args, context, &place, "simulated")?;
     context.show(&lines_within(&summary(&place, &outcome, &label), context.columns_of_output()))?;
+    place.finish(outputs)?;
     Ok(Exit::Complete)
 }
 
@@ -206,7 +233,9 @@ fn cases(args: &Args, context: &Context, output: &Path, n_cases: u32) -> Result<
         let kind = model(&scenario, None)?.fault_type();
         let folder = output.join("simulated").join(format!("{number:05}-{kind}"));
         let place = Place::new(args, &folder)?;
-        n_spans += one(&mut scenario, args, context, &place, &format!("{number:05}-{kind}"))?.0.n_spans;
+        let (outcome, _, outputs) = one(&mut scenario, args, context, &place, &format!("{number:05}-{kind}"))?;
+        place.finish(outputs)?;
+        n_spans += outcome.n_spans;
     }
     let text = format!(
         "{} with {} below {}\n",
@@ -224,11 +253,17 @@ fn one(
     context: &Context,
     place: &Place,
     case_id: &str,
-) -> Result<(Outcome, Label), Error> {
+) -> Result<(Outcome, Label, Outputs), Error> {
     resize(scenario, args)?;
+    if args.without_faults {
+        scenario.faults.clear();
+    }
+    if args.run != 1 {
+        scenario.seed = simulate::random::mix(scenario.seed, args.run);
+    }
     let model = model(scenario, args.scenario.as_deref())?;
-    let existing = [&place.spans, &place.case].into_iter().find(|path| path.exists());
-    if let Some(path) = existing.filter(|_| !args.force) {
+    let existing = [place.spans.clone(), place.case.clone()].into_iter().filter(|path| path.exists());
+    if let Some(path) = existing.chain(place.others()).next().filter(|_| !args.force) {
         return Err(Error::Usage {
             message: format!("`{}` exists", path.display()),
             hint: "`--force` overwrites it".to_owned(),
@@ -243,7 +278,7 @@ fn one(
     let mut file = ScratchFile::new(&place.spans).map_err(io)?;
     let output = Output::new(file.as_file_mut().try_clone().map_err(io)?, place.compression).map_err(io)?;
     let mut writer = Writer::new(place.format, output, &place.spans)?;
-    let progress = context.spans();
+    let progress = context.simulation();
     let outcome = simulate::run(&model, &mut writer, &|done, total| progress.update(done, total));
     progress.finish();
     let outcome = outcome?;
@@ -264,8 +299,26 @@ fn one(
     };
     outputs.add_file(file);
     outputs.add(&place.case, report::json(&label).as_bytes())?;
-    outputs.finish()?;
-    Ok((outcome, label))
+    context.warn(&doubts(&outcome));
+    Ok((outcome, label, outputs))
+}
+
+/// What of the case is not as whoever asked for it may think.
+fn doubts(outcome: &Outcome) -> String {
+    let mut doubts = Vec::new();
+    if outcome.n_spans == 0 {
+        doubts.push("no span was written: nothing can be analysed".to_owned());
+    }
+    for cause in &outcome.truth.causes {
+        if cause.added.ms == 0.0 && cause.added.error_ratio == 0.0 && cause.kind != FaultKind::TrafficMix.as_str() {
+            doubts.push(format!(
+                "the fault `{}` of {} did nothing to requests",
+                cause.kind,
+                cause.service.as_deref().unwrap_or("all")
+            ));
+        }
+    }
+    doubts.iter().map(|doubt| messages::warning(doubt)).collect()
 }
 
 /// As many requests as are asked for, by the length of the time: the load stays what it is.
@@ -312,6 +365,36 @@ fn model(scenario: &Scenario, path: Option<&Path>) -> Result<Model, Error> {
 }
 
 impl Place {
+    /// Spans of another format beside these in a folder: they would be taken for the same case.
+    fn others(&self) -> Vec<PathBuf> {
+        if self.case.file_name().is_none_or(|name| name != "case.json") {
+            return Vec::new();
+        }
+        let folder = self.spans.parent().unwrap_or(Path::new(""));
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_other = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            *path != self.spans
+                && Format::ALL.iter().any(|format| {
+                    let plain = format!("spans.{}", format.extension());
+                    name.strip_prefix(&plain).is_some_and(|rest| matches!(rest, "" | ".gz" | ".zst"))
+                })
+        };
+        let mut others: Vec<PathBuf> = entries.filter(is_other).collect();
+        others.sort_unstable();
+        others
+    }
+
+    /// Shows the files, in the place of those there were.
+    fn finish(&self, outputs: Outputs) -> Result<(), Error> {
+        let others = self.others();
+        outputs.finish()?;
+        for other in others {
+            std::fs::remove_file(&other).map_err(|source| super::output::failed(&other, source))?;
+        }
+        Ok(())
+    }
+
     /// A file if the name ends as one of a format does, else a folder.
     fn new(args: &Args, output: &Path) -> Result<Self, Error> {
         let name = output.file_name().map_or_else(Default::default, |name| name.to_string_lossy().to_lowercase());

@@ -326,6 +326,9 @@ fn parse(
     if source.bytes.is_empty() && source.path.is_none() {
         return (None, Err(Refusal::NotSpans("empty".to_owned())));
     }
+    if source.bytes.starts_with(sniff::BOM) {
+        source.bytes.drain(..sniff::BOM.len());
+    }
     let format = match recognise(source) {
         Ok(Some(format)) => format,
         Ok(None) => return (None, Err(Refusal::NotSpans("empty".to_owned()))),

@@ -17,6 +17,11 @@ pub(super) const ARROW_FILE: &[u8] = b"ARROW1";
 /// First bytes of an Arrow IPC stream: the marker before its schema message.
 pub(super) const ARROW_STREAM: &[u8] = &[0xFF, 0xFF, 0xFF, 0xFF];
 
+/// What editors write before UTF-8 text.
+pub(super) const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// The same before UTF-16 text.
+const BOMS_OF_UTF_16: [[u8; 2]; 2] = [[0xFF, 0xFE], [0xFE, 0xFF]];
+
 /// A format of span exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -71,6 +76,9 @@ pub(super) fn recognise(bytes: &[u8]) -> Result<Format, String> {
     }
     if bytes.starts_with(ARROW_FILE) || (bytes.starts_with(ARROW_STREAM) && bytes.len() > 8) {
         return Ok(Format::ArrowIpc);
+    }
+    if BOMS_OF_UTF_16.iter().any(|bom| bytes.starts_with(bom)) {
+        return Err("UTF-16 text, which `iconv -f UTF-16 -t UTF-8` converts".to_owned());
     }
     if is_bare_proto(bytes) {
         return Ok(Format::BareProto);

@@ -117,9 +117,8 @@ pub fn scenario(options: &Options) -> Scenario {
         services,
         faults: Vec::new(),
     };
-    let visits = visits(&scenario.services);
     for &kind in &options.faults {
-        let fault = fault(&mut scenario.services, &visits, kind, &mut dice);
+        let fault = fault(&mut scenario.services, kind, &mut dice);
         scenario.faults.push(fault);
     }
     scenario
@@ -235,6 +234,26 @@ fn services(options: &Options, dice: &mut Dice) -> Vec<Service> {
     services
 }
 
+/// Gives an operation a cache of its own before a database.
+fn add_cache(services: &mut Vec<Service>, at: usize, operation: usize) {
+    let label = services[at].name.get_ref().clone();
+    let mut costs = Vec::new();
+    let store = plain(services, &mut costs, &format!("{label}-records"), Role::Database, "postgresql", ("SELECT", 3.0));
+    let cache = plain(services, &mut costs, &format!("{label}-records-cache"), Role::Cache, "redis", ("GET", 0.4));
+    let on_miss = Some(target(&services[store], 0));
+    let call = Call { step: Some(0), hit_ratio: 0.9, on_miss, ..call(target(&services[cache], 0)) };
+    services[at].operations[operation].calls.push(call);
+}
+
+/// Gives an operation one more call, of a database of its own.
+fn add_call(services: &mut Vec<Service>, at: usize, operation: usize) {
+    let label = services[at].name.get_ref().clone();
+    let mut costs = Vec::new();
+    let store = plain(services, &mut costs, &format!("{label}-records"), Role::Database, "postgresql", ("SELECT", 3.0));
+    let call = Call { step: Some(1), ..call(target(&services[store], 0)) };
+    services[at].operations[operation].calls.push(call);
+}
+
 /// The operation of a service that consumes messages, which it is given if it has none.
 fn consumer(service: &mut Service) -> Target {
     const NAME: &str = "process events";
@@ -332,7 +351,8 @@ fn find(services: &[Service], service: &Name, operation: &Name) -> Option<(usize
 }
 
 /// A fault of the kind, aimed at something that requests do; a system that has nothing to aim at is given it.
-fn fault(services: &mut [Service], visits: &[Vec<f64>], kind: FaultKind, dice: &mut Dice) -> Fault {
+fn fault(services: &mut Vec<Service>, kind: FaultKind, dice: &mut Dice) -> Fault {
+    let visits = visits(services);
     let calls_services = |at: usize, operation: usize| {
         let calls = &services[at].operations[operation].calls;
         calls.iter().filter(|call| call.consumer.is_none()).count()
@@ -358,9 +378,18 @@ fn fault(services: &mut [Service], visits: &[Vec<f64>], kind: FaultKind, dice: &
     if fitting.is_empty() {
         // Whatever requests do, called by somebody or calling somebody.
         let most = |&(at, operation): &(usize, usize)| visits[at][operation];
-        fitting = all.into_iter().filter(|&(at, operation)| calls_services(at, operation) >= 1).collect();
+        let reports = |at: usize| services[at].role == Role::Service;
+        fitting =
+            all.into_iter().filter(|&(at, operation)| reports(at) && calls_services(at, operation) >= 1).collect();
         fitting.sort_by(|left, right| most(right).total_cmp(&most(left)));
         fitting.truncate(1);
+        if let Some(&(at, operation)) = fitting.first() {
+            match kind {
+                FaultKind::ColdCache => add_cache(services, at, operation),
+                FaultKind::LostParallelism | FaultKind::EarlyReturn => add_call(services, at, operation),
+                _ => {}
+            }
+        }
     }
     let (at, operation) = fitting.get(dice.below(fitting.len())).copied().unwrap_or((services.len() - 1, 0));
     let mut fault = Fault {

@@ -87,10 +87,17 @@ const N_PIECES: i64 = 1000;
 ///
 /// # Errors
 /// Those of the sink.
-pub fn run<'m>(model: &'m Model, sink: &mut dyn Sink<'m>, progress: &dyn Fn(u64, u64)) -> Result<Outcome, Error> {
+pub fn run<'m>(
+    model: &'m Model,
+    sink: &mut dyn Sink<'m>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Outcome, Error> {
     let [onset_ns, end_ns] = model.regression_ns();
     let mut sums = Sums::new([onset_ns, end_ns]);
     let (mut n_requests, mut n_spans, mut n_lost, mut failure) = (0, 0, 0, None);
+    // What the truth takes after it: the window again without each set of faults.
+    let of_truth = (1.0 - onset_ns as f64 / model.duration_ns.max(1) as f64) * truth::n_runs(model) as f64;
+    let mut n_all = 0;
     let mut spans = Vec::new();
     let mut snapshot = None;
     let mut engine = Engine::new(model);
@@ -119,8 +126,8 @@ pub fn run<'m>(model: &'m Model, sink: &mut dyn Sink<'m>, progress: &dyn Fn(u64,
         }
         if let Some(stop_ns) = stop.filter(|&stop_ns| stop_ns > 0) {
             let share = stop_ns as f64 / model.duration_ns as f64;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a guess for people")]
-            progress(n_spans, (n_spans as f64 / share) as u64);
+            n_all = guess(n_spans as f64 / share * (1.0 + of_truth));
+            progress(n_spans, n_all);
         }
     }
     let unix = |ns: i64| model.start_unix_ns + ns;
@@ -130,8 +137,15 @@ pub fn run<'m>(model: &'m Model, sink: &mut dyn Sink<'m>, progress: &dyn Fn(u64,
         n_lost,
         baseline: [unix(0), unix(onset_ns)],
         regression: [unix(onset_ns), unix(end_ns)],
-        truth: truth::truth(model, &snapshot.unwrap_or_else(|| Engine::new(model)), &sums),
+        truth: truth::truth(model, &snapshot.unwrap_or_else(|| Engine::new(model)), &sums, &|share| {
+            progress(n_spans + guess(n_all.saturating_sub(n_spans) as f64 * share), n_all);
+        }),
     })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a guess for people")]
+fn guess(n_spans: f64) -> u64 {
+    n_spans as u64
 }
 
 /// Spans a request, from the first `n_requests`: what to expect of more.

@@ -144,8 +144,11 @@ impl Model {
             start_unix_ns: scenario
                 .start_unix_s
                 .checked_mul(1_000_000_000)
-                .filter(|start| start.checked_add(1 << 61).is_some())
-                .ok_or_else(|| Problem { at: None, message: "`start_unix_s` is out of range".to_owned() })?,
+                .filter(|start| *start >= 0 && start.checked_add(1 << 61).is_some())
+                .ok_or_else(|| {
+                    let message = format!("`start_unix_s` is {}, expected 0 to 6900000000", scenario.start_unix_s);
+                    Problem { at: None, message }
+                })?,
             duration_ns: ns(scenario.duration_s * 1e3).min(1 << 60),
             requests_per_ns: scenario.requests_per_s / 1e9,
             arrivals: scenario.arrivals.clone(),
@@ -398,12 +401,7 @@ impl Model {
         let service = names.service(&fault.service)?;
         let operation = fault.operation.as_ref().map(|name| names.operation(service, name)).transpose()?;
         let caller = fault.caller.as_ref().map(|name| names.service(name)).transpose()?;
-        if fault.end <= fault.onset {
-            return Err(Problem::of(&fault.service, "`end` is not after `onset`".to_owned()));
-        }
-        if fault.count > 1000 {
-            return Err(Problem::of(&fault.service, "`count` is above 1000".to_owned()));
-        }
+        fault.check().map_err(|message| Problem::of(&fault.service, message))?;
         let hosts = self.services[service as usize].hosts.clone();
         let host = match fault.host {
             Some(host) if host >= hosts.end - hosts.start => {
@@ -419,6 +417,10 @@ impl Model {
         let mut touched = 0;
         match fault.kind {
             FaultKind::TrafficMix => {
+                if self.entries.len() < 2 {
+                    let message = "all requests are to one entry operation, so their mix cannot change".to_owned();
+                    return Err(Problem::of(&fault.service, message));
+                }
                 touched = usize::from(operation.is_some_and(|entry| self.entries.contains(&(entry as usize))));
             }
             FaultKind::NetworkDelay

@@ -302,6 +302,38 @@ pub struct Fault {
     pub count: u32,
 }
 
+impl Fault {
+    /// What is wrong with its numbers, or missing, so that it would do nothing.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.end <= self.onset {
+            return Err("`end` is not after `onset`".to_owned());
+        }
+        if self.onset <= 0.0 {
+            return Err("`onset` is 0, so nothing would be before it: expected more than 0".to_owned());
+        }
+        if self.count > 1000 {
+            return Err("`count` is above 1000".to_owned());
+        }
+        let is_longer = (self.factor - 1.0).abs() > 0.0;
+        let (is_there, wanted) = match self.kind {
+            FaultKind::Slower | FaultKind::SlowHost => (is_longer || self.add_ms > 0.0, "`factor` or `add_ms`"),
+            FaultKind::NetworkDelay => (self.add_ms > 0.0, "`add_ms`"),
+            FaultKind::NetworkLoss | FaultKind::Error | FaultKind::EarlyReturn | FaultKind::RetryStorm => {
+                (self.ratio > 0.0, "`ratio`")
+            }
+            FaultKind::Timeout => (self.ratio > 0.0 && self.add_ms > 0.0, "`ratio` and `add_ms`"),
+            FaultKind::NPlusOne => (self.count > 1, "a `count` above 1"),
+            FaultKind::TrafficMix => (is_longer, "`factor`"),
+            FaultKind::LostParallelism | FaultKind::ColdCache => (true, ""),
+        };
+        if is_there {
+            Ok(())
+        } else {
+            Err(format!("a fault of kind `{}` without {wanted} does nothing", self.kind.as_str()))
+        }
+    }
+}
+
 /// What is wrong with a scenario file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {

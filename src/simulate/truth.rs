@@ -11,6 +11,7 @@ use super::model::Model;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// With more faults than this the sets are too many: 16 runs.
 pub(super) const MAX_SHAPLEY: usize = 4;
@@ -113,22 +114,35 @@ impl Sums {
     }
 }
 
-/// Runs the window again without faults; `all` is what it was with them.
-pub(super) fn truth(model: &Model, onset: &Engine<'_>, all: &Sums) -> Truth {
-    use rayon::prelude::*;
-    let n_faults = model.faults.len();
+/// Sets of faults, each bit one, that the window is run again with; and the set of all.
+fn sets(n_faults: usize) -> (Vec<u32>, u32) {
     let full = if n_faults >= 32 { u32::MAX } else { (1_u32 << n_faults) - 1 };
-    let is_shapley = n_faults <= MAX_SHAPLEY;
-    let sets: Vec<u32> = if is_shapley {
+    let sets = if n_faults <= MAX_SHAPLEY {
         (0..full).collect()
     } else {
         (0..n_faults).map(|fault| full & !(1 << fault)).chain([0]).collect()
     };
+    (sets, full)
+}
+
+/// How often the window is run again.
+pub(super) fn n_runs(model: &Model) -> usize {
+    sets(model.faults.len()).0.len()
+}
+
+/// Runs the window again without faults; `all` is what it was with them, and `progress` is told the share of runs that are done.
+pub(super) fn truth(model: &Model, onset: &Engine<'_>, all: &Sums, progress: &(dyn Fn(f64) + Sync)) -> Truth {
+    use rayon::prelude::*;
+    let n_faults = model.faults.len();
+    let is_shapley = n_faults <= MAX_SHAPLEY;
+    let (sets, full) = sets(n_faults);
+    let n_done = AtomicUsize::new(0);
     let mut sums: BTreeMap<u32, Sums> = sets
         .par_iter()
         .map(|&set| {
             let mut own = Sums::new([all.start_ns, all.end_ns]);
             onset.with_faults(set).run(None, &mut |request| own.add(request));
+            progress((1 + n_done.fetch_add(1, Ordering::Relaxed)) as f64 / sets.len() as f64);
             (set, own)
         })
         .collect();

@@ -23,8 +23,6 @@ use std::ops::Range;
 const LINES: &str = "JSON lines";
 /// What a file that is an array is called.
 const ARRAY: &str = "JSON array";
-/// A mark that some writers begin text with.
-const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Rows over what is held of the file whose keys are looked at besides the first.
 const SPREAD_ROWS: usize = 400;
 
@@ -37,9 +35,6 @@ pub(super) fn read(
     done: &(dyn Fn(usize) + Sync),
     kept: Kept,
 ) -> Result<Vec<Part>, Error> {
-    if source.bytes.starts_with(BOM) {
-        source.bytes.drain(..BOM.len());
-    }
     let mut list = List::of(&source.bytes);
     if list.is_none() && !is_lines(&source.bytes) {
         source.read_all();

@@ -140,3 +140,21 @@ fn one_and_two_threads_read_the_same() {
     assert_eq!(super::attributes(&one.frame), super::attributes(&two.frame));
     assert_eq!(one.sources, two.sources);
 }
+
+#[test]
+fn text_that_an_editor_marked_as_unicode_is_read_or_told_what_it_is() {
+    for text in [super::OTLP, super::JAEGER, super::ZIPKIN] {
+        let plain = super::ingest_bytes(text);
+        let marked = super::ingest_bytes([b"\xEF\xBB\xBF", text.as_bytes()].concat());
+        assert_eq!(super::source(&marked).error, None);
+        assert_eq!(super::spans(&marked.frame), super::spans(&plain.frame));
+        assert_eq!(super::source(&marked).format, super::source(&plain).format);
+    }
+    let wide: Vec<u8> = [0xFEFF].into_iter().chain(super::OTLP.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let error = super::source(&super::ingest_bytes(wide)).error.clone().expect("an error");
+    assert!(error.contains("found UTF-16 text, which `iconv -f UTF-16 -t UTF-8` converts"), "{error}");
+    // A table whose header is a whole document is not printed.
+    let header = "{\"a\": 1} ".repeat(10_000) + "," + &"column,".repeat(100);
+    let error = super::source(&super::ingest_bytes(header + "\n1,2\n")).error.clone().expect("an error");
+    assert!(error.len() < 4_000, "{} bytes", error.len());
+}
