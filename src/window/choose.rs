@@ -11,8 +11,8 @@ const MIN_SHARE: f64 = 0.2;
 /// An onset within another is its growth if that has at least this share of its severity.
 const GROWING_SHARE: f64 = 0.5;
 
-/// The place in `onsets` of the one to analyse: the most severe that has a before, or the one within which it lies if
-/// that is half as severe, since an incident that grows began with its first onset; without one, what the data begin within
+/// The place in `onsets` of the one to analyse: the most severe that has a before, or the one within which it lies, and which lasts as long,
+/// if that is half as severe, since an incident that grows began with its first onset; without one, what the data begin within
 /// and what was over before they end.
 pub(super) fn most_severe(onsets: &[Onset]) -> Option<usize> {
     // What lies within an incident that the data begin with has no before of its own.
@@ -28,9 +28,10 @@ pub(super) fn most_severe(onsets: &[Onset]) -> Option<usize> {
     let outermost = |chosen: usize| {
         let inner = &onsets[chosen];
         let holds = |outer: &Onset| {
+            let end = |onset: &Onset| onset.end_unix_ns.unwrap_or(i64::MAX);
             outer.has_before
                 && outer.start_unix_ns <= inner.start_unix_ns
-                && outer.end_unix_ns.is_none_or(|end| inner.start_unix_ns < end)
+                && end(inner) <= end(outer)
                 && outer.severity >= GROWING_SHARE * inner.severity
         };
         onsets.iter().position(holds).unwrap_or(chosen)
@@ -116,4 +117,35 @@ fn count(starts: &[i64], window: Window) -> usize {
 #[expect(clippy::cast_possible_truncation, reason = "a share of a 64-bit length fits")]
 fn share(length_ns: i64, share: f64) -> i64 {
     (length_ns.max(0) as f64 * share) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Onset, most_severe};
+
+    fn onset(start_unix_ns: i64, end_unix_ns: Option<i64>, severity: f64) -> Onset {
+        Onset {
+            start_unix_ns,
+            end_unix_ns,
+            earliest_unix_ns: start_unix_ns,
+            latest_unix_ns: start_unix_ns,
+            confidence: 1.0,
+            tolerance_ns: 0,
+            p_value: 0.0,
+            severity,
+            has_before: true,
+            is_analysed: false,
+            signals: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_incident_that_grows_began_with_what_lasts_as_long_and_not_with_its_first_peak() {
+        let (peak, whole) = (onset(10, Some(20), 0.6), onset(11, None, 0.9));
+        assert_eq!(most_severe(&[peak.clone(), whole.clone()]), Some(1));
+        assert_eq!(most_severe(&[onset(10, None, 0.6), whole.clone()]), Some(0));
+        assert_eq!(most_severe(&[onset(10, Some(30), 0.6), onset(11, Some(30), 0.9)]), Some(0));
+        // What is much less severe is another matter.
+        assert_eq!(most_severe(&[onset(10, None, 0.4), whole]), Some(1));
+    }
 }
