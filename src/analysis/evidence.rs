@@ -15,6 +15,7 @@ use crate::normalize::Forest;
 use crate::profile;
 use crate::rank::Channel;
 use crate::span::SpanFrame;
+use rayon::prelude::*;
 use std::cmp::Reverse;
 
 /// Traces shown for a suspect: enough to see a pattern, few enough to open.
@@ -214,22 +215,22 @@ impl<'a> Evidence<'a> {
 
     /// What every request of a window that passes the suspect spends on it, by entry and trace.
     pub(super) fn spent(&self, stake: &Stake, window: usize) -> Vec<Spent> {
-        let mut spent = Vec::new();
-        for &(path, owned) in &stake.times {
+        let of_path = |&(path, owned): &(u32, [bool; 3])| {
             let entry = self.rows.entry(path);
             let [own, before, wait] = owned.map(i64::from);
-            spent.extend(self.rows.of(window, path).map(|row| {
+            self.rows.of(window, path).map(move |row| {
                 let cost = row.cost(self.table);
                 let time_ns =
                     (own * cost.self_ns).saturating_add(before * cost.before_ns).saturating_add(wait * cost.wait_ns);
                 Spent { entry, trace: row.trace, time_ns }
-            }));
-        }
+            })
+        };
+        let mut spent: Vec<Spent> = stake.times.par_iter().flat_map_iter(of_path).collect();
         for &path in &stake.passes {
             let entry = self.rows.entry(path);
             spent.extend(self.rows.of(window, path).map(|row| Spent { entry, trace: row.trace, time_ns: 0 }));
         }
-        spent.sort_unstable_by_key(|spent| (spent.entry, spent.trace));
+        spent.par_sort_unstable_by_key(|spent| (spent.entry, spent.trace));
         spent.dedup_by(|next, kept| {
             let same = (next.entry, next.trace) == (kept.entry, kept.trace);
             kept.time_ns = if same { kept.time_ns.saturating_add(next.time_ns) } else { kept.time_ns };

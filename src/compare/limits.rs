@@ -13,6 +13,7 @@
 
 use crate::normalize::{Forest, NO_PARENT, Need, SpanFlags};
 use crate::span::SpanKind;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// A pile-up spans this share of the limit at most: timers fire late, and the span ends after the timer.
@@ -40,7 +41,7 @@ pub struct Limits {
 }
 
 /// The densest pile-up of an operation's lost calls, and the good calls beside it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pile {
     /// Shortest and longest duration.
     band: (i64, i64),
@@ -58,9 +59,14 @@ impl Limits {
     #[must_use]
     pub fn learn(forest: &Forest) -> Self {
         let mut lost = BTreeMap::<u32, Vec<i64>>::new();
-        each_call(forest, |forest, span, is_lost| {
+        let add_lost = |lost: &mut BTreeMap<u32, Vec<i64>>, forest: &Forest, span: usize, is_lost: bool| {
             if is_lost {
                 lost.entry(forest.operation[span]).or_default().push(duration_ns(forest, span));
+            }
+        };
+        each_call(forest, BTreeMap::new, add_lost, |part| {
+            for (operation, mut part) in part {
+                lost.entry(operation).or_default().append(&mut part);
             }
         });
         lost.retain(|_, lost| lost.len() >= MIN_ROUND_CALLS);
@@ -69,11 +75,24 @@ impl Limits {
         if piles.is_empty() {
             return Self::default();
         }
-        each_call(forest, |forest, span, is_lost| {
+        let add_good = |piles: &mut BTreeMap<u32, Pile>, forest: &Forest, span: usize, is_lost: bool| {
             if !is_lost && let Some(pile) = piles.get_mut(&forest.operation[span]) {
                 pile.add_good(duration_ns(forest, span));
             }
-        });
+        };
+        let none_good = piles.clone();
+        each_call(
+            forest,
+            || none_good.clone(),
+            add_good,
+            |part| {
+                for (pile, part) in piles.values_mut().zip(part.into_values()) {
+                    pile.n_good += part.n_good;
+                    pile.n_longer += part.n_longer;
+                    pile.n_near_good += part.n_near_good;
+                }
+            },
+        );
         let bands =
             piles.into_iter().filter(|(_, pile)| pile.is_limit()).map(|(operation, pile)| (operation, pile.band));
         Self { bands: bands.collect() }
@@ -160,27 +179,40 @@ fn round_below(duration_ns: i64) -> Option<i64> {
         .min_by_key(|&round| (duration_ns - round).abs())
 }
 
-/// Calls `visit` for every span that asks or answers, with its forest and whether it failed or was given up before its callee was done.
-fn each_call(forest: &Forest, mut visit: impl FnMut(&Forest, usize, bool)) {
-    // Latest end of what is below each span of the trace.
-    let mut below_ns: Vec<i64> = Vec::new();
+/// Gives `visit` every span that asks or answers, with its forest and whether it failed or was given up before its callee was done, to add to
+/// what is `new` for some traces; `take` is given that of all traces, in their order.
+fn each_call<T: Send>(
+    forest: &Forest,
+    new: impl Fn() -> T + Sync,
+    visit: impl Fn(&mut T, &Forest, usize, bool) + Sync,
+    mut take: impl FnMut(T),
+) {
     forest.each_stretch_of_all(Need::Links, |stretch, traces| {
         let forest = stretch.forest;
-        for &trace in traces {
-            let spans = forest.spans_of(stretch.local(trace));
-            below_ns.clear();
-            below_ns.resize(spans.len(), i64::MIN);
-            for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
-                let latest = &mut below_ns[forest.parent[span] as usize];
-                *latest = (*latest).max(forest.end_ns[span]);
-            }
-            for span in spans.clone() {
-                let kind = forest.kind(span);
-                if matches!(kind, SpanKind::Client | SpanKind::Server) {
-                    let is_cut = kind == SpanKind::Client && below_ns[span - spans.start] > forest.end_ns[span];
-                    visit(forest, span, is_cut || forest.flags[span].has(SpanFlags::FAILED));
+        let visit_some = |traces: &[u32]| {
+            let mut result = new();
+            // Latest end of what is below each span of the trace.
+            let mut below_ns: Vec<i64> = Vec::new();
+            for &trace in traces {
+                let spans = forest.spans_of(stretch.local(trace));
+                below_ns.clear();
+                below_ns.resize(spans.len(), i64::MIN);
+                for span in spans.clone().filter(|&span| forest.parent[span] != NO_PARENT) {
+                    let latest = &mut below_ns[forest.parent[span] as usize];
+                    *latest = (*latest).max(forest.end_ns[span]);
+                }
+                for span in spans.clone() {
+                    let kind = forest.kind(span);
+                    if matches!(kind, SpanKind::Client | SpanKind::Server) {
+                        let is_cut = kind == SpanKind::Client && below_ns[span - spans.start] > forest.end_ns[span];
+                        visit(&mut result, forest, span, is_cut || forest.flags[span].has(SpanFlags::FAILED));
+                    }
                 }
             }
-        }
+            result
+        };
+        let chunk = traces.len().div_ceil(rayon::current_num_threads() * 4).max(64);
+        let parts: Vec<T> = traces.par_chunks(chunk).map(visit_some).collect();
+        parts.into_iter().for_each(&mut take);
     });
 }

@@ -43,12 +43,12 @@ impl Draft {
     /// Links the spans of `frame`; those of traces from `first_of_second` on are another recording's.
     pub(super) fn new(frame: &SpanFrame, first_of_second: Option<u32>, known: &mut Known) -> Self {
         let mut repairs = Repairs::default();
-        let mut facts = facts(frame, &mut known.texts);
+        let mut forest = Forest::default();
+        let (mut facts, ()) =
+            rayon::join(|| facts(frame, &mut known.texts), || gather(frame, &mut forest, &mut repairs));
         if let Some(first) = first_of_second {
             facts.tell_hosts_apart(|row| frame.spans.trace[row] >= first);
         }
-        let mut forest = Forest::default();
-        gather(frame, &mut forest, &mut repairs);
         forest.kinds = infer_kinds(frame, &forest, &facts, &mut repairs);
         let answer = answers(frame, &forest);
         Self { forest, facts, answer, repairs }
@@ -58,13 +58,16 @@ impl Draft {
 impl Known {
     /// Learns from a draft of `frame`.
     pub(super) fn learn(&mut self, frame: &SpanFrame, draft: &Draft) {
-        self.reports.resize(self.reports.len().max(frame.names.len()), false);
-        for &service in &frame.spans.service {
-            self.reports[service as usize] = true;
-        }
-        self.names.add(&frame.spans.service, &frame.spans.operation);
-        self.answers.add(frame, &draft.forest, &draft.facts, &draft.answer);
-        self.clocks.add_outside(&draft.forest, &draft.facts.host);
+        let Self { reports, names, answers, clocks, .. } = self;
+        let learn_names = || {
+            reports.resize(reports.len().max(frame.names.len()), false);
+            for &service in &frame.spans.service {
+                reports[service as usize] = true;
+            }
+            names.add(&frame.spans.service, &frame.spans.operation);
+            answers.add(frame, &draft.forest, &draft.facts, &draft.answer);
+        };
+        rayon::join(learn_names, || clocks.add_outside(&draft.forest, &draft.facts.host));
         self.has_weights |= !draft.facts.weight.is_empty();
     }
 
@@ -98,28 +101,38 @@ impl Known {
     pub(super) fn finish(&mut self, frame: &mut SpanFrame, draft: Draft) -> Forest {
         let Draft { mut forest, facts, answer, mut repairs } = draft;
         skew::correct(&mut forest, &facts.host, &mut self.skew);
-        for (flags, &row) in forest.flags.iter_mut().zip(&forest.row) {
-            if facts.failed[row as usize] {
-                flags.set(SpanFlags::FAILED);
+        let (rows, kinds) = (std::mem::take(&mut forest.row), std::mem::take(&mut forest.kinds));
+        let repair = || {
+            for (flags, &row) in forest.flags.iter_mut().zip(&rows) {
+                if facts.failed[row as usize] {
+                    flags.set(SpanFlags::FAILED);
+                }
             }
-        }
-        repairs.n_extended = extend(&mut forest);
-        detach(&mut forest, &mut repairs);
-        self.name_operations(frame, &mut forest, &facts, &answer);
+            repairs.n_extended = extend(&mut forest, &kinds);
+            detach(&mut forest, &kinds, &mut repairs);
+        };
+        let ((), operation) = rayon::join(repair, || self.operations_of(frame, &rows, &kinds, &facts, &answer));
+        (forest.row, forest.kinds, forest.operation) = (rows, kinds, operation);
         weigh(&mut forest, &facts.weight, self.has_weights, &mut repairs);
         self.repairs.add(&repairs);
         forest
     }
 
-    /// Gives every span its operation, and every client or producer span its peer.
-    fn name_operations(&mut self, frame: &mut SpanFrame, forest: &mut Forest, facts: &Facts, answer: &[u32]) {
+    /// The operation of every span, with the peer of every client or producer span; `rows` and `kinds` are those of the forest.
+    fn operations_of(
+        &mut self,
+        frame: &mut SpanFrame,
+        rows: &[u32],
+        kinds: &[SpanKind],
+        facts: &Facts,
+        answer: &[u32],
+    ) -> Vec<u32> {
         let mut last = None;
-        forest.operation.reserve_exact(forest.row.len());
-        for (span, &row) in forest.row.iter().enumerate() {
+        let mut operations = Vec::with_capacity(rows.len());
+        for (span, (&row, &kind)) in rows.iter().zip(kinds).enumerate() {
             let row = row as usize;
             let (service, name) = (frame.spans.service[row], frame.spans.operation[row]);
             let name = self.names.fold(service, name, &mut frame.names);
-            let kind = forest.kinds[span];
             let peer = if matches!(kind, SpanKind::Client | SpanKind::Producer) {
                 match self.callees.of(answer[span], facts.peer[row], service, name) {
                     Callee::Service(peer) => Some(self.services.reporting(peer, &frame.names)),
@@ -139,8 +152,9 @@ impl Known {
                 }),
             };
             last = Some((operation, code));
-            forest.operation.push(code);
+            operations.push(code);
         }
+        operations
     }
 
     /// What was repaired in all drafts.

@@ -359,9 +359,9 @@ fn gather(frame: &SpanFrame, forest: &mut Forest, repairs: &mut Repairs) {
         );
         forest.offsets.push(forest.row.len());
     }
-    forest.start_ns = forest.row.iter().map(|&row| spans.start_unix_ns[row as usize]).collect();
-    forest.end_ns =
-        forest.row.iter().map(|&row| spans.start_unix_ns[row as usize] + spans.duration_ns[row as usize]).collect();
+    let start_ns = |&row: &u32| spans.start_unix_ns[row as usize];
+    forest.start_ns = forest.row.par_iter().map(start_ns).collect();
+    forest.end_ns = forest.row.par_iter().map(|row| start_ns(row) + spans.duration_ns[*row as usize]).collect();
 }
 
 /// Rows of each trace by counting sort: those of trace `t` are `rows[starts[t]..starts[t + 1]]`.
@@ -385,14 +385,14 @@ fn rows_by_trace(trace: &[u32], n_traces: usize) -> (Vec<usize>, Vec<u32>) {
 /// Lets a span of no duration last until its children end; returns how many were.
 ///
 /// Exporters write such spans when they were never finished. One that hands a message over really takes no time.
-fn extend(forest: &mut Forest) -> u64 {
+fn extend(forest: &mut Forest, kinds: &[SpanKind]) -> u64 {
     let mut n_extended = 0;
     for trace in 0..forest.n_traces() {
         let spans = forest.spans_of(trace);
         // Children start after their parents, so from the back each child is final before its parent needs it.
         for child in spans.clone().rev().filter(|&child| forest.parent[child] != NO_PARENT) {
             let parent = spans.start + forest.parent[child] as usize;
-            let is_handover = forest.kinds[parent] == SpanKind::Producer || forest.kinds[child] == SpanKind::Consumer;
+            let is_handover = kinds[parent] == SpanKind::Producer || kinds[child] == SpanKind::Consumer;
             let is_open = forest.flags[parent].has(SpanFlags::OPEN) || forest.end_ns[parent] == forest.start_ns[parent];
             // A duration has to fit 64 bits, too, however far apart the moments are.
             let end_ns = forest.end_ns[child].min(forest.start_ns[parent].saturating_add(i64::MAX));
@@ -409,7 +409,7 @@ fn extend(forest: &mut Forest) -> u64 {
 /// Flags the children that nobody waits for.
 ///
 /// A client span waits for what it calls however long that runs on, so a callee that outlives it ran into its timeout.
-fn detach(forest: &mut Forest, repairs: &mut Repairs) {
+fn detach(forest: &mut Forest, kinds: &[SpanKind], repairs: &mut Repairs) {
     for trace in 0..forest.n_traces() {
         let spans = forest.spans_of(trace);
         for child in spans.clone() {
@@ -420,8 +420,8 @@ fn detach(forest: &mut Forest, repairs: &mut Repairs) {
             let (start, end, parent_end) = (forest.start_ns[child], forest.end_ns[child], forest.end_ns[parent]);
             #[expect(clippy::cast_possible_truncation, reason = "a share of a 64-bit duration fits")]
             let tolerance = LATE_NS.max(((end - start) as f64 * LATE_SHARE) as i64);
-            let outlives = end.saturating_sub(parent_end) > tolerance && forest.kinds[parent] != SpanKind::Client;
-            if forest.kinds[child] == SpanKind::Consumer || outlives {
+            let outlives = end.saturating_sub(parent_end) > tolerance && kinds[parent] != SpanKind::Client;
+            if kinds[child] == SpanKind::Consumer || outlives {
                 forest.flags[child].set(SpanFlags::DETACHED);
                 repairs.n_detached += 1;
             }

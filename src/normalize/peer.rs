@@ -7,6 +7,7 @@ use super::{
 };
 use crate::span::{Dictionary, SpanFrame, SpanKind};
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
@@ -17,7 +18,7 @@ type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 pub(super) fn infer_kinds(frame: &SpanFrame, forest: &Forest, facts: &Facts, repairs: &mut Repairs) -> Vec<SpanKind> {
     let spans = &frame.spans;
     let declared = |span: usize| SpanKind::from_code(u64::from(spans.kind[forest.row[span] as usize]));
-    let mut kinds: Vec<SpanKind> = (0..forest.n_spans()).map(declared).collect();
+    let mut kinds: Vec<SpanKind> = (0..forest.n_spans()).into_par_iter().map(declared).collect();
     if !kinds.contains(&SpanKind::Unspecified) {
         return kinds;
     }
@@ -146,27 +147,21 @@ fn majority<K: Copy + Ord + std::hash::Hash>(pairs: Map<(K, u32), u64>) -> Map<K
 pub(super) struct Services {
     pub(super) list: Vec<Service>,
     by_name: Map<String, u32>,
-    by_code: Map<u32, u32>,
+    /// Index by the name's code, [`NONE`] where it is not known.
+    by_code: Vec<u32>,
     by_peer: Map<u32, u32>,
-    last: Option<(u32, u32)>,
 }
 
 impl Services {
     /// Index of the service that reports spans under name code `code`.
     pub(super) fn reporting(&mut self, code: u32, names: &Dictionary) -> u32 {
-        if let Some((known, index)) = self.last
-            && known == code
-        {
+        let place = code as usize;
+        if let Some(&index) = self.by_code.get(place).filter(|&&index| index != NONE) {
             return index;
         }
-        let index = if let Some(&index) = self.by_code.get(&code) {
-            index
-        } else {
-            let index = self.add(names.get(code), false);
-            self.by_code.insert(code, index);
-            index
-        };
-        self.last = Some((code, index));
+        let index = self.add(names.get(code), false);
+        self.by_code.resize(self.by_code.len().max(place + 1), NONE);
+        self.by_code[place] = index;
         index
     }
 
