@@ -18,6 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 const DEFAULT_PERCENT: f64 = 70.0;
 /// The spans read are a fourth of what their analysis takes at its peak.
 const READ_SHARE: u64 = 4;
+/// Text that is read takes an eighth of the limit: what becomes of it is there beside it.
+const HELD_SHARE: u64 = 8;
+/// But not less than is worth cutting into pieces.
+const LEAST_HELD_BYTES: usize = 4 << 20;
 /// A partition or bucket takes an eighth of the limit at most, and up to eight times its spans while it is worked on: an allocator keeps some
 /// of that, beside which all that is kept of each trace has to fit.
 const PARTITION_SHARE: u64 = 64;
@@ -355,6 +359,11 @@ impl Keeper for OfSet<'_> {
         self.collector.state().forgotten.push((self.set, source));
     }
 
+    fn held_bytes(&self) -> usize {
+        let share = usize::try_from(self.collector.limit / HELD_SHARE).unwrap_or(usize::MAX);
+        share.clamp(LEAST_HELD_BYTES, ingest::HELD_BYTES)
+    }
+
     fn has_failed(&self) -> bool {
         self.collector.state().failure.is_some()
     }
@@ -368,7 +377,7 @@ impl Keeper for OfSet<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, available, parse_limit};
+    use super::{Collector, Keeper, Limit, OfSet, available, parse_limit};
     use std::path::Path;
 
     #[test]
@@ -382,6 +391,15 @@ mod tests {
         for text in ["", "MiB", "0", "-1GB", "101%", "0%", "4 parsecs", "1e3"] {
             assert!(parse_limit(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn text_that_is_held_shrinks_with_the_limit() {
+        let held = |limit: u64| {
+            let collector = Collector::new(limit, std::env::temp_dir(), None);
+            OfSet { collector: &collector, set: 1 }.held_bytes()
+        };
+        assert_eq!([1 << 20, 80 << 20, 4 << 30].map(held), [4 << 20, 10 << 20, 128 << 20]);
     }
 
     #[test]

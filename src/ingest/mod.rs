@@ -68,6 +68,11 @@ pub trait Keeper: Sync {
     /// Whether there is no more use in reading.
     fn has_failed(&self) -> bool;
 
+    /// Bytes of text that may be held at once; a record that is longer is, all the same.
+    fn held_bytes(&self) -> usize {
+        HELD_BYTES
+    }
+
     /// The windows in which a trace has to start for its spans to be of any use; `None` if all are.
     ///
     /// Asked of the only file that is read, if it can leave out others, with the range of time that its spans cover.
@@ -95,9 +100,10 @@ pub fn read_with(
     let ahead = Ahead::new(found.iter().filter_map(Found::as_object).collect());
     let sources = (0_u32..).zip(&found).collect::<Vec<_>>();
     let is_alone = found.len() == 1;
+    let held_bytes = keeper.map_or(HELD_BYTES, Keeper::held_bytes);
     let read: Vec<_> = sources
         .into_par_iter()
-        .map(|(source, found)| read_one(found, options, HELD_BYTES, &meter, &ahead, Kept { keeper, source, is_alone }))
+        .map(|(source, found)| read_one(found, options, held_bytes, &meter, &ahead, Kept { keeper, source, is_alone }))
         .collect();
     gather(read)
 }
