@@ -322,8 +322,11 @@ pub(super) fn hurts(impact: &Impact) -> Option<String> {
             String::new()
         };
         let has_failed = entry.n_requests_failed >= 0.5;
-        let failed =
-            if has_failed { format!(", {} of them failed", count_of(entry.n_requests_failed)) } else { String::new() };
+        let failed = if has_failed {
+            format!(", {} of them by failing", count_of(entry.n_requests_failed))
+        } else {
+            String::new()
+        };
         // A request that fails early is no faster for it.
         let shows_time = entry.contribution_ms >= 0.01 || (entry.contribution_ms <= -0.01 && !has_failed);
         let added =

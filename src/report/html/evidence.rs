@@ -94,7 +94,7 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
     html! {
         p {
             (amount(impact.n_requests_hurt)) " of " (amount(impact.n_requests)) " requests that pass it"
-            @if impact.n_requests_failed > 0.0 { ", of which " (amount(impact.n_requests_failed)) " failed because of it" }
+            @if impact.n_requests_failed > 0.0 { ", " (amount(impact.n_requests_failed)) " of them by failing because of it" }
             "; " (signed_ms(impact.added_seconds)) " s in all."
         }
         ul.plain {
@@ -103,7 +103,7 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
                     (page.names.operation(&entry.service, &entry.operation)) ": "
                     (amount(entry.n_requests_hurt)) " of " (amount(entry.n_requests_of_entry))
                     span.muted {
-                        @if entry.n_requests_failed > 0.0 { ", of which " (amount(entry.n_requests_failed)) " failed" }
+                        @if entry.n_requests_failed > 0.0 { ", " (amount(entry.n_requests_failed)) " of them by failing" }
                         ", " (signed_ms(entry.contribution_ms)) " ms on average"
                         @if entry.is_background { ", in the background" }
                     }

@@ -115,7 +115,7 @@ fn is_beyond([low, high]: [f64; 2]) -> bool {
 fn part(page: &mut Page, suspect: &Suspect) {
     let impact = &suspect.impact;
     page.paragraph(&format!(
-        "Of this, the part of the first suspect, {}: it hurt {} requests, of which {} failed because of it; its part of the latency is {} s in all.",
+        "Of this, the part of the first suspect, {}: it hurt {} requests, {} of them by failing because of it; its part of the latency is {} s in all.",
         plain(&super::name(suspect)),
         count_of(impact.n_requests_hurt),
         count_of(impact.n_requests_failed),
@@ -136,7 +136,7 @@ fn part(page: &mut Page, suspect: &Suspect) {
             ]
         })
         .collect();
-    page.table(&["entry", "requests", "hurt by it", "of them failed", "added on average", "added seconds"], &rows);
+    page.table(&["entry", "requests", "hurt by it", "of them by failing", "added on average", "added seconds"], &rows);
 }
 
 fn signed_seconds(seconds: f64) -> String {
