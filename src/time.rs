@@ -249,7 +249,23 @@ pub fn format_ms(value_ms: f64) -> String {
         1.0.. => 2,
         _ => 3,
     };
-    format!("{value_ms:.digits$}")
+    without_minus_zero(format!("{value_ms:.digits$}"))
+}
+
+/// A number with its sign and so many digits after the point; what rounds to zero has no sign: `+3.2`, `-14.0`, `0.0`.
+#[must_use]
+pub fn format_signed(value: f64, digits: usize) -> String {
+    let is_above_zero = value > 0.0;
+    let text = without_minus_zero(format!("{value:.digits$}"));
+    if is_above_zero && !is_zero(&text) { format!("+{text}") } else { text }
+}
+
+fn is_zero(number: &str) -> bool {
+    number.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'))
+}
+
+fn without_minus_zero(number: String) -> String {
+    if is_zero(&number) { number.trim_start_matches('-').to_owned() } else { number }
 }
 
 /// A duration for people, in three digits below two minutes and in two units above: `412 µs`, `38.2 ms`, `1.24 s`,

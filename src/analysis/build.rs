@@ -162,7 +162,8 @@ fn sorted_ms<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<f64> {
 }
 
 pub(super) fn ratio(over: f64, under: f64) -> f64 {
-    if under > 0.0 { over / under } else { 0.0 }
+    // The sum of nothing is a negative zero.
+    if under > 0.0 { over / under + 0.0 } else { 0.0 }
 }
 
 fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {

@@ -1,8 +1,8 @@
 //! Whom a suspect hurt: which entry operations, how many of their requests, and by how much.
 //!
-//! A request is hurt if its failure began with the suspect, or if it spends more time on the suspect than 95 % of the baseline's requests of the
-//! same entry that pass it. By chance some do, so only those beyond the baseline's own share of such requests count. Where calls are
-//! missing, it is less time than 5 % of them.
+//! A request is hurt if its failure began with the suspect, or if it did not fail so and spends more time on the suspect than 95 % of the
+//! baseline's requests of the same entry that pass it. Some do in any case, so of both only those beyond the baseline's own share count:
+//! those that failed are among those hurt. Where calls are missing, it is less time than 5 % of them.
 
 use super::build::{NS_PER_MS, operation, ratio};
 use super::document::{EntryImpact, Impact};
@@ -129,21 +129,18 @@ fn entry_impact(
     channel: Channel,
 ) -> EntryImpact {
     let limit_ns = limit_ns(baseline, channel);
-    let is_unusual = |request: &&Passing| {
+    let is_unusual = |request: &Passing| {
         let time_ns = request.time_ns as f64;
-        request.has_failed
-            || match (limit_ns, channel) {
-                (Some(limit_ns), Channel::MissingCalls) => time_ns < limit_ns,
-                (Some(limit_ns), _) => time_ns > limit_ns,
-                // Nothing of the kind was there before.
-                (None, _) => time_ns > 0.0,
-            }
+        match (limit_ns, channel) {
+            (Some(limit_ns), Channel::MissingCalls) => time_ns < limit_ns,
+            (Some(limit_ns), _) => time_ns > limit_ns,
+            // Nothing of the kind was there before.
+            (None, _) => time_ns > 0.0,
+        }
     };
-    let weight = |requests: &[Passing]| requests.iter().fold(0.0, |sum, request| sum + request.weight);
-    let unusual =
-        |requests: &[Passing]| requests.iter().filter(is_unusual).fold(0.0, |sum, request| sum + request.weight);
-    let n_requests = weight(regression);
-    let expected = n_requests * ratio(unusual(baseline), weight(baseline));
+    let n_requests = weight(regression, |_| true);
+    let n_failed = beyond([baseline, regression], |_| true, |request| request.has_failed);
+    let n_slow = beyond([baseline, regression], |request| !request.has_failed, is_unusual);
     let name = operation(evidence, evidence.table.paths.list[entry as usize].operation);
     let n_requests_of_entry = evidence.comparison.regression.n_visits[entry as usize];
     let contribution_ms = per_entry_request(evidence, entry, effect_ns) / NS_PER_MS;
@@ -153,12 +150,21 @@ fn entry_impact(
         is_background: evidence.table.paths.list[entry as usize].scope == Scope::Background,
         n_requests_of_entry,
         n_requests,
-        n_requests_hurt: (unusual(regression) - expected).max(0.0),
-        n_requests_failed: regression
-            .iter()
-            .filter(|request| request.has_failed)
-            .fold(0.0, |sum, request| sum + request.weight),
+        n_requests_hurt: n_failed + n_slow,
+        n_requests_failed: n_failed,
         contribution_ms,
         added_seconds: contribution_ms * n_requests_of_entry / 1e3,
     }
+}
+
+/// How many requests there are of which `is_one` says so.
+fn weight(requests: &[Passing], is_one: impl Fn(&Passing) -> bool) -> f64 {
+    requests.iter().filter(|request| is_one(request)).fold(0.0, |sum, request| sum + request.weight)
+}
+
+/// How many of the regression's requests `among` those looked at `are` so beyond the share that are in the baseline.
+fn beyond(windows: [&[Passing]; 2], among: impl Fn(&Passing) -> bool, are: impl Fn(&Passing) -> bool) -> f64 {
+    let [(n_before, before), (n_after, after)] =
+        windows.map(|requests| (weight(requests, &among), weight(requests, |request| among(request) && are(request))));
+    (after - n_after * ratio(before, n_before)).max(0.0)
 }

@@ -63,7 +63,8 @@ pub struct SpanView {
     pub start_ms: f64,
     /// Duration.
     pub duration_ms: f64,
-    /// Stretches `[start, end]` of it that the request waited for it itself, milliseconds after the start of the trace.
+    /// Stretches `[start, end]` that the request waited for it itself, milliseconds after the start of the trace; what of them is before
+    /// its start is the pause before a retry.
     pub blamed_ms: Vec<[f64; 2]>,
     /// Those of them that are the suspect's.
     pub suspect_ms: Vec<[f64; 2]>,

@@ -4,7 +4,7 @@ use super::document::{Analysis, Edge, Operation, Pair, Suspect};
 use crate::compare::attribute::Cause;
 use crate::compare::edges::{Gap, Whose};
 use crate::rank::{Channel, FLOOR_ERRORS, MIN_REQUESTS, Verdict};
-use crate::time::format_ms;
+use crate::time::{format_ms, format_signed};
 
 /// A suspect's main effect.
 pub(super) struct Main {
@@ -22,7 +22,7 @@ pub(super) fn signed_ms(value: f64) -> String {
 }
 
 pub(super) fn points(ratio: f64) -> String {
-    format!("{:+.1} points", ratio * 100.0)
+    format!("{} points", format_signed(ratio * 100.0, 1))
 }
 
 pub(super) fn subject(suspect: &Suspect) -> String {
@@ -125,12 +125,12 @@ pub(super) fn summary(analysis: &Analysis) -> String {
     let degradation = &analysis.degradation;
     let mean = degradation.mean_ms;
     let change = format!(
-        "the mean latency of {} went from {} to {} ({}, {:+.0} %)",
+        "the mean latency of {} went from {} to {} ({}, {} %)",
         degradation.of,
         ms(mean.baseline),
         ms(mean.regression),
         signed_ms(degradation.change_ms),
-        degradation.change_percent
+        format_signed(degradation.change_percent, 0)
     );
     let errors = format!(
         "their error share from {:.1} % to {:.1} %",
@@ -196,13 +196,13 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                     format!("a part of {service} got worse: {}", suspect.reason)
                 }
                 "network" | "slow link" => format!(
-                    "calls to and from {service} spend {total} more of every request on their way (network, queue or connection pool), most of all {name}"
+                    "calls to and from {service} spend {total} more on their way (network, queue or connection pool) in a request on average, most of all {name}"
                 ),
                 "more calls" | "new call" | "N+1" => format!(
-                    "{service} makes more calls than before, which adds {total} to every request, most of all {name}"
+                    "{service} makes more calls than before, which adds {total} to a request on average, most of all {name}"
                 ),
                 "retries" | "retry storm" => format!(
-                    "failing calls to {service} are repeated, which adds {total} to every request, most of all {name}"
+                    "failing calls to {service} are repeated, which adds {total} to a request on average, most of all {name}"
                 ),
                 _ => match ranked.and_then(|ranked| ranked.findings.iter().find(|finding| finding.is_significant)) {
                     Some(finding) if finding.channel == Channel::TypicalLatency => {
@@ -215,7 +215,7 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                     _ if ranked.is_some_and(|ranked| ranked.contribution.ms <= 0.0) => {
                         format!("a part of {service} got slower: {}", suspect.reason)
                     }
-                    _ => format!("{service} adds {total} to every request on average, most of all in {name}"),
+                    _ => format!("{service} adds {total} to a request on average, most of all in {name}"),
                 },
             }
         }

@@ -2,7 +2,7 @@
 
 use super::grid::{Cell, Grid, Kind};
 use super::page::{Label, Page};
-use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, counted, escape, fit, paint, percent};
+use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, count_of, counted, escape, fit, paint, percent};
 use super::{attributes, network, structure};
 use crate::analysis::{
     Analysis, Decomposition, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause,
@@ -314,17 +314,23 @@ pub(super) fn hurts(impact: &Impact) -> Option<String> {
     let part = |entry: &EntryImpact| {
         let background = if entry.is_background { " in the background" } else { "" };
         let name = format!("{}: {}", entry.service, entry.operation);
-        let counts = format!("{:.0} of {:.0}{background}", entry.n_requests_hurt, entry.n_requests_of_entry);
+        let counts =
+            format!("{} of {}{background}", count_of(entry.n_requests_hurt), count_of(entry.n_requests_of_entry));
         let passing = if entry.n_requests < 0.995 * entry.n_requests_of_entry {
-            format!(" ({:.0} pass it)", entry.n_requests)
+            format!(" ({} pass it)", count_of(entry.n_requests))
         } else {
             String::new()
         };
-        let has_failed = entry.n_requests_failed > 0.0;
-        let failed = if has_failed { format!(", {:.0} failed", entry.n_requests_failed) } else { String::new() };
+        let has_failed = entry.n_requests_failed >= 0.5;
+        let failed = if has_failed {
+            format!(", {} of them by failing", count_of(entry.n_requests_failed))
+        } else {
+            String::new()
+        };
         // A request that fails early is no faster for it.
         let shows_time = entry.contribution_ms >= 0.01 || (entry.contribution_ms <= -0.01 && !has_failed);
-        let added = if shows_time { format!(", {} ms each", signed(entry.contribution_ms)) } else { String::new() };
+        let added =
+            if shows_time { format!(", {} ms on average", signed(entry.contribution_ms)) } else { String::new() };
         format!("{counts} to {name}{passing}{failed}{added}")
     };
     let mut parts: Vec<String> = impact.entries.iter().take(SHOWN).map(part).collect();
@@ -371,7 +377,7 @@ fn entries(page: &mut Page, analysis: &Analysis) {
     for entry in analysis.entries.iter().take(N_ENTRIES) {
         let cells = [
             format!("{}: {}", entry.service, entry.operation),
-            arrow(entry.n_requests, |n| format!("{n:.0}")),
+            arrow(entry.n_requests, count_of),
             arrow(entry.mean_ms, ms),
             arrow(entry.p95_ms, ms),
         ];

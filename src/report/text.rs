@@ -279,6 +279,13 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
+/// A number of requests, which weights may have made fractional, as a [`count`]; not a number is `-`.
+#[must_use]
+pub fn count_of(number: f64) -> String {
+    let text = format!("{:.0}", number + 0.0);
+    text.parse().map_or_else(|_| if number.is_finite() { text } else { "-".to_owned() }, count)
+}
+
 /// The sum of counts; the largest number there is where they are more, which only a damaged document says.
 pub fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
     counts.into_iter().fold(0, u64::saturating_add)

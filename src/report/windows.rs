@@ -7,8 +7,10 @@ use crate::analysis::{Window, Windows};
 use crate::time::{format_ms, format_ns, format_rfc3339};
 use crate::window::{MovedSignal, Onset, SignalKind, Timeline};
 
-/// What a bucket is marked with: nothing, baseline, regression.
-const SIGNS: [char; 3] = [' ', 'b', 'R'];
+/// What a column is marked with: baseline, regression, both.
+const BASELINE: char = 'b';
+const REGRESSION: char = 'R';
+const BOTH: char = '*';
 /// Onsets shown.
 const N_ONSETS: usize = 3;
 /// Series shown of an onset.
@@ -69,30 +71,46 @@ fn sparklines(page: &mut Page, timeline: &Timeline, windows: &Windows) {
             page.pieces(0, &Label::dim(caption, CAPTION), &[line, scale]);
         }
     }
-    let mut marks = vec![' '; timeline.n_requests.len()];
-    mark(&mut marks, timeline, &windows.baseline, 'b');
-    mark(&mut marks, timeline, &windows.regression, 'R');
     if page.is_narrow() {
         page.labelled(0, &Label::dim("windows", CAPTION), "");
     }
-    // Of two signs that share a column the later one counts, and any sign before none.
-    let ranked: Vec<usize> = marks.iter().map(|sign| SIGNS.iter().position(|own| own == sign).unwrap_or(0)).collect();
-    let marks: String = stretch(&ranked, columns).into_iter().map(|place| SIGNS[place]).collect();
+    let marks = marks(columns, timeline, windows);
     let caption = if page.is_narrow() { String::new() } else { paint(DIM, &left("  windows", CAPTION)) };
     let blanks = if page.is_narrow() { indent } else { 0 };
-    page.line(&format!("{:blanks$}{caption}{}", "", marks.trim_end()));
+    page.line(&format!("{:blanks$}{caption}{marks}", ""));
 }
 
-/// Marks the buckets of which the window holds the middle.
-fn mark(marks: &mut [char], timeline: &Timeline, window: &Window, sign: char) {
-    let half = i128::from(timeline.width_ns) / 2;
-    let mut middle = i128::from(timeline.start_unix_ns) + half;
-    for mark in marks {
-        if i128::from(window.start_unix_ns) <= middle && middle < i128::from(window.end_unix_ns) {
-            *mark = sign;
-        }
-        middle += i128::from(timeline.width_ns);
+/// Marks the columns of which a window holds the middle.
+///
+/// A window that holds none is marked all the same, in the column of its own middle: there in place of the other one if
+/// that has further columns, else together with it.
+fn marks(columns: usize, timeline: &Timeline, windows: &Windows) -> String {
+    let span_ns = i128::from(timeline.width_ns) * timeline.n_requests.len() as i128;
+    let place_ns = |unix_ns: i128| unix_ns - i128::from(timeline.start_unix_ns);
+    let bounds = |window: &Window| [window.start_unix_ns, window.end_unix_ns].map(|at| place_ns(i128::from(at)));
+    let both = [(BASELINE, bounds(&windows.baseline)), (REGRESSION, bounds(&windows.regression))];
+    let mut marks = vec![' '; columns];
+    if columns == 0 || span_ns <= 0 {
+        return String::new();
     }
+    for (column, mark) in (0..).zip(&mut marks) {
+        let middle_ns = span_ns * (2 * column + 1) / (2 * columns as i128);
+        if let Some((sign, _)) = both.iter().rev().find(|(_, [from, until])| (*from..*until).contains(&middle_ns)) {
+            *mark = *sign;
+        }
+    }
+    for (sign, [from, until]) in both {
+        if !marks.contains(&sign) && !marks.contains(&BOTH) {
+            let column = i128::midpoint(from, until) * columns as i128 / span_ns;
+            let column = usize::try_from(column.max(0)).unwrap_or(0).min(columns - 1);
+            let other = std::mem::replace(&mut marks[column], sign);
+            if other != ' ' && !marks.contains(&other) {
+                marks[column] = BOTH;
+            }
+        }
+    }
+    let legend = if marks.contains(&BOTH) { format!("  {BOTH} is both") } else { String::new() };
+    format!("{}{legend}", marks.into_iter().collect::<String>().trim_end())
 }
 
 fn write_onset(page: &mut Page, onset: &Onset) {

@@ -113,3 +113,38 @@ fn a_trace_of_many_spans_keeps_those_with_most_time_and_all_above_them() {
         assert!(span.depth <= before.depth + 1, "a span without what is above it");
     }
 }
+
+/// The marks of the windows beneath the curves of the terminal's report.
+fn strip(analysis: &Analysis) -> String {
+    let text = suspect::report::analysis::text(analysis, suspect::report::WIDTH);
+    let text = anstream::adapter::strip_str(&text).to_string();
+    let line = text.lines().find_map(|line| line.strip_prefix("  windows"));
+    line.unwrap_or_else(|| panic!("no windows in {text}")).trim().to_owned()
+}
+
+#[test]
+fn a_window_is_marked_however_short_it_is_and_never_as_the_other() {
+    // One request a side.
+    let marks = strip(&analyze(&[page("GET /", 10)], &[page("GET /", 20)]));
+    assert!(marks.starts_with('b') && marks.ends_with('R'), "{marks}");
+    assert!(marks.rfind('b') < marks.find('R'), "{marks}");
+    // Windows that lie between the middles of columns, or outside all of them, have the column that is nearest.
+    let mut analysis = slower();
+    let shorten = |window: &mut suspect::analysis::Window, start_unix_ns: i64| {
+        window.start_unix_ns = start_unix_ns;
+        window.end_unix_ns = start_unix_ns + 2;
+    };
+    let start_ns = analysis.windows.timeline.as_ref().expect("a timeline").start_unix_ns;
+    shorten(&mut analysis.windows.baseline, start_ns + 1);
+    let marks = strip(&analysis);
+    assert!(marks.starts_with('b') && marks.ends_with('R'), "{marks}");
+    shorten(&mut analysis.windows.regression, i64::MAX - 2);
+    let marks = strip(&analysis);
+    assert!(
+        marks.starts_with('b') && marks.ends_with('R') && !marks[1..marks.len() - 1].contains(['b', 'R']),
+        "{marks}"
+    );
+    // Both in one column.
+    shorten(&mut analysis.windows.regression, start_ns + 5);
+    assert_eq!(strip(&analysis), "*  * is both");
+}

@@ -1,6 +1,6 @@
 //! Documents of an analysis: JSON that fits its schema and comes back whole, tables, Markdown; and the same again from the JSON.
 
-use crate::builder::Given;
+use crate::builder::{Given, server};
 use crate::evidence::{analyze, page};
 use crate::program::{INCIDENTS, run_in};
 use crate::schema::assert_fits;
@@ -9,6 +9,7 @@ use parquet::record::RowAccessor;
 use std::fs;
 use std::path::Path;
 use suspect::analysis::{Analysis, ChangeAccount, Credit, Owner};
+use suspect::rank::Verdict;
 use suspect::report::markdown::{Options, markdown};
 use suspect::report::schema::Document;
 use suspect::report::{self};
@@ -217,6 +218,63 @@ fn the_postmortem_has_its_parts_and_leaves_to_people_what_is_theirs() {
     let method =
         text.split("## Method and limits\n\n").nth(1).expect("the section").split("\n\n").next().expect("lines");
     assert_eq!(method.lines().count(), 4);
+}
+
+#[test]
+fn the_postmortem_tells_what_the_incident_did_to_all_requests_and_apart_what_the_first_suspect_did() {
+    // 40 pages whose catalog takes 80 ms more, and 40 checks of the gateway alone that take 20 ms more, of which 10 fail.
+    let check = |number: i64, own: i64, is_failing: bool| {
+        let span = server(1, 0, "gateway health", 0..own + number % 3);
+        vec![if is_failing { span.failed() } else { span }]
+    };
+    let window = |own: i64, check_ms: i64, n_failing: i64| {
+        let pages = (0..40).map(move |number| page("list", own + number % 3));
+        pages.chain((0..40).map(move |number| check(number, check_ms, number < n_failing))).collect::<Vec<_>>()
+    };
+    let analysis = analyze(&window(10, 10, 0), &window(90, 30, 10));
+    assert_eq!(analysis.suspects[0].service, "catalog");
+    let text = markdown(&analysis, &Options::default());
+    let impact = text.split("## Impact\n\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("the section");
+    // 80 requests, 50 ms more each.
+    assert!(impact.contains("In all, over 80 requests of the regression: +4.0 s of latency"), "{impact}");
+    assert!(impact.contains("+10 failing requests beyond the baseline's share"), "{impact}");
+    assert!(impact.contains("on one side of zero: 2 of 2."), "{impact}");
+    assert!(impact.contains("| gateway: list | 40 | 15.0 ms to 95.0 ms | +80.0 ms | "), "{impact}");
+    assert!(impact.contains("| gateway: health | 40 | 11.0 ms to 31.0 ms | +20.0 ms | "), "{impact}");
+    assert!(impact.contains("| +25.0 points | "), "{impact}");
+    assert!(impact.contains("Of this, the part of the first suspect, catalog: list: it hurt 40 requests"), "{impact}");
+    assert!(impact.contains("its part of the latency is +3.2 s in all"), "{impact}");
+}
+
+#[test]
+fn the_postmortem_says_how_certain_every_verdict_is_and_rounds_nothing_up_to_all() {
+    let mut analysis = slower();
+    analysis.confidence = 0.996;
+    analysis.services[0].stability = 0.996;
+    let text = markdown(&analysis, &Options::default());
+    assert!(text.contains("Certainty: catalog is the first suspect in >99 % of resamples"), "{text}");
+    assert!(text.contains("first in >99 % of resamples") && !text.contains("100 % of resamples"), "{text}");
+    for verdict in [Verdict::NoSignificantChange, Verdict::Inconclusive, Verdict::TrafficMix] {
+        analysis.verdict = verdict;
+        let text = markdown(&analysis, &Options::default());
+        assert!(text.contains("Certainty: catalog comes first, though it is not accused, in >99 %"), "{text}");
+        assert!(text.contains("the mean changed by +80.0 ms (95 % interval "), "{text}");
+    }
+}
+
+#[test]
+fn what_rounds_to_zero_has_no_sign_and_counts_are_written_alike() {
+    let mut analysis = slower();
+    analysis.degradation.error_ratio_change = -1e-6;
+    analysis.degradation.change_ms = -1e-5;
+    analysis.diagnostics.n_spans_read = 9_424;
+    analysis.diagnostics.n_spans_analysed = 9_424;
+    for suspect in &mut analysis.suspects {
+        suspect.impact.added_seconds = -0.001;
+    }
+    let text = markdown(&analysis, &Options::default());
+    assert!(!text.contains("-0.0") && !text.contains("-0 %"), "{text}");
+    assert!(text.contains("9,424 spans read, 9,424 analysed"), "{text}");
 }
 
 /// Replaces every text of a document that comes from data or from a user's file, or that may hold such a text.

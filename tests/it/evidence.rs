@@ -118,8 +118,31 @@ fn a_failing_request_is_hurt_by_where_its_failure_began() {
     let suspect = first(&analysis);
     assert_eq!(suspect.service, "catalog");
     let entry = &suspect.impact.entries[0];
-    assert_close(entry.n_requests_failed, 32.0);
+    assert_close(entry.n_requests_failed, 30.0);
     assert_close(entry.n_requests_hurt, 30.0);
+}
+
+#[test]
+fn requests_that_failed_are_among_those_that_were_hurt() {
+    let failing = |own: i64| -> Vec<Given> { page("page", own).into_iter().map(Given::failed).collect() };
+    // Of 100 the 10 slowest take 30 ms before; after, 40 fail, and they fail early, so that none is slow.
+    let baseline: Vec<_> =
+        (0..100).map(|number| page("page", if number % 10 == 9 { 30 + number } else { 10 })).collect();
+    let fast = (0..100).map(|number| if number % 5 < 2 { failing(1) } else { page("page", 10) });
+    let analysis = analyze(&baseline, &fast.collect::<Vec<_>>());
+    let impact = &first(&analysis).impact;
+    assert_close(impact.n_requests_failed, 40.0);
+    assert_close(impact.n_requests_hurt, 40.0);
+    // Where 30 of the others are slow besides, they are hurt, too, but for the 5 of 100 that were as slow before.
+    let slow = (0..100).map(|number| match number % 10 {
+        0..4 => failing(1),
+        4..7 => page("page", 500),
+        _ => page("page", 10),
+    });
+    let analysis = analyze(&baseline, &slow.collect::<Vec<_>>());
+    let impact = &first(&analysis).impact;
+    assert_close(impact.n_requests_failed, 40.0);
+    assert_close(impact.n_requests_hurt, 40.0 + 30.0 - 0.05 * 60.0);
 }
 
 #[test]
@@ -245,7 +268,7 @@ fn what_no_request_waits_for_is_told_apart_from_what_is_added_to_requests() {
     assert_eq!(service.service, "catalog");
     assert_close(service.contribution.ms, 40.0);
     assert_close(service.contribution.background_ms, 30.0);
-    let said = "catalog adds 10.0 ms, and 30.0 ms of work in the background, to every request on average";
+    let said = "catalog adds 10.0 ms, and 30.0 ms of work in the background, to a request on average";
     assert!(analysis.summary.starts_with(said), "{}", analysis.summary);
     // All that is accused of the requests themselves is theirs.
     let analysis = analyze(&window(10, 10), &window(20, 10));

@@ -96,6 +96,11 @@ fn every_bundled_incident_makes_a_well_formed_page_that_asks_for_nothing_and_is_
         }
         let has = |id: &str| starts(&pieces).any(|(_, attributes)| attributes.get("id").is_some_and(|own| own == id));
         assert_eq!(has("suspect-1"), !analysis.suspects.is_empty(), "{name}");
+        // What is a mean is not said of each, and who failed was hurt.
+        assert!(!analysis.summary.contains("every request"), "{}", analysis.summary);
+        for impact in analysis.suspects.iter().map(|suspect| &suspect.impact) {
+            assert!(impact.n_requests_failed <= impact.n_requests_hurt, "{name}: {impact:?}");
+        }
         assert_eq!(has("traces"), !analysis.traces.is_empty(), "{name}");
         assert!(has("distributions"), "{name}");
     }
@@ -249,6 +254,111 @@ fn the_error_waterfall_goes_from_one_share_of_failing_requests_to_the_other() {
     assert!((sum - change).abs() < 0.005 * bars.len() as f64, "{sum} of {change}");
     assert!(bars[2][0].contains("authorize card"), "{:?}", bars[2]);
     assert!((numbers(&bars[2][2])[0] - 100.0 * analysis.suspects[0].contribution.error_ratio).abs() < 0.006);
+}
+
+/// Texts of the elements of a class.
+fn texts(pieces: &[Piece], class: &str) -> Vec<String> {
+    let is_of = |attributes: &BTreeMap<String, String>| {
+        attributes.get("class").is_some_and(|own| own.split(' ').any(|own| own == class))
+    };
+    let pairs = pieces.windows(2).filter_map(|pair| match pair {
+        [Piece::Start(_, attributes), Piece::Text(text)] if is_of(attributes) => Some(text.clone()),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+fn n_of_class(pieces: &[Piece], class: &str) -> usize {
+    starts(pieces).filter(|(_, attributes)| attributes.get("class").is_some_and(|own| own == class)).count()
+}
+
+#[test]
+fn a_stretch_of_two_requests_is_hollow_and_sets_no_scale() {
+    let (mut analysis, html) = incident("error");
+    let series = &analysis.time[0];
+    assert_eq!((series.n_requests.last(), series.error_ratio.last()), (Some(&2.0), Some(&Some(1.0))));
+    let pieces = parse(&html);
+    assert_eq!(n_of_class(&pieces, "traffic few"), 1);
+    assert!(!texts(&pieces, "tick").contains(&"100 %".to_owned()), "{:?}", texts(&pieces, "tick"));
+    assert!(visible(&pieces).contains("A hollow bar is a stretch with too few requests"));
+    // Where all stretches hold so few, none of them is an exception.
+    analysis.time[0].n_requests.fill(2.0);
+    let pieces = parse(&page(&analysis, &Options::default()));
+    assert_eq!(n_of_class(&pieces, "traffic few"), 0);
+}
+
+#[test]
+fn a_pause_before_a_retry_is_waiting_and_no_span_has_more_of_its_own_than_it_took() {
+    let (analysis, html) = incident("error");
+    let pieces = parse(&html);
+    let cells: Vec<String> = rows(&pieces, "Spans by call path").into_iter().skip(1).flatten().collect();
+    assert!(cells.iter().any(|cell| cell.contains(" waiting before")), "{cells:?}");
+    let mut n_own = 0;
+    for row in starts_of_own(&pieces) {
+        let (own, all) = row.split_once(" of ").expect("two numbers");
+        n_own += 1;
+        assert!(numbers(own)[0] <= numbers(all)[0], "{row}");
+    }
+    assert!(n_own > 10);
+    // Each failed span has its badge, on its own side.
+    let spans = |pair: &suspect::analysis::TracePair| -> Vec<suspect::analysis::SpanView> {
+        pair.baseline.iter().chain([&pair.regression]).flat_map(|view| view.spans.clone()).collect()
+    };
+    let n_failed = analysis.traces.iter().flat_map(spans).filter(|span| span.is_error).count();
+    let badges: Vec<(&str, &str)> = badges(&pieces);
+    assert_eq!(badges.len(), n_failed);
+    assert!(badges.iter().all(|(cell, text)| (*cell, *text) == ("td", "failed")), "{badges:?}");
+}
+
+/// `own of all` of each span that has time of its own.
+fn starts_of_own(pieces: &[Piece]) -> Vec<String> {
+    let triples = pieces.windows(3).filter_map(|three| match three {
+        [Piece::Text(own), Piece::End(_), Piece::Text(all)] if own.ends_with(" of ") => {
+            Some([own.as_str(), all].concat())
+        }
+        _ => None,
+    });
+    triples.filter(|text| text.chars().next().is_some_and(|first| first.is_ascii_digit())).collect()
+}
+
+/// Tags of spans that say that one failed, each with the cell that it is in.
+fn badges(pieces: &[Piece]) -> Vec<(&str, &str)> {
+    let mut cell = "";
+    let mut badges = Vec::new();
+    for pair in pieces.windows(2) {
+        match pair {
+            [Piece::Start(name, _), _] if name == "td" || name == "th" => cell = name,
+            [Piece::Start(_, attributes), Piece::Text(text)]
+                if attributes.get("class").is_some_and(|own| own.starts_with("tag")) && text.starts_with("failed") =>
+            {
+                badges.push((cell, text.as_str()));
+            }
+            _ => {}
+        }
+    }
+    badges
+}
+
+#[test]
+fn changes_that_are_near_each_other_share_a_mark_with_all_their_numbers() {
+    let mut analysis = named("plain");
+    let first = analysis.changes[0].clone();
+    let later = |seconds: i64| ChangeAccount {
+        time_unix_ns: first.time_unix_ns - 1_800_000 * MS + seconds * 1_000 * MS,
+        ..first.clone()
+    };
+    analysis.changes = vec![later(0), later(2), later(4), later(1_800)];
+    assert_eq!(texts(&parse(&page(&analysis, &Options::default())), "change-number"), ["1–3", "4"]);
+}
+
+#[test]
+fn what_would_overturn_a_suspect_is_told_where_nothing_speaks_against_it() {
+    let mut analysis = named("plain");
+    analysis.suspects.truncate(1);
+    analysis.suspects[0].overturned_by.clear();
+    let text = visible(&parse(&page(&analysis, &Options::default())));
+    let told = text.split("Nothing in the data speaks against it. ").nth(1).expect("a sentence");
+    assert!(told.starts_with("It would fall if more data brought the interval of its contribution, now +"), "{told}");
 }
 
 /// Names that would leave a careless page.

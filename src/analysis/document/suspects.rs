@@ -173,7 +173,7 @@ pub struct Impact {
     pub n_requests: f64,
     /// Those that it hurt: see [`EntryImpact::n_requests_hurt`].
     pub n_requests_hurt: f64,
-    /// Those whose failure began with it.
+    /// Those of the hurt ones that failed: see [`EntryImpact::n_requests_failed`].
     pub n_requests_failed: f64,
     /// What it added to all requests of the regression together, in seconds.
     pub added_seconds: f64,
@@ -194,10 +194,10 @@ pub struct EntryImpact {
     pub n_requests_of_entry: f64,
     /// Those of them that pass the suspect.
     pub n_requests: f64,
-    /// How many more of these than by the baseline's share fail beginning with the suspect, or spend more time on it than
+    /// Those that it hurt: `n_requests_failed`, and how many more of the others than by the baseline's share spend more time on it than
     /// 95 % of the baseline's requests of this entry that pass it (where its calls are missing: less than 5 % of them).
     pub n_requests_hurt: f64,
-    /// Those whose failure began with the suspect.
+    /// How many more of those that pass the suspect than by the baseline's share fail beginning with it; all of them count as hurt.
     pub n_requests_failed: f64,
     /// What the suspect adds to a request of this entry, milliseconds; over all entries and their shares it sums to the contribution.
     pub contribution_ms: f64,

@@ -28,7 +28,7 @@ pub(super) fn of(page: &Page<'_>, suspect: &Suspect) -> Markup {
             dd { (page.names.sentence(&suspect.reason)) }
             dt { "What would overturn it" }
             dd {
-                @if suspect.overturned_by.is_empty() { "Nothing in the data speaks against it." } @else {
+                @if suspect.overturned_by.is_empty() { "Nothing in the data speaks against it." (would_overturn(page, suspect)) } @else {
                     ul.plain { @for sentence in &suspect.overturned_by { li { (page.names.sentence(sentence)) } } }
                 }
             }
@@ -57,6 +57,28 @@ pub(super) fn of(page: &Page<'_>, suspect: &Suspect) -> Markup {
     }
 }
 
+/// What more data would have to show, where those at hand show nothing against it: its interval at zero, another service first.
+fn would_overturn(page: &Page<'_>, suspect: &Suspect) -> Markup {
+    let contribution = &suspect.contribution;
+    let is_certain = |bounds: [f64; 2]| bounds[0] > 0.0 || bounds[1] < 0.0;
+    let of_errors = is_certain(contribution.error_ratio_interval)
+        .then(|| format!("{} points of failing requests", interval(contribution.error_ratio_interval, points)));
+    let of_latency = is_certain(contribution.interval_ms)
+        .then(|| format!("{} ms a request", interval(contribution.interval_ms, signed_ms)));
+    let is_by_errors = ["errors", "timeouts", "silent"].contains(&suspect.kind.as_str());
+    let own = if is_by_errors { of_errors.or(of_latency) } else { of_latency.or(of_errors) };
+    let first = page.analysis.services.first().filter(|first| first.service == suspect.service);
+    html! {
+        @if own.is_some() || first.is_some() { " It would fall if more data " }
+        @if let Some(own) = &own { "brought the interval of its contribution, now " (own) ", to zero" }
+        @if own.is_some() && first.is_some() { ", or " }
+        @if let Some(first) = first {
+            "put another service first: " (page.names.name(&first.service)) " is first in " (percent(first.stability)) " of resamples"
+        }
+        @if own.is_some() || first.is_some() { "." }
+    }
+}
+
 /// An owner with the ways to reach them.
 pub(super) fn whom(owner: &Owner) -> Markup {
     html! {
@@ -72,7 +94,7 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
     html! {
         p {
             (amount(impact.n_requests_hurt)) " of " (amount(impact.n_requests)) " requests that pass it"
-            @if impact.n_requests_failed > 0.0 { ", " (amount(impact.n_requests_failed)) " failed beginning with it" }
+            @if impact.n_requests_failed > 0.0 { ", " (amount(impact.n_requests_failed)) " of them by failing because of it" }
             "; " (signed_ms(impact.added_seconds)) " s in all."
         }
         ul.plain {
@@ -81,8 +103,8 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
                     (page.names.operation(&entry.service, &entry.operation)) ": "
                     (amount(entry.n_requests_hurt)) " of " (amount(entry.n_requests_of_entry))
                     span.muted {
-                        ", " (signed_ms(entry.contribution_ms)) " ms each"
-                        @if entry.n_requests_failed > 0.0 { ", " (amount(entry.n_requests_failed)) " failed" }
+                        @if entry.n_requests_failed > 0.0 { ", " (amount(entry.n_requests_failed)) " of them by failing" }
+                        ", " (signed_ms(entry.contribution_ms)) " ms on average"
                         @if entry.is_background { ", in the background" }
                     }
                 }

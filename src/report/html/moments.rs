@@ -4,7 +4,7 @@ use super::Page;
 use super::names::shorten;
 use super::numbers::{amount, arrow, clock, moment, ms, percent};
 use super::svg::{at, xy};
-use crate::analysis::{Analysis, Credit, Pair, SeriesOf};
+use crate::analysis::{Analysis, ChangeAccount, Credit, Pair, SeriesOf};
 use crate::time::format_ns;
 use crate::window::{MovedSignal, SignalKind};
 use maud::{Markup, html};
@@ -13,8 +13,11 @@ use maud::{Markup, html};
 const MAX_ONSETS: usize = 5;
 /// Series of an onset in words.
 const MAX_SIGNALS: usize = 6;
-/// Changes marked: more would cover each other.
+/// Changes marked.
 pub(super) const MAX_CHANGES: usize = 60;
+
+/// Changes closer than this share of the width share a mark with all their numbers: on a phone it is as wide as a mark.
+const APART: f64 = 0.05;
 
 /// The time that a chart covers.
 #[derive(Clone, Copy)]
@@ -61,6 +64,14 @@ pub(super) fn marks(page: &Page<'_>, of: SeriesOf, axis: Axis, top: f64, bottom:
     let analysis = page.analysis;
     let changes =
         analysis.changes.iter().enumerate().take(MAX_CHANGES).filter(|(_, change)| axis.holds(change.time_unix_ns));
+    let mut groups: Vec<Vec<(usize, &ChangeAccount)>> = Vec::new();
+    for (index, change) in changes {
+        let is_near = |first: &ChangeAccount| axis.place(change.time_unix_ns) - axis.place(first.time_unix_ns) < APART;
+        match groups.last_mut() {
+            Some(group) if is_near(group[0].1) => group.push((index, change)),
+            _ => groups.push(vec![(index, change)]),
+        }
+    }
     html! {
         @if of != SeriesOf::Baseline {
             @for onset in analysis.windows.onsets.iter().filter(|onset| axis.holds(onset.start_unix_ns)) {
@@ -70,14 +81,38 @@ pub(super) fn marks(page: &Page<'_>, of: SeriesOf, axis: Axis, top: f64, bottom:
                 }
             }
         }
-        @for (index, change) in changes {
+        @for (_, change) in groups.iter().flatten() {
             @let x = at(axis.place(change.time_unix_ns));
-            @let class = match change.credit { Credit::Credited => "change credited", _ => "change" };
-            line class=(class) x1=(x) x2=(x) y1=(xy(top - 8.0)) y2=(xy(bottom)) {}
-            svg.mark x=(x) y="0" width="1" height=(xy(top)) {
-                path class=(class) d="M0 1l7 7-7 7-7-7z" {}
-                text.change-number x="0" y="11.5" text-anchor="middle" { (index + 1) }
-                title { (index + 1) ": " (shorten(&change.kind, 30)) " at " (clock(change.time_unix_ns)) }
+            line class=(class(change.credit)) x1=(x) x2=(x) y1=(xy(top - 8.0)) y2=(xy(bottom)) {}
+        }
+        @for group in &groups { (mark(group, axis, top)) }
+    }
+}
+
+fn class(credit: Credit) -> &'static str {
+    match credit {
+        Credit::Credited => "change credited",
+        Credit::NotSupported | Credit::Unknown => "change",
+    }
+}
+
+/// One mark for changes that are near each other, the numbers of the first and the last in it.
+fn mark(group: &[(usize, &ChangeAccount)], axis: Axis, top: f64) -> Markup {
+    let ([(first, change), ..], [.., (last, _)]) = (group, group) else { return html! {} };
+    let label = if first == last { (first + 1).to_string() } else { format!("{}–{}", first + 1, last + 1) };
+    // Half of what the label is longer than two digits.
+    let half = 2.6 * label.chars().count().saturating_sub(2) as f64;
+    let credit = group.iter().map(|(_, change)| change.credit).find(|credit| *credit == Credit::Credited);
+    let outline = format!("M{} 1h{}l7 7-7 7h-{}l-7-7z", xy(-half), xy(2.0 * half), xy(2.0 * half));
+    html! {
+        svg.mark x=(at(axis.place(change.time_unix_ns))) y="0" width="1" height=(xy(top)) {
+            path class=(class(credit.unwrap_or(change.credit))) d=(outline) {}
+            text.change-number x="0" y="11.5" text-anchor="middle" { (label) }
+            title {
+                @for (index, change) in group {
+                    @if index > first { "\n" }
+                    (index + 1) ": " (shorten(&change.kind, 30)) " at " (clock(change.time_unix_ns))
+                }
             }
         }
     }

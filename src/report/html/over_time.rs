@@ -24,6 +24,9 @@ const AXIS: f64 = 22.0;
 /// A peak this many times over the highest 95th percentile is cut, or it would flatten the rest.
 const MAX_PEAK: f64 = 2.5;
 
+/// A stretch with fewer requests than this, and than half of what is usual there, says too little of how many fail and how long they take.
+const FEW: f64 = 10.0;
+
 /// Scales that all charts share.
 struct Scales {
     latency_ms: f64,
@@ -34,8 +37,11 @@ struct Scales {
 
 pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     let analysis = page.analysis;
-    let (series, is_typical) = series(analysis)?;
-    let scales = scales(&series);
+    let (figures, is_typical) = series(analysis)?;
+    let drawn: Vec<TimeSeries> =
+        figures.iter().map(|series| without_few(series, requests_per_trace(analysis))).collect();
+    let scales = scales(&drawn);
+    let has_few = drawn.iter().flat_map(few).any(|is_few| is_few);
     let latency = if is_typical { "typical latency" } else { "p50, p95 and p99 of the latency" };
     Some(html! {
         p.lead {
@@ -43,8 +49,11 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
             (page.names.sentence(&sentence_case(&analysis.windows.description))) "."
         }
         (legend(is_typical, analysis))
-        div class=(if series.len() > 1 { "charts two" } else { "charts" }) {
-            @for (index, series) in series.iter().enumerate() { (chart(page, index, series, &scales, is_typical)) }
+        div class=(if figures.len() > 1 { "charts two" } else { "charts" }) {
+            @for (index, series) in figures.iter().zip(&drawn).enumerate() { (chart(page, index, series, &scales, is_typical)) }
+        }
+        @if has_few {
+            p.muted { "A hollow bar is a stretch with too few requests for its latency and its share of failures to be drawn; the figures have them." }
         }
         @if scales.is_cut { p.muted { "Peaks above the chart are cut; the figures have them in full." } }
         (windows(analysis))
@@ -77,6 +86,37 @@ fn series(analysis: &Analysis) -> Option<(Vec<TimeSeries>, bool)> {
         error_ratio: timeline.error_ratio.clone(),
     };
     Some((vec![series], true))
+}
+
+/// Requests that a trace stands for on average.
+fn requests_per_trace(analysis: &Analysis) -> f64 {
+    let windows = [&analysis.windows.baseline, &analysis.windows.regression];
+    let n_traces: f64 = windows.iter().map(|window| window.n_traces as f64).sum();
+    let n_requests: f64 = windows.iter().map(|window| window.n_requests).sum();
+    (n_requests / n_traces.max(1.0)).max(1.0)
+}
+
+/// The series with gaps where requests are too few to draw what they say.
+fn without_few(series: &TimeSeries, per_trace: f64) -> TimeSeries {
+    let mut counts: Vec<f64> = series.n_requests.iter().copied().filter(|&n_requests| n_requests > 0.0).collect();
+    counts.sort_unstable_by(f64::total_cmp);
+    let usual = counts.get(counts.len() / 2).copied().unwrap_or(0.0);
+    let least = (FEW * per_trace).min(usual / 2.0);
+    let mut drawn = series.clone();
+    for values in [&mut drawn.p50_ms, &mut drawn.p95_ms, &mut drawn.p99_ms, &mut drawn.error_ratio] {
+        for (value, &n_requests) in values.iter_mut().zip(&series.n_requests) {
+            if n_requests < least {
+                *value = None;
+            }
+        }
+    }
+    drawn
+}
+
+/// Which stretches have requests of which nothing is drawn.
+fn few(drawn: &TimeSeries) -> Vec<bool> {
+    let is_drawn = |index: usize| drawn.error_ratio.get(index).is_none_or(Option::is_some);
+    drawn.n_requests.iter().enumerate().map(|(index, &n_requests)| n_requests > 0.0 && !is_drawn(index)).collect()
 }
 
 fn scales(series: &[TimeSeries]) -> Scales {
@@ -120,7 +160,13 @@ fn legend(is_typical: bool, analysis: &Analysis) -> Markup {
     }
 }
 
-fn chart(page: &Page<'_>, index: usize, series: &TimeSeries, scales: &Scales, is_typical: bool) -> Markup {
+fn chart(
+    page: &Page<'_>,
+    index: usize,
+    (series, drawn): (&TimeSeries, &TimeSeries),
+    scales: &Scales,
+    is_typical: bool,
+) -> Markup {
     let name = match series.of {
         SeriesOf::All => "All data",
         SeriesOf::Baseline => "Baseline data",
@@ -153,7 +199,7 @@ fn chart(page: &Page<'_>, index: usize, series: &TimeSeries, scales: &Scales, is
                     @for ((caption, ticks, show), (top, height)) in drawings.iter().zip(tops.iter().zip(HEIGHTS)) {
                         (grid(caption, ticks, *show, *top, height))
                     }
-                    (curves(series, &drawings.each_ref().map(|drawing| drawing.1.last().copied().unwrap_or(1.0)), tops))
+                    (curves(drawn, &drawings.each_ref().map(|drawing| drawing.1.last().copied().unwrap_or(1.0)), tops))
                     (moments::marks(page, series.of, axis, LANE, total - AXIS))
                     (axis_labels(axis, total))
                     line.cursor x1="0" x2="0" y1=(xy(LANE)) y2=(xy(total - AXIS)) {}
@@ -224,8 +270,9 @@ fn curves(series: &TimeSeries, largest: &[f64; 3], tops: [f64; 3]) -> Markup {
         line(points)
     };
     let [latency, errors, traffic] = HEIGHTS;
-    let bars: Vec<(f64, f64)> =
-        (0..).zip(&series.n_requests).map(|(index, n)| (width * f64::from(index), traffic * n / largest[2])).collect();
+    let places = (0..).map(|index| width * f64::from(index));
+    let heights = series.n_requests.iter().map(|n_requests| traffic * n_requests / largest[2]);
+    let bars = places.zip(heights).zip(few(series));
     html! {
         (stretched(tops[0], latency, &html! {
             path.curve.p99 d=(curve(&series.p99_ms, largest[0], latency)) {}
@@ -234,8 +281,10 @@ fn curves(series: &TimeSeries, largest: &[f64; 3], tops: [f64; 3]) -> Markup {
         }))
         (stretched(tops[1], errors, &html! { path.curve.errors d=(curve(&series.error_ratio, largest[1], errors)) {} }))
         (stretched(tops[2], traffic, &html! {
-            @for (x, height) in bars {
-                rect.traffic x=(xy(x)) y=(xy(traffic - height)) width=(xy(width * 0.86)) height=(xy(height)) {}
+            @for ((x, height), is_few) in bars {
+                // So high that it can be seen to be hollow.
+                @let height = if is_few { height.max(3.0) } else { height };
+                rect class=(if is_few { "traffic few" } else { "traffic" }) x=(xy(x)) y=(xy(traffic - height)) width=(xy(width * 0.86)) height=(xy(height)) {}
             }
         }))
     }

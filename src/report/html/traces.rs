@@ -1,7 +1,8 @@
 //! A slow request beside the baseline's request most like it, span by span on one scale of time.
 //!
 //! A row is a call path: what both requests do stands side by side, what only one does has an empty half. A thin bar is
-//! the span, a full one the time that the request waited for the span itself, an outlined one what of it is the suspect's.
+//! the span, a full one the time that the request waited for the span itself, a dashed one what it waited before the span began, an
+//! outlined one what of either is the suspect's.
 
 use super::align::align;
 use super::names::shorten;
@@ -29,7 +30,8 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     Some(html! {
         p.lead {
             "A slow request of the regression beside an ordinary one of the baseline, on one scale of time, aligned by call path. "
-            "Thin: the span. Full: the request waited for the span itself. Outlined: of that, what is the suspect's."
+            "Thin: the span. Full: the request waited for the span itself. Dashed: it waited before the span began, as before a retry. "
+            "In colour: of either, what is the suspect's."
         }
         @if page.options.trace_url.is_some() { p.muted { "A trace's id opens it in your trace UI." } }
         @for (index, pair) in pairs.iter().enumerate() {
@@ -54,7 +56,7 @@ fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool, is_printed:
             }
             div.scroll role="region" tabindex="0" aria-label={ "Spans of a slow request, suspect " (pair.suspect) } {
                 table.trace {
-                    caption.sr { "Spans by call path; durations in ms, and of them the time that the request waited for the span itself" }
+                    caption.sr { "Spans by call path; durations in ms, of them the time that the request waited for the span itself, and how long it waited before the span" }
                     thead {
                         tr {
                             th scope="col" { "Call path" }
@@ -159,41 +161,67 @@ fn rows(page: &Page<'_>, pair: &TracePair, rows: &[Shown<'_>], scale_ms: f64) ->
                             (Some(_), None) => { " " span.tag { "only before" } }
                             _ => {}
                         }
-                        @if after.is_some_and(|span| span.is_error) { " " span.tag.worse { "failed" } }
-                        @else if before.is_some_and(|span| span.is_error) { " " span.tag { "failed before" } }
                     }
-                    @if has_both { (half(before, scale_ms)) }
-                    (half(after, scale_ms))
+                    @if has_both { (half("baseline", before, scale_ms)) }
+                    (half("regression", after, scale_ms))
                 }
             }
         }
     }
 }
 
-fn half(span: Option<&SpanView>, scale_ms: f64) -> Markup {
+/// Stretches of time, milliseconds after the start of the trace.
+type Stretches = Vec<[f64; 2]>;
+
+/// What of the stretches lies within the span, and what before it.
+fn own_and_waiting(span: &SpanView, stretches: &[[f64; 2]]) -> (Stretches, Stretches) {
+    let (start, end) = (span.start_ms, span.start_ms + span.duration_ms);
+    let within = |from: f64, until: f64| {
+        let cut = stretches.iter().map(move |stretch| [stretch[0].max(from), stretch[1].min(until)]);
+        cut.filter(|[from, until]| from < until).collect()
+    };
+    (within(start, end), within(f64::NEG_INFINITY, start))
+}
+
+fn sum_ms(stretches: &[[f64; 2]]) -> f64 {
+    stretches.iter().map(|[from, until]| until - from).sum()
+}
+
+fn half(window: &str, span: Option<&SpanView>, scale_ms: f64) -> Markup {
     let Some(span) = span else {
-        return html! { td.half {} td.number { span.muted { "–" } } };
+        return html! { td.half {} td.number { span.narrow.muted { (window) } span.muted { "–" } } };
     };
     let stretch = |[from, until]: [f64; 2]| {
         let from = (from / scale_ms).clamp(0.0, 1.0);
         (at(from), at(((until / scale_ms).clamp(0.0, 1.0) - from).max(0.001)))
     };
     let (x, width) = stretch([span.start_ms, span.start_ms + span.duration_ms]);
-    let own: f64 = span.blamed_ms.iter().map(|[from, until]| until - from).sum();
+    let (own, waiting) = own_and_waiting(span, &span.blamed_ms);
+    let (own_of_suspect, waiting_of_suspect) = own_and_waiting(span, &span.suspect_ms);
+    let bars = [
+        ("waiting", waiting.as_slice(), 5, 8),
+        ("waiting suspect", &waiting_of_suspect, 5, 8),
+        ("blamed", &own, 4, 10),
+        ("suspect", &own_of_suspect, 2, 14),
+    ];
+    let (own_ms, waiting_ms) = (sum_ms(&own), sum_ms(&waiting));
     html! {
         td.half {
             svg.bars width="100%" height="18" aria-hidden="true" {
                 rect.span x=(x) width=(width) y="7" height="4" {}
-                @for stretch_ms in &span.blamed_ms {
-                    @let (x, width) = stretch(*stretch_ms);
-                    rect.blamed x=(x) width=(width) y="4" height="10" {}
-                }
-                @for stretch_ms in &span.suspect_ms {
-                    @let (x, width) = stretch(*stretch_ms);
-                    rect.suspect x=(x) width=(width) y="2" height="14" {}
+                @for (class, stretches, y, height) in bars {
+                    @for stretch_ms in stretches {
+                        @let (x, width) = stretch(*stretch_ms);
+                        rect class=(class) x=(x) width=(width) y=(y) height=(height) {}
+                    }
                 }
             }
         }
-        td.number { @if own > 0.0 { span.muted { (ms(own)) " of " } } (ms(span.duration_ms)) }
+        td.number {
+            span.narrow.muted { (window) }
+            span.nowrap { @if own_ms > 0.0 { span.muted { (ms(own_ms)) " of " } } (ms(span.duration_ms)) }
+            @if waiting_ms > 0.0 { span.waited { (ms(waiting_ms)) " waiting before" } }
+            @if span.is_error { " " span.tag.worse[window == "regression"] { "failed" } }
+        }
     }
 }

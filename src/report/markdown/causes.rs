@@ -1,5 +1,5 @@
 use super::super::analysis::{cause_of_row, name_of_row};
-use super::{Page, ms, plain, points, signed_ms};
+use super::{Page, ms, percent, plain, points, signed_ms};
 use crate::analysis::{Analysis, RankedService, Suspect};
 use crate::rank::Verdict;
 
@@ -84,13 +84,13 @@ fn told(service: &RankedService) -> String {
     let background =
         behind.map_or_else(String::new, |behind| format!(", {} of it in the background", signed_ms(behind)));
     format!(
-        "**{}**: {}, {} a request (95 % interval {} to {}){background}{errors}, first in {:.0} % of resamples{owner}",
+        "**{}**: {}, {} a request (95 % interval {} to {}){background}{errors}, first in {} of resamples{owner}",
         plain(&service.service),
         service.kind,
         signed_ms(contribution.ms),
         signed_ms(contribution.interval_ms[0]),
         signed_ms(contribution.interval_ms[1]),
-        100.0 * service.stability
+        percent(service.stability)
     )
 }
 

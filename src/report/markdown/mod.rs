@@ -10,10 +10,10 @@ mod impact;
 pub use escape::{code, code_in_table, plain};
 
 use super::graph::{Level, mermaid};
-use super::text::counted;
+use super::text::{count, count_of, counted, percent};
 use crate::analysis::{Analysis, Credit, Suspect, Window};
 use crate::rank::Verdict;
-use crate::time::{format_ms, format_rfc3339};
+use crate::time::{format_ms, format_rfc3339, format_signed};
 use crate::topology::GraphDocument;
 use std::collections::BTreeSet;
 
@@ -33,17 +33,7 @@ pub fn markdown(analysis: &Analysis, options: &Options) -> String {
     let mut page = Page::default();
     page.heading("Summary");
     page.paragraph(&plain(&analysis.summary));
-    if let Some(first) = analysis.services.first().filter(|_| analysis.verdict == Verdict::Regression) {
-        let owner = first
-            .owner
-            .as_ref()
-            .map_or_else(String::new, |owner| format!(" Owner: {}.", plain(&super::owners::call(owner))));
-        page.paragraph(&format!(
-            "Certainty: {} is the first suspect in {:.0} % of resamples of the traces.{owner}",
-            plain(&first.service),
-            100.0 * analysis.confidence
-        ));
-    }
+    page.paragraph(&certainty(analysis));
     page.heading("Timeline");
     page.table(&["when (UTC)", "what"], &timeline(analysis));
     page.heading("Impact");
@@ -116,7 +106,7 @@ fn signed_ms(value: f64) -> String {
 }
 
 fn points(ratio: f64) -> String {
-    format!("{:+.1} points", 100.0 * ratio)
+    format!("{} points", format_signed(100.0 * ratio, 1))
 }
 
 /// What a suspect is called.
@@ -126,6 +116,26 @@ fn name(suspect: &Suspect) -> String {
         (None, Some(edge)) => format!("{} -> {}", edge.caller, edge.callee),
         (None, None) => suspect.service.clone(),
     }
+}
+
+/// How far the answer can be trusted, and whom to call.
+fn certainty(analysis: &Analysis) -> String {
+    let whole = &analysis.degradation;
+    let is_accused = analysis.verdict == Verdict::Regression;
+    let first = analysis.services.first().filter(|_| analysis.confidence > 0.0);
+    let place = first.map_or_else(String::new, |first| {
+        let place = if is_accused { "is the first suspect" } else { "comes first, though it is not accused," };
+        format!("{} {place} in {} of resamples of the traces; ", plain(&first.service), percent(analysis.confidence))
+    });
+    let owner = first.filter(|_| is_accused).and_then(|first| first.owner.as_ref());
+    let owner = owner.map_or_else(String::new, |owner| format!(" Owner: {}.", plain(&super::owners::call(owner))));
+    format!(
+        "Certainty: {place}the mean changed by {} (95 % interval {} to {}); with the same traffic it would have changed by {}.{owner}",
+        signed_ms(whole.change_ms),
+        signed_ms(whole.interval_ms[0]),
+        signed_ms(whole.interval_ms[1]),
+        signed_ms(whole.adjusted_change_ms)
+    )
 }
 
 fn timeline(analysis: &Analysis) -> Vec<Vec<String>> {
@@ -252,8 +262,8 @@ fn method(analysis: &Analysis) -> [String; 4] {
         format!(
             "{} read, {} analysed, {} set aside, {} not readable; windows: {}.",
             counted(diagnostics.n_spans_read, "span"),
-            diagnostics.n_spans_analysed,
-            diagnostics.set_aside.total(),
+            count(diagnostics.n_spans_analysed),
+            count(diagnostics.set_aside.total()),
             counted(diagnostics.n_skipped_records, "record"),
             plain(&analysis.windows.description)
         ),
