@@ -75,6 +75,9 @@ pub struct Analysis {
     /// Changes that somebody made near the onset, by time, and whether the data support that they brought it.
     #[serde(default)]
     pub changes: Vec<ChangeAccount>,
+    /// Changes that somebody wrote down and that are not listed, since they lie more than 15 minutes before or after the data.
+    #[serde(default)]
+    pub n_changes_outside: u64,
     /// How durations of entries and suspects are spread in both windows.
     #[serde(default)]
     pub distributions: Vec<Distribution>,

@@ -16,6 +16,7 @@ mod explain;
 mod explanation;
 mod hops;
 mod impact;
+mod moved;
 mod narrow;
 mod network;
 mod operations;
@@ -325,9 +326,10 @@ fn with_evidence<T>(
         shapes: &shapes,
         kept,
     };
-    let mut analysis = build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
+    let (mut analysis, rollouts) =
+        build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
     owners::add(&mut analysis, evidence, &options.owners);
-    changes::add(&mut analysis, prepared, evidence, &options.changes);
+    changes::add(&mut analysis, prepared, evidence, &rollouts, &options.changes);
     if let Some(error) = prepared.forest.failure() {
         return Err(error);
     }

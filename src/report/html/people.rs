@@ -112,7 +112,8 @@ fn contact(owner: &Owner) -> Markup {
 /// Changes that somebody made, and whether the data support that they brought it.
 pub(super) fn changes(page: &Page<'_>) -> Option<Markup> {
     let changes = &page.analysis.changes;
-    if changes.is_empty() {
+    let outside = page.analysis.told_changes_outside();
+    if changes.is_empty() && outside.is_none() {
         return None;
     }
     let n_credited = changes.iter().filter(|change| change.credit == Credit::Credited).count();
@@ -133,10 +134,11 @@ pub(super) fn changes(page: &Page<'_>) -> Option<Markup> {
     let n_more = changes.len().saturating_sub(MAX_CHANGES);
     Some(html! {
         p.lead {
-            (n_credited) " of " (changes.len()) " credited. A change is credited only if its own service's contribution moved after it; "
-            "being near in time is not enough."
+            (n_credited) " of " (changes.len()) " credited. A change is credited only if its own service's contribution moved after it, "
+            "give or take the 5 s by which clocks may differ; being near in time is not enough."
         }
-        (scrolled("Changes near the onset", &table))
+        @if !changes.is_empty() { (scrolled("Changes near the onset", &table)) }
+        @if let Some(outside) = outside { p.muted { (outside) "." } }
         @if n_more > 0 { p.muted { (count(n_more as u64)) " more are in the JSON." } }
     })
 }
