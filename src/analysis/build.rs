@@ -6,7 +6,7 @@ use super::document::{
 };
 use super::evidence::Evidence;
 use super::{
-    Narrowed, Prepared, attributes, diagnostics, distributions, errors, network, operations, series, structure,
+    Narrowed, Prepared, attributes, diagnostics, distributions, errors, network, operations, series, single, structure,
     suspects, wording,
 };
 use crate::compare::attribute::Subject;
@@ -24,6 +24,7 @@ use crate::window;
 
 pub(super) const NS_PER_MS: f64 = 1e6;
 
+/// The document but for owners and changes, and the versions that came, which are changes.
 pub(super) fn document(
     prepared: &Prepared,
     windows: &window::Windows,
@@ -69,8 +70,8 @@ pub(super) fn document(
         n_operations_left_out,
         teams: Vec::new(),
         changes: Vec::new(),
-        distributions,
         n_changes_outside: 0,
+        distributions,
         traces,
         new_values: attributes::value_changes(evidence, &present.values),
         errors,
@@ -79,7 +80,9 @@ pub(super) fn document(
         diagnostics,
     };
     analysis.confidence = analysis.services.first().map_or(0.0, |service| service.stability);
-    analysis.diagnostics.warnings = wording::warnings(&analysis);
+    // Those that the headline hangs on come first.
+    analysis.diagnostics.warnings = single::warnings(prepared, evidence, &analysis.degradation);
+    analysis.diagnostics.warnings.extend(wording::warnings(&analysis));
     analysis.diagnostics.warnings.extend(prepared.profile_warnings(keys));
     analysis.summary = wording::summary(&analysis);
     (analysis, present.rollouts)

@@ -28,6 +28,7 @@ mod rows;
 mod series;
 mod shapes;
 mod signals;
+mod single;
 mod standing;
 mod structure;
 mod suspects;

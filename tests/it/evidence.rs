@@ -252,3 +252,28 @@ fn what_no_request_waits_for_is_told_apart_from_what_is_added_to_requests() {
     assert_close(analysis.services[0].contribution.background_ms, 0.0);
     assert!(!analysis.summary.contains("background"), "{}", analysis.summary);
 }
+
+#[test]
+fn a_single_request_that_the_mean_hangs_on_is_named_and_so_is_one_longer_than_the_data() {
+    let usual = || (0..40).map(|number| page("page", 20 + number % 5));
+    let told = |odd_ms: i64| {
+        let regression = usual().chain([page("page", odd_ms)]).collect::<Vec<_>>();
+        analyze(&usual().collect::<Vec<_>>(), &regression)
+    };
+    assert!(told(24).diagnostics.warnings.is_empty(), "{:?}", told(24).diagnostics.warnings);
+    // 40 requests of 26 ms and one of ten hours: the mean is 878 s with it.
+    let analysis = told(10 * HOUR_MS - 4);
+    let [mean, longer] = analysis.diagnostics.warnings.as_slice() else {
+        panic!("{:?}", analysis.diagnostics.warnings)
+    };
+    let name = "`gateway: page` of trace ";
+    assert!(mean.starts_with(&format!("a single request moves the mean: without {name}")), "{mean}");
+    assert!(mean.contains(", which took 10 h, that of the regression would be 26.0 ms instead of 878074 ms"), "{mean}");
+    assert!(longer.starts_with(name), "{longer}");
+    assert!(longer.contains("in the regression takes 10 h, longer than the 1 h from the first request"), "{longer}");
+    let text = suspect::report::markdown::markdown(&analysis, &suspect::report::markdown::Options { trace_url: None });
+    assert!(
+        text.contains("- Limits: a single request moves the mean") && !text.contains("Nothing in the data"),
+        "{text}"
+    );
+}
