@@ -43,7 +43,7 @@ pub use document::{
     Analysis, Beside, ChancesBetweenRuns, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics,
     Edge, EndToEndChances, Entry, EntryFailures, EntryImpact, ErrorKind, ErrorPart, Errors, ExceptionSeen, Exemplar,
     Finding, Hop, Impact, Operation, Pair, PropagationPath, RankedService, RowCause, SCHEMA_VERSION, SpanExemplar,
-    StructureChange, Suspect, Window, Windows,
+    StructureChange, Suspect, Window, Windows, excludes_zero,
 };
 pub use explanation::{
     About, CauseAccount, ChannelAccount, EdgeAccount, EdgePart, Explanation, Factor, PathAccount,

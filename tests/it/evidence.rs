@@ -277,3 +277,34 @@ fn a_single_request_that_the_mean_hangs_on_is_named_and_so_is_one_longer_than_th
         "{text}"
     );
 }
+
+#[test]
+fn a_contribution_is_a_share_of_the_change_only_where_that_is_told_from_none_and_goes_the_same_way() {
+    let window = |own: i64| (0..60).map(|number| page("page", own + number % 5)).collect::<Vec<_>>();
+    let mut analysis = analyze(&window(20), &window(60));
+    let own = first(&analysis).contribution;
+    assert_close(own.percent, 100.0 * own.ms / analysis.degradation.adjusted_change_ms);
+    assert_eq!(own.told_percent(&analysis.degradation), Some(own.percent));
+    let other = analysis::Contribution { percent: -own.percent, ..own };
+    assert_eq!(other.told_percent(&analysis.degradation), None);
+    let behind = analysis::Contribution { background_ms: own.ms / 2.0, ..own };
+    assert_eq!(behind.told_percent(&analysis.degradation), None);
+    let shown = |analysis: &Analysis| {
+        let options = suspect::report::html::Options { trace_url: None };
+        let html = suspect::report::html::page(analysis, &options);
+        let text = suspect::report::analysis::text(analysis, 100);
+        (
+            html.matches("+100 %").count(),
+            text.lines().any(|line| line.starts_with("  change of the mean") && line.contains('%')),
+            text.contains("% of the change of the mean)"),
+        )
+    };
+    let (n_html, has_text, is_told) = shown(&analysis);
+    assert!(n_html > 2 && has_text && is_told, "{n_html} {has_text} {is_told}");
+    for interval in [&mut analysis.degradation.interval_ms, &mut analysis.degradation.adjusted_interval_ms] {
+        *interval = [-1.0, 90.0];
+    }
+    analysis.degradation.typical_interval_ms = [-1.0, 90.0];
+    analysis.degradation.tail_interval_ms = [-1.0, 90.0];
+    assert_eq!(shown(&analysis), (0, false, false));
+}
