@@ -162,9 +162,8 @@ pub(super) fn carriers(
     (drill.carriers.iter().filter_map(carrier).collect(), Some(search))
 }
 
-/// Values that only one window has.
-pub(super) fn value_changes(evidence: Evidence<'_>) -> Vec<ValueChange> {
-    let found = presence::presence(evidence.drill_input());
+/// Values that only one window has, of those that were found.
+pub(super) fn value_changes(evidence: Evidence<'_>, found: &[presence::Presence]) -> Vec<ValueChange> {
     let replaces = |new: &presence::Presence| {
         let of_key = |change: Change| {
             let of_key = move |other: &&presence::Presence| {

@@ -6,13 +6,15 @@ use super::document::{
 };
 use super::evidence::Evidence;
 use super::{
-    Narrowed, Prepared, attributes, diagnostics, distributions, errors, network, operations, series, structure,
+    Narrowed, Prepared, attributes, diagnostics, distributions, errors, network, operations, series, single, structure,
     suspects, wording,
 };
 use crate::compare::attribute::Subject;
 use crate::compare::decompose::Effects;
 use crate::compare::paths::Scope;
 use crate::compare::{Comparison, Estimate, ViewChange, noise};
+use crate::drill::presence::{Present, presence};
+use crate::drill::rollouts::Rollout;
 use crate::normalize::SpanFlags;
 use crate::rank::Ranking;
 use crate::stats::quantile;
@@ -22,6 +24,7 @@ use crate::window;
 
 pub(super) const NS_PER_MS: f64 = 1e6;
 
+/// The document but for owners and changes, and the versions that came, which are changes.
 pub(super) fn document(
     prepared: &Prepared,
     windows: &window::Windows,
@@ -29,7 +32,7 @@ pub(super) fn document(
     evidence: Evidence<'_>,
     graph: GraphDocument,
     keys: Option<&[String]>,
-) -> Analysis {
+) -> (Analysis, Vec<Rollout>) {
     let forest = evidence.forest;
     let carried = keys.filter(|_| evidence.kept.is_none_or(|kept| kept.calls.is_some()));
     let suspected = || {
@@ -41,13 +44,13 @@ pub(super) fn document(
     // What asks for no suspect.
     let told = || (operations::accounts(evidence), errors::errors(evidence), series::series(prepared, evidence));
     let counted = || {
-        let new_values = if keys.is_some() { attributes::value_changes(evidence) } else { Vec::new() };
-        (new_values, degradation(ranking, evidence), entries(evidence), diagnostics(prepared, evidence.selection))
+        let present = keys.map_or_else(Present::default, |_| presence(evidence.drill_input()));
+        (present, degradation(ranking, evidence), entries(evidence), diagnostics(prepared, evidence.selection))
     };
     let ((structure, suspects, traces, distributions), (told, counted)) =
         forest.both(suspected, || forest.both(told, counted));
     let ((operations, n_operations_left_out), errors, time) = told;
-    let (new_values, degradation, entries, diagnostics) = counted;
+    let (present, degradation, entries, diagnostics) = counted;
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
         verdict: ranking.verdict,
@@ -67,19 +70,22 @@ pub(super) fn document(
         n_operations_left_out,
         teams: Vec::new(),
         changes: Vec::new(),
+        n_changes_outside: 0,
         distributions,
         traces,
-        new_values,
+        new_values: attributes::value_changes(evidence, &present.values),
         errors,
         structure,
         graph,
         diagnostics,
     };
     analysis.confidence = analysis.services.first().map_or(0.0, |service| service.stability);
-    analysis.diagnostics.warnings = wording::warnings(&analysis);
+    // Those that the headline hangs on come first.
+    analysis.diagnostics.warnings = single::warnings(prepared, evidence, &analysis.degradation);
+    analysis.diagnostics.warnings.extend(wording::warnings(&analysis));
     analysis.diagnostics.warnings.extend(prepared.profile_warnings(keys));
     analysis.summary = wording::summary(&analysis);
-    analysis
+    (analysis, present.rollouts)
 }
 
 fn windows_document(windows: &window::Windows, narrowed: &Narrowed, evidence: Evidence<'_>) -> Windows {

@@ -1,33 +1,26 @@
 //! What changed near the onset: deploys, flags and the like, each credited or not by what its service did after it.
 
 use super::change_list::ChangeEvent;
-use super::evidence::{Evidence, Stake};
+use super::evidence::Evidence;
+use super::moved::{Move, moved};
 use super::{Analysis, Prepared, wording};
-use crate::compare::paths::NO_PATH;
-use crate::drill::presence::Change as Came;
-use crate::rank::{Channel, Verdict};
+use crate::drill::presence::{Change as Came, VERSION};
+use crate::drill::rollouts::Rollout;
 use crate::time::{format_ns, format_rfc3339};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A step is told from noise where cutting the series at it saves this many noise variances in squares: some three and a half standard
-/// errors.
-const MIN_GAIN: f64 = 12.0;
-/// Moments that save at most this many noise variances less than the best one may be the true one as well.
-const NEARLY: f64 = 8.0;
-/// Time on a service above this quantile of its entry's requests counts as if it stood there: a few wild requests are no step.
-const CAP: f64 = 0.95;
 /// A change is held to act within this time; what moves later than that has nearer reasons, or none that a list tells.
 const MAX_LAG_NS: i64 = 15 * 60 * 1_000_000_000;
 /// Clocks of those who write changes down and of those who record spans differ by so much.
-const GRACE_NS: i64 = 5 * 1_000_000_000;
+pub(super) const GRACE_NS: i64 = 5 * 1_000_000_000;
 
 /// Whether a change is held to have brought the regression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Credit {
-    /// Its service's own contribution moved after it.
+    /// Its service's own contribution moved after it, or as little before it as clocks may differ.
     Credited,
     /// Near in time, but its service's own contribution did not move, or moved before it.
     NotSupported,
@@ -58,25 +51,34 @@ pub struct ChangeAccount {
     pub reason: String,
 }
 
+impl Analysis {
+    /// How many changes are not listed, in a sentence.
+    #[must_use]
+    pub fn told_changes_outside(&self) -> Option<String> {
+        let n_outside = self.n_changes_outside;
+        let lie = if n_outside == 1 { "change lies" } else { "changes lie" };
+        (n_outside > 0).then(|| format!("{n_outside} {lie} more than 15 minutes outside the data"))
+    }
+}
+
 /// Credits the changes of the lists, and the versions that the data themselves show.
 ///
 /// A service must be accused by the comparison, and what requests spend on it (or, if it is accused of failures, how many fail by it) must
-/// have moved once, clearly, at a time that the change explains: not before it, and not long after it. Of several changes of a service
-/// that the moment fits, all are candidates. Everything else near in time is listed with the numbers that speak against it.
-pub(super) fn add(analysis: &mut Analysis, prepared: &Prepared, evidence: Evidence<'_>, events: &[ChangeEvent]) {
-    let versions = analysis.new_values.iter().filter(|value| value.change == Came::New && value.key == VERSION);
-    let versions = versions.map(|value| ChangeEvent {
-        time_unix_ns: value.seen_unix_ns,
-        service: Some(value.service.clone()),
-        kind: "version".to_owned(),
-        title: match &value.replaces {
-            Some(old) => format!("{old} -> {}", value.value),
-            None => value.value.clone(),
-        },
-        url: None,
-        source: VERSION.to_owned(),
-    });
-    let mut events: Vec<ChangeEvent> = events.iter().cloned().chain(versions).collect();
+/// have moved once, clearly, at a time that the change explains: not before it, but for what clocks may differ, and not long after it. Of
+/// several changes of a service that the moment fits, all are candidates. Everything else near in time is listed with the numbers that
+/// speak against it; what lies far outside the data is counted.
+pub(super) fn add(
+    analysis: &mut Analysis,
+    prepared: &Prepared,
+    evidence: Evidence<'_>,
+    rollouts: &[Rollout],
+    events: &[ChangeEvent],
+) {
+    let near = near(analysis, prepared);
+    let is_near = |event: &&ChangeEvent| near.iter().any(|&[from, until]| (from..=until).contains(&event.time_unix_ns));
+    let listed = events.iter().filter(is_near).cloned();
+    analysis.n_changes_outside = (events.len() - listed.clone().count()) as u64;
+    let mut events: Vec<ChangeEvent> = listed.chain(versions(analysis, prepared, evidence, rollouts)).collect();
     events.sort_unstable();
     events.dedup();
     let mut moves: BTreeMap<String, Move> = BTreeMap::new();
@@ -103,136 +105,47 @@ pub(super) fn add(analysis: &mut Analysis, prepared: &Prepared, evidence: Eviden
     analysis.changes = events.iter().map(account).collect();
 }
 
-const VERSION: &str = "service.version";
-
-/// What became of a service over time.
-enum Move {
-    /// The data hold no span of it and nobody calls it.
-    Unknown,
-    /// It is not accused; what it adds, in words.
-    Innocent(String),
-    /// The data have no common axis of time.
-    NoAxis,
-    /// It is accused, but there is no one moment at which it moved.
-    Unclear,
-    /// It moved between these moments.
-    At { earliest_unix_ns: i64, latest_unix_ns: i64, what: String },
+/// What the data reach over, and a window that lies elsewhere, with the time before within which a change may have brought what they
+/// show, and as much after.
+fn near(analysis: &Analysis, prepared: &Prepared) -> Vec<[i64; 2]> {
+    let windows = [&analysis.windows.baseline, &analysis.windows.regression];
+    let mut spans: Vec<[i64; 2]> = windows.iter().map(|window| [window.start_unix_ns, window.end_unix_ns]).collect();
+    if !prepared.has_sides() {
+        let starts = &prepared.forest.root_start_ns;
+        spans.extend(starts.iter().min().zip(starts.iter().max()).map(|(&first, &last)| [first, last]));
+    }
+    spans.into_iter().map(|[from, until]| [from.saturating_sub(MAX_LAG_NS), until.saturating_add(MAX_LAG_NS)]).collect()
 }
 
-fn moved(analysis: &Analysis, prepared: &Prepared, evidence: Evidence<'_>, service: &str) -> Move {
-    let forest = evidence.forest;
-    let Some(index) = forest.services.iter().position(|known| known.name == service) else { return Move::Unknown };
-    let ranked = analysis.services.iter().find(|ranked| ranked.service == service && ranked.is_significant);
-    let Some(ranked) = ranked.filter(|_| analysis.verdict == Verdict::Regression) else {
-        let own = evidence.comparison.services[index];
-        let ms = |ns: f64| wording::signed_ms(ns / super::build::NS_PER_MS);
-        let [low, high] = own.interval();
-        return Move::Innocent(format!(
-            "what {service} adds to a request moved by {} ({} to {}), which does not stand out from chance",
-            ms(own.value),
-            ms(low),
-            ms(high)
-        ));
+/// Versions that came while the data run and, where windows are told apart by something else than time, those that only the regression has.
+fn versions(
+    analysis: &Analysis,
+    prepared: &Prepared,
+    evidence: Evidence<'_>,
+    rollouts: &[Rollout],
+) -> Vec<ChangeEvent> {
+    let event = |at_unix_ns: i64, service: &str, version: &str, replaces: Option<&str>| ChangeEvent {
+        time_unix_ns: at_unix_ns,
+        service: Some(service.to_owned()),
+        kind: "version".to_owned(),
+        title: replaces.map_or_else(|| version.to_owned(), |old| format!("{old} -> {version}")),
+        url: None,
+        source: VERSION.to_owned(),
     };
-    if prepared.has_sides() {
-        return Move::NoAxis;
-    }
-    let by_failures = ranked.findings.iter().find(|finding| finding.is_significant).map(|finding| finding.channel)
-        == Some(Channel::Errors);
-    let blamed = &evidence.comparison.attribution.blamed;
-    let subjects: Vec<u32> =
-        (0_u32..).zip(blamed).filter(|&(_, &own)| own as usize == index).map(|(subject, _)| subject).collect();
-    let windows = &analysis.windows;
-    // What comes after the regression is a recovery, which is no rise.
-    let range = windows.baseline.start_unix_ns..windows.regression.end_unix_ns;
-    let traces: Vec<u32> = prepared
-        .traces(true)
-        .into_iter()
-        .filter(|&trace| range.contains(&forest.root_start_ns[trace as usize]))
+    // On two axes of time no version comes after another.
+    let rollouts = if prepared.has_sides() { &[] } else { rollouts };
+    let service = |rollout: &Rollout| &evidence.forest.services[rollout.service as usize].name;
+    let mut versions: Vec<ChangeEvent> = rollouts
+        .iter()
+        .map(|rollout| event(rollout.first_unix_ns, service(rollout), &rollout.version, rollout.replaces.as_deref()))
         .collect();
-    let series = series(&traces, evidence, &subjects, by_failures);
-    match step(&series) {
-        None => Move::Unclear,
-        Some([earliest_unix_ns, latest_unix_ns]) => {
-            let what = if by_failures { "requests that fail by it" } else { "the time that requests spend on it" };
-            Move::At { earliest_unix_ns, latest_unix_ns, what: what.to_owned() }
-        }
-    }
-}
-
-/// What each request of an entry to which the service matters spends on it, less the entry's mean; in order of start.
-fn series(traces: &[u32], evidence: Evidence<'_>, subjects: &[u32], by_failures: bool) -> Vec<(i64, f64)> {
-    let (forest, table) = (evidence.forest, evidence.table);
-    let stake: Stake = evidence.stake(&evidence.parts(subjects));
-    let failing: Vec<u32> = evidence.failing(subjects).into_iter().map(|(trace, _)| trace).collect();
-    let mut by_entry: BTreeMap<u32, Vec<(i64, f64)>> = BTreeMap::new();
-    for &trace in traces {
-        let costs = table.costs_of(trace as usize);
-        let tops = costs.clone().map(|cost| cost.path).filter(|&path| {
-            let path = table.paths.list[path as usize];
-            path.parent == NO_PATH && path.scope == evidence.comparison.scope
-        });
-        let Some(entry) = tops.min() else { continue };
-        let time_ns: f64 = costs
-            .map(|cost| {
-                let parts = [cost.self_ns, cost.before_ns, cost.wait_ns];
-                (0..3).filter(|&part| stake.owns(cost.path, part)).map(|part| parts[part] as f64).sum::<f64>()
-            })
-            .sum();
-        let value = if by_failures { f64::from(u8::from(failing.binary_search(&trace).is_ok())) } else { time_ns };
-        by_entry.entry(entry).or_default().push((forest.root_start_ns[trace as usize], value));
-    }
-    let mut all = Vec::new();
-    for (_, mut own) in by_entry {
-        if own.iter().all(|&(_, value)| value == 0.0) {
-            continue;
-        }
-        if !by_failures {
-            let mut values: Vec<f64> = own.iter().map(|&(_, value)| value).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            let cap = crate::stats::quantile(&values, CAP).unwrap_or(f64::INFINITY);
-            for (_, value) in &mut own {
-                *value = value.min(cap);
-            }
-        }
-        let mean = own.iter().map(|&(_, value)| value).sum::<f64>() / own.len() as f64;
-        all.extend(own.into_iter().map(|(at, value)| (at, value - mean)));
-    }
-    all.sort_by(|left, right| left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)));
-    all
-}
-
-/// Between which moments the series rose: the cut into two parts that leaves least variance, and all cuts that are nearly as good.
-///
-/// Least squares for one step (Hinkley, "Inference about the change-point in a sequence of random variables", Biometrika 57 (1970) 1).
-fn step(series: &[(i64, f64)]) -> Option<[i64; 2]> {
-    const FEWEST: usize = 5;
-    let n = series.len();
-    if n < 2 * FEWEST {
-        return None;
-    }
-    let total: f64 = series.iter().map(|&(_, value)| value).sum();
-    let squares: f64 = series.iter().map(|&(_, value)| value * value).sum();
-    // Gain of a cut before element `k`, rises only.
-    let mut gains = vec![f64::NEG_INFINITY; n];
-    let mut left = 0.0;
-    for k in 1..n {
-        left += series[k - 1].1;
-        let (before, after) = (left / k as f64, (total - left) / (n - k) as f64);
-        if (FEWEST..=n - FEWEST).contains(&k) && after > before {
-            gains[k] = left * before + (total - left) * after - total * total / n as f64;
-        }
-    }
-    let best = gains.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let noise = ((squares - total * total / n as f64 - best) / (n as f64 - 2.0)).max(f64::MIN_POSITIVE);
-    if best < MIN_GAIN * noise {
-        return None;
-    }
-    let near = |k: &usize| gains[*k] >= best - NEARLY * noise;
-    let first = (1..n).find(near)?;
-    let last = (1..n).rev().find(near)?;
-    // The change lies after the last request before the cut.
-    Some([series[first - 1].0, series[last].0])
+    let is_new = |value: &&super::ValueChange| {
+        let is_known = |rollout: &Rollout| *service(rollout) == value.service && rollout.version == value.value;
+        value.change == Came::New && value.key == VERSION && !rollouts.iter().any(is_known)
+    };
+    let new = analysis.new_values.iter().filter(is_new);
+    versions.extend(new.map(|new| event(new.seen_unix_ns, &new.service, &new.value, new.replaces.as_deref())));
+    versions
 }
 
 fn judge(
@@ -263,9 +176,9 @@ fn judge(
                 format_rfc3339(*earliest_unix_ns),
                 format_rfc3339(*latest_unix_ns)
             );
-            if at > latest_unix_ns.saturating_add(GRACE_NS) {
-                let late = format_ns(at.saturating_sub(*latest_unix_ns));
-                return (Credit::NotSupported, format!("it came {late} too late: {when}"));
+            let late_ns = at.saturating_sub(*latest_unix_ns);
+            if late_ns > GRACE_NS {
+                return (Credit::NotSupported, format!("it came {} too late: {when}", format_ns(late_ns)));
             }
             let lag_ns = earliest_unix_ns.saturating_sub(at);
             if lag_ns > MAX_LAG_NS {
@@ -285,17 +198,28 @@ fn judge(
                     format!("nothing moved until another change of {service} {nearer} later: {when}"),
                 );
             }
-            let n_alike = events
+            let n_others = events
                 .iter()
                 .filter(fits)
                 .filter(|other| other.time_unix_ns >= latest.min(earliest_unix_ns.saturating_sub(GRACE_NS)))
-                .count();
-            let alike = if n_alike > 1 { format!("; {n_alike} changes of it fit as well") } else { String::new() };
+                .count()
+                .saturating_sub(1);
+            let late = if late_ns > 0 {
+                let (late, grace) = (format_ns(late_ns), GRACE_NS / 1_000_000_000);
+                format!("; it is dated {late} after that, within the {grace} s by which clocks may differ")
+            } else {
+                String::new()
+            };
+            let others = match n_others {
+                0 => String::new(),
+                1 => "; 1 other change of it fits as well".to_owned(),
+                _ => format!("; {n_others} other changes of it fit as well"),
+            };
             let ranked = analysis.services.iter().find(|ranked| &ranked.service == service);
             let adds = ranked.map_or_else(String::new, |ranked| {
                 format!("{service} adds {} a request, and ", wording::signed_ms(ranked.contribution.ms))
             });
-            (Credit::Credited, format!("{adds}{when}{alike}"))
+            (Credit::Credited, format!("{adds}{when}{late}{others}"))
         }
     }
 }

@@ -75,6 +75,9 @@ pub struct Analysis {
     /// Changes that somebody made near the onset, by time, and whether the data support that they brought it.
     #[serde(default)]
     pub changes: Vec<ChangeAccount>,
+    /// Changes that somebody wrote down and that are not listed, since they lie more than 15 minutes before or after the data.
+    #[serde(default)]
+    pub n_changes_outside: u64,
     /// How durations of entries and suspects are spread in both windows.
     #[serde(default)]
     pub distributions: Vec<Distribution>,
@@ -248,6 +251,12 @@ pub enum RowCause {
     Of(Cause),
 }
 
+/// Whether an interval of a change leaves no change out, so that a share of the change says something.
+#[must_use]
+pub fn excludes_zero([low, high]: [f64; 2]) -> bool {
+    low > 0.0 || high < 0.0
+}
+
 /// One row of the decomposition.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DecompositionRow {
@@ -263,7 +272,8 @@ pub struct DecompositionRow {
     pub callee: Option<Operation>,
     /// Milliseconds per request.
     pub contribution_ms: f64,
-    /// As percent of the change.
+    /// As percent of `change_ms` of the decomposition, the traffic mix and all. It says nothing where that change may as well be none or of
+    /// the other sign; reports leave it out there.
     pub contribution_percent: f64,
     /// Interval of the contribution.
     pub interval_ms: [f64; 2],
@@ -412,7 +422,7 @@ pub struct StructureChange {
     pub q: f64,
     /// What it adds to a request on average, milliseconds; negative where it saves time.
     pub contribution_ms: f64,
-    /// The same as percent of the change apart from the traffic mix.
+    /// The same as percent of `adjusted_change_ms`, the change of the mean at unchanged traffic.
     pub contribution_percent: f64,
     /// Requests of the regression, by sampling weight, that differ by it from the baseline's, at least.
     pub requests_affected: f64,

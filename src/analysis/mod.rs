@@ -16,6 +16,7 @@ mod explain;
 mod explanation;
 mod hops;
 mod impact;
+mod moved;
 mod narrow;
 mod network;
 mod operations;
@@ -27,6 +28,7 @@ mod rows;
 mod series;
 mod shapes;
 mod signals;
+mod single;
 mod standing;
 mod structure;
 mod suspects;
@@ -41,7 +43,7 @@ pub use document::{
     Analysis, Beside, ChancesBetweenRuns, Contribution, Decomposition, DecompositionRow, Degradation, Diagnostics,
     Edge, EndToEndChances, Entry, EntryFailures, EntryImpact, ErrorKind, ErrorPart, Errors, ExceptionSeen, Exemplar,
     Finding, Hop, Impact, Operation, Pair, PropagationPath, RankedService, RowCause, SCHEMA_VERSION, SpanExemplar,
-    StructureChange, Suspect, Window, Windows,
+    StructureChange, Suspect, Window, Windows, excludes_zero,
 };
 pub use explanation::{
     About, CauseAccount, ChannelAccount, EdgeAccount, EdgePart, Explanation, Factor, PathAccount,
@@ -325,9 +327,10 @@ fn with_evidence<T>(
         shapes: &shapes,
         kept,
     };
-    let mut analysis = build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
+    let (mut analysis, rollouts) =
+        build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
     owners::add(&mut analysis, evidence, &options.owners);
-    changes::add(&mut analysis, prepared, evidence, &options.changes);
+    changes::add(&mut analysis, prepared, evidence, &rollouts, &options.changes);
     if let Some(error) = prepared.forest.failure() {
         return Err(error);
     }

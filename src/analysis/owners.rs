@@ -158,7 +158,7 @@ fn owners(evidence: Evidence<'_>, options: &OwnerOptions) -> (Vec<Option<Owner>>
                 });
             }
             let team = said?;
-            let person = options.files.people.get(&team).cloned().unwrap_or_default();
+            let person = options.files.person(&team);
             let source = format!("resource attribute `{key}`");
             Some(Owner { team, contact: person.contact, runbook: person.runbook, source })
         })

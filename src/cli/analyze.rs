@@ -96,8 +96,8 @@ pub struct Args {
     pub owners: OwnerArgs,
     /// What somebody changed and when: JSON lines or CSV with time, service, kind, title and url; repeatable
     ///
-    /// Deploys, flags, config changes, incidents. A change is credited only if what its service does moved after it; new values of
-    /// `service.version` are seen without a list.
+    /// Deploys, flags, config changes, incidents. A change is credited only if what its service does moved after it, give or take the 5 s by
+    /// which clocks may differ; versions that `service.version` shows to come are seen without a list.
     #[arg(long, value_name = "FILE", help_heading = "Changes")]
     pub changes: Vec<PathBuf>,
     #[command(flatten)]

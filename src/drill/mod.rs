@@ -4,7 +4,8 @@
 //! have a larger part of it than their number explains. `terms` are the effects that make up a contribution, `units` the calls that they
 //! are means of; `split` gives every call its part, so that the parts sum to the contribution, adds them up by value and says how
 //! certain it is that they are not spread evenly; `search` keeps the values that explain most with the fewest calls, alone or in
-//! pairs. [`presence`] lists what is new or gone whether it carries anything or not.
+//! pairs. [`presence`] lists what is new or gone whether it carries anything or not,
+//! [`rollouts`] the versions that came.
 //!
 //! With the mean `x` of a measure over the calls of a path, `pi` the share of calls that have a value, and 0 and 1 for baseline and
 //! regression, the change of the mean splits by mix and rate into one row a value that sum to it exactly:
@@ -21,6 +22,7 @@ mod calls;
 mod columns;
 pub mod kept;
 pub mod presence;
+pub mod rollouts;
 mod search;
 mod split;
 mod terms;

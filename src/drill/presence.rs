@@ -1,7 +1,8 @@
-//! Versions, pods, hosts and images that only one window has.
+//! Versions, pods, hosts and images that only one window has, and versions that came while the data run.
 
 use super::Input;
 use super::columns::preference;
+use super::rollouts::{Lives, Rollout};
 use super::{Of, columns};
 use crate::normalize::{Forest, Need, Stretch};
 use crate::span::{AttributeKey, AttributeScope, AttributeValue, SpanFrame};
@@ -15,6 +16,18 @@ use std::collections::{BTreeMap, BTreeSet};
 const MIN_EXPECTED: f64 = 10.0;
 /// Values of one key and service listed as new, and as gone: where more come and go, coming and going is what they do.
 const MAX_LISTED: usize = 5;
+
+/// Key of a service's version.
+pub const VERSION: &str = "service.version";
+
+/// What came and went.
+#[derive(Clone, Debug, Default)]
+pub struct Present {
+    /// Values that only one window has, by service; the largest shares first.
+    pub values: Vec<Presence>,
+    /// Versions that came, in whatever window, by service.
+    pub rollouts: Vec<Rollout>,
+}
 
 /// Whether a value came or went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -61,7 +74,7 @@ impl Presence {
 
 /// Attributes that describe where code runs even where a source has no resources and puts them on spans.
 const OF_RESOURCE: [&str; 9] = [
-    "service.version",
+    VERSION,
     "version",
     "host.name",
     "hostname",
@@ -268,9 +281,9 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// What is new or gone, by service; the largest shares first.
+/// What is new or gone.
 #[must_use]
-pub fn presence(input: Input<'_>) -> Vec<Presence> {
+pub fn presence(input: Input<'_>) -> Present {
     let forest = input.forest;
     let attributes = forest.attributes(input.frame);
     let mut totals = vec![[0_u64; 2]; forest.services.len()];
@@ -290,8 +303,13 @@ pub fn presence(input: Input<'_>) -> Vec<Presence> {
     }
     let mut counts: Vec<Counts> = keys.iter().map(|_| Counts::default()).collect();
     let is_in = side_of(input);
+    let mut lives = Lives::new(&forest.root_start_ns);
+    let has_versions = keys[..n_own].iter().any(|key| key.key == VERSION);
     forest.each_stretch_of_all(Need::All, |stretch, traces| {
         let rows = Rows::new(stretch, stretch.frame(input.frame), traces, &is_in, &mut totals);
+        if has_versions {
+            lives.add(stretch, stretch.frame(input.frame), traces);
+        }
         keys[..n_own].par_iter().zip(&mut counts).for_each(|(key, counts)| rows.count(key, counts));
     });
     let mut found: Vec<Presence> = keys
@@ -331,7 +349,7 @@ pub fn presence(input: Input<'_>) -> Vec<Presence> {
             .then(right.share_of_spans.total_cmp(&left.share_of_spans))
             .then_with(|| name(left).cmp(&name(right)))
     });
-    found
+    Present { values: found, rollouts: lives.rollouts() }
 }
 
 /// The values of one key that only one window has, a few a service.

@@ -101,9 +101,9 @@ impl Rule {
 pub struct Owners {
     /// Rules, the one that counts first.
     pub rules: Vec<Rule>,
-    /// How to reach teams, by name.
+    /// How to reach teams, by name in lower case: see [`Owners::person`].
     pub people: BTreeMap<String, Person>,
-    /// What each file was taken for, in sentences.
+    /// What each file was taken for and what of it was skipped, in sentences.
     pub notes: Vec<String>,
 }
 
@@ -131,7 +131,7 @@ impl Owners {
     #[must_use]
     pub fn of(&self, service: &str) -> Option<(&Rule, Person)> {
         let rule = self.rules.iter().find(|rule| rule.matches(service))?;
-        let team = rule.team.as_ref().and_then(|team| self.people.get(team)).cloned().unwrap_or_default();
+        let team = rule.team.as_ref().map(|team| self.person(team)).unwrap_or_default();
         let person = Person {
             contact: rule.person.contact.clone().or(team.contact),
             runbook: rule.person.runbook.clone().or(team.runbook),
@@ -139,9 +139,15 @@ impl Owners {
         Some((rule, person))
     }
 
+    /// How a team is reached, however its name is written: a catalogue does not tell upper from lower case.
+    #[must_use]
+    pub fn person(&self, team: &str) -> Person {
+        self.people.get(&team.to_lowercase()).cloned().unwrap_or_default()
+    }
+
     /// Keeps what is first said of a team.
     fn introduce(&mut self, team: &str, person: Person) {
-        let known = self.people.entry(team.to_owned()).or_default();
+        let known = self.people.entry(team.to_lowercase()).or_default();
         known.contact = known.contact.take().or(person.contact);
         known.runbook = known.runbook.take().or(person.runbook);
     }

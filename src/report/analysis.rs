@@ -6,7 +6,7 @@ use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, count_of, counted, esc
 use super::{attributes, network, structure};
 use crate::analysis::{
     Analysis, Decomposition, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause,
-    Suspect, Window,
+    Suspect, Window, excludes_zero,
 };
 use crate::compare::attribute::Cause;
 use crate::rank::{Channel, Verdict};
@@ -153,12 +153,15 @@ pub(super) fn name_of_row(row: &DecompositionRow) -> Cell {
 
 fn decomposition(page: &mut Page, analysis: &Analysis) {
     let decomposition = &analysis.decomposition;
-    page.heading("Where the change of the mean latency went (ms a request)");
     let largest = decomposition.rows.first().map_or(0.0, |row| row.contribution_ms.abs());
+    let is_whole = decomposition.change_ms != 0.0 && decomposition.change_ms.abs() >= MIN_NET * largest;
+    let has_share = is_whole && excludes_zero(analysis.degradation.interval_ms);
+    let unit = if has_share { "ms a request, % of the change of the mean" } else { "ms a request" };
+    page.heading(&format!("Where the change of the mean latency went ({unit})"));
     let mut grid =
         Grid::new(&[("", Kind::Name), ("", Kind::Text), ("", Kind::Number), ("", Kind::Number), ("", Kind::Bar)]);
     let mut line = |name: Cell, cause: &str, value: f64, with_bar: bool| {
-        let has_share = decomposition.change_ms != 0.0 && decomposition.change_ms.abs() >= MIN_NET * largest;
+        let has_share = has_share && value / decomposition.change_ms > 0.0;
         // Rounded first: adding zero leaves no minus before it.
         let share = (100.0 * value / decomposition.change_ms).round() + 0.0;
         let share = if has_share { format!("{share:.0} %") } else { String::new() };

@@ -12,7 +12,8 @@ const LABEL: usize = 14;
 
 /// The changes; nothing if there are none.
 pub(super) fn write(page: &mut Page, analysis: &Analysis) {
-    if analysis.changes.is_empty() {
+    let outside = analysis.told_changes_outside();
+    if analysis.changes.is_empty() && outside.is_none() {
         return;
     }
     page.heading("Changes");
@@ -32,5 +33,8 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
     let rest = changes.len().saturating_sub(N_CHANGES);
     if rest > 0 {
         page.prose(2, &format!("and {rest} more in the JSON"));
+    }
+    if let Some(outside) = outside {
+        page.prose(2, &outside);
     }
 }

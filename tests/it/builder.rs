@@ -90,6 +90,12 @@ impl Given {
         self
     }
 
+    /// Makes the span end later by microseconds.
+    pub(crate) fn lasting_longer_us(mut self, by_us: i64) -> Self {
+        self.time.end += by_us * 1_000;
+        self
+    }
+
     /// Makes all times `by` times as long, counted from [`EPOCH_NS`].
     pub(crate) fn scaled(mut self, by: i64) -> Self {
         self.time = self.time.start * by..self.time.end * by;

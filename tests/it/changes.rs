@@ -1,9 +1,12 @@
 //! Changes that somebody wrote down are credited only where what their service does moved after them.
 
-use crate::builder::{EPOCH_NS, Given, MS};
+use crate::builder::{EPOCH_NS, Given, MS, frame};
 use crate::evidence::{options, page, prepare};
+use crate::program::run_in;
 use std::path::Path;
 use suspect::analysis::{self, Analysis, ChangeEvent, ChangeList, Credit};
+use suspect::ingest::Ingested;
+use suspect::window;
 
 const SECOND_NS: i64 = 1_000 * MS;
 /// Of the regression, see `evidence::prepare`.
@@ -63,7 +66,7 @@ fn only_the_change_of_the_culprit_before_its_step_is_credited_and_the_others_are
     );
     let reason = |title: &str| &analysis.changes.iter().find(|change| change.title == title).expect("listed").reason;
     assert!(reason("catalog at 19").starts_with("catalog adds +"), "{}", reason("catalog at 19"));
-    assert!(reason("catalog at 40").starts_with("it came 20.0 s too late"), "{}", reason("catalog at 40"));
+    assert!(reason("catalog at 40").starts_with("it came 19.9 s too late"), "{}", reason("catalog at 40"));
     assert!(reason("catalog at -3000").starts_with("nothing moved for 50"), "{}", reason("catalog at -3000"));
     assert!(reason("gateway at 19").contains("does not stand out from chance"), "{}", reason("gateway at 19"));
 }
@@ -73,7 +76,55 @@ fn two_changes_that_fit_alike_are_both_candidates() {
     let events = [deploy("catalog", 18), ChangeEvent { kind: "flag".to_owned(), ..deploy("catalog", 19) }];
     let analysis = analyzed(|second| if second < 20 { 10 } else { 90 }, &events);
     assert!(analysis.changes.iter().all(|change| change.credit == Credit::Credited), "{:#?}", analysis.changes);
-    assert!(analysis.changes[0].reason.ends_with("2 changes of it fit as well"), "{}", analysis.changes[0].reason);
+    let reason = &analysis.changes[0].reason;
+    assert!(reason.ends_with("1 other change of it fits as well"), "{reason}");
+    let events = [17, 18, 19].map(|second| deploy("catalog", second));
+    let analysis = analyzed(|second| if second < 20 { 10 } else { 90 }, &events);
+    let reason = &analysis.changes[2].reason;
+    assert!(reason.ends_with("2 other changes of it fit as well"), "{reason}");
+}
+
+#[test]
+fn a_change_dated_a_little_after_the_step_is_credited_to_clocks_that_differ_and_that_is_said() {
+    let analysis = analyzed(|second| if second < 20 { 10 } else { 90 }, &[deploy("catalog", 23)]);
+    let [change] = analysis.changes.as_slice() else { panic!("{:#?}", analysis.changes) };
+    assert_eq!(change.credit, Credit::Credited);
+    // The request of second 20 ends within 96 ms of its start.
+    assert!(
+        change.reason.ends_with("; it is dated 2.90 s after that, within the 5 s by which clocks may differ"),
+        "{}",
+        change.reason
+    );
+}
+
+#[test]
+fn a_change_that_stands_out_but_is_too_small_is_told_so() {
+    // The catalog becomes slow; the gateway takes 0.1 ms more in each request, beyond doubt but below the floor.
+    let traces = |catalog: i64, gateway: i64| -> Vec<Vec<Given>> {
+        let longer = |span: Given, position: usize| if position == 0 { span.lasting_longer_us(gateway) } else { span };
+        let request = |second: i64| page("GET /", catalog + second % 3).into_iter().enumerate();
+        (0..60).map(|second| request(second).map(|(position, span)| longer(span, position)).collect()).collect()
+    };
+    let prepared = prepare(&traces(10, 0), &traces(90, 100));
+    let (windows, selection) = prepared.select(&options()).expect("windows");
+    let options = analysis::Options { changes: vec![deploy("gateway", 1)], ..analysis::Options::default() };
+    let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options).expect("an analysis");
+    let reason = &analysis.changes[0].reason;
+    assert!(reason.starts_with("what gateway adds to a request moved by +0.100 ms (+0."), "{reason}");
+    assert!(reason.contains("which is too little to accuse a service of: that begins at 0.7"), "{reason}");
+}
+
+#[test]
+fn changes_far_outside_the_data_are_counted_and_not_listed() {
+    // Both windows are an hour long.
+    let far = [-30 * 24 * 3_600, -3_600 - 16 * 60, 3_600 + 16 * 60, 400 * 24 * 3_600];
+    let mut events: Vec<ChangeEvent> = far.map(|second| deploy("catalog", second)).to_vec();
+    let near = [-3_600 - 14 * 60, -1_800, 19, 3_600 + 14 * 60];
+    events.extend(near.map(|second| deploy("catalog", second)));
+    let analysis = analyzed(|second| if second < 20 { 10 } else { 90 }, &events);
+    assert_eq!(analysis.changes.len(), near.len(), "{:#?}", analysis.changes);
+    assert_eq!(analysis.n_changes_outside, 4);
+    assert_eq!(analysis.told_changes_outside().as_deref(), Some("4 changes lie more than 15 minutes outside the data"));
 }
 
 #[test]
@@ -125,4 +176,62 @@ fn a_new_version_is_a_change_without_any_list() {
     let [change] = analysis.changes.as_slice() else { panic!("{:#?}", analysis.changes) };
     assert_eq!((change.kind.as_str(), change.title.as_str()), ("version", "1.0 -> 1.1"));
     assert_eq!((change.credit, change.source.as_str()), (Credit::Credited, "service.version"), "{}", change.reason);
+}
+
+/// Requests of two minutes, a second apart, one minute in each window; the catalog has `version(second)` and takes `own(second)` ms.
+fn released(version: impl Fn(i64) -> &'static str, own: impl Fn(i64) -> i64) -> Analysis {
+    let request = |second: i64| {
+        let versioned = |(position, span): (usize, Given)| {
+            let span = span.trace(1 + second).later(second * 1_000);
+            if position == 2 { span.resource("service.version", version(second)) } else { span }
+        };
+        page("GET /", own(second) + second % 3).into_iter().enumerate().map(versioned).collect::<Vec<Given>>()
+    };
+    let spans: Vec<Given> = (0..120).flat_map(request).collect();
+    let prepared = analysis::prepare(None, Ingested { frame: frame(&spans), sources: Vec::new() });
+    let at = |second: i64| EPOCH_NS + second * SECOND_NS;
+    let options = window::Options {
+        baseline: Some(format!("{}..{}", at(0), at(60))),
+        regression: Some(format!("{}..{}", at(60), at(120))),
+    };
+    let (windows, selection) = prepared.select(&options).expect("windows");
+    analysis::analyze(&prepared, &windows, &selection).expect("an analysis")
+}
+
+#[test]
+fn a_version_that_comes_in_the_last_moments_of_the_baseline_is_a_change_too() {
+    let analysis =
+        released(|second| if second < 58 { "1.0" } else { "1.1" }, |second| if second < 58 { 10 } else { 90 });
+    let [change] = analysis.changes.as_slice() else { panic!("{:#?}", analysis.changes) };
+    assert_eq!((change.title.as_str(), change.credit), ("1.0 -> 1.1", Credit::Credited), "{}", change.reason);
+    assert_eq!(change.time_unix_ns, EPOCH_NS + 58 * SECOND_NS + 2 * MS);
+}
+
+#[test]
+fn a_version_that_grows_slowly_is_one_change_at_its_first_span_and_credited_only_if_its_service_moved() {
+    let version = |second: i64| if second * 37 % 60 < second - 30 { "1.1" } else { "1.0" };
+    let analysis = released(version, |_| 10);
+    let [change] = analysis.changes.as_slice() else { panic!("{:#?}", analysis.changes) };
+    assert_eq!(change.credit, Credit::NotSupported, "{}", change.reason);
+    let first = (0..120).find(|&second| version(second) == "1.1").expect("a request of it");
+    assert_eq!(change.time_unix_ns, EPOCH_NS + first * SECOND_NS + 2 * MS);
+}
+
+#[test]
+fn versions_that_are_there_all_the_time_are_no_changes_however_rare() {
+    for every in [2, 10, 40] {
+        let version = |second: i64| if second % every == every / 2 { "1.1" } else { "1.0" };
+        let analysis = released(version, |second| if second < 60 { 10 } else { 90 });
+        assert!(analysis.changes.is_empty(), "{:#?}", analysis.changes);
+    }
+}
+
+#[test]
+fn the_release_that_caused_a_bundled_incident_is_credited_although_a_request_of_it_is_in_the_baseline() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/incidents/error");
+    let document = run_in(&folder, &["analyze", "spans", "--format", "json"]).json();
+    let change = &document["changes"][0];
+    let texts = ["service", "title", "credit", "source"].map(|key| change[key].as_str().unwrap_or(""));
+    assert_eq!(texts, ["payment", "1.4.0 -> 1.5.0", "credited", "service.version"], "{change}");
+    assert!(change["time"].as_str().is_some_and(|time| time.starts_with("2026-11-23T19:08:24.892")), "{change}");
 }

@@ -275,3 +275,59 @@ fn what_no_request_waits_for_is_told_apart_from_what_is_added_to_requests() {
     assert_close(analysis.services[0].contribution.background_ms, 0.0);
     assert!(!analysis.summary.contains("background"), "{}", analysis.summary);
 }
+
+#[test]
+fn a_single_request_that_the_mean_hangs_on_is_named_and_so_is_one_longer_than_the_data() {
+    let usual = || (0..40).map(|number| page("page", 20 + number % 5));
+    let told = |odd_ms: i64| {
+        let regression = usual().chain([page("page", odd_ms)]).collect::<Vec<_>>();
+        analyze(&usual().collect::<Vec<_>>(), &regression)
+    };
+    assert!(told(24).diagnostics.warnings.is_empty(), "{:?}", told(24).diagnostics.warnings);
+    // 40 requests of 26 ms and one of ten hours: the mean is 878 s with it.
+    let analysis = told(10 * HOUR_MS - 4);
+    let [mean, longer] = analysis.diagnostics.warnings.as_slice() else {
+        panic!("{:?}", analysis.diagnostics.warnings)
+    };
+    let name = "`gateway: page` of trace ";
+    assert!(mean.starts_with(&format!("a single request moves the mean: without {name}")), "{mean}");
+    assert!(mean.contains(", which took 10 h, that of the regression would be 26.0 ms instead of 878074 ms"), "{mean}");
+    assert!(longer.starts_with(name), "{longer}");
+    assert!(longer.contains("in the regression takes 10 h, longer than the 1 h from the first request"), "{longer}");
+    let text = suspect::report::markdown::markdown(&analysis, &suspect::report::markdown::Options { trace_url: None });
+    assert!(
+        text.contains("- Limits: a single request moves the mean") && !text.contains("Nothing in the data"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_contribution_is_a_share_of_the_change_only_where_that_is_told_from_none_and_goes_the_same_way() {
+    let window = |own: i64| (0..60).map(|number| page("page", own + number % 5)).collect::<Vec<_>>();
+    let mut analysis = analyze(&window(20), &window(60));
+    let own = first(&analysis).contribution;
+    assert_close(own.percent, 100.0 * own.ms / analysis.degradation.adjusted_change_ms);
+    assert_eq!(own.told_percent(&analysis.degradation), Some(own.percent));
+    let other = analysis::Contribution { percent: -own.percent, ..own };
+    assert_eq!(other.told_percent(&analysis.degradation), None);
+    let behind = analysis::Contribution { background_ms: own.ms / 2.0, ..own };
+    assert_eq!(behind.told_percent(&analysis.degradation), None);
+    let shown = |analysis: &Analysis| {
+        let options = suspect::report::html::Options { trace_url: None };
+        let html = suspect::report::html::page(analysis, &options);
+        let text = suspect::report::analysis::text(analysis, 100);
+        (
+            html.matches("+100 %").count(),
+            text.lines().any(|line| line.starts_with("  change of the mean") && line.contains('%')),
+            text.contains("% of the change of the mean)"),
+        )
+    };
+    let (n_html, has_text, is_told) = shown(&analysis);
+    assert!(n_html > 2 && has_text && is_told, "{n_html} {has_text} {is_told}");
+    for interval in [&mut analysis.degradation.interval_ms, &mut analysis.degradation.adjusted_interval_ms] {
+        *interval = [-1.0, 90.0];
+    }
+    analysis.degradation.typical_interval_ms = [-1.0, 90.0];
+    analysis.degradation.tail_interval_ms = [-1.0, 90.0];
+    assert_eq!(shown(&analysis), (0, false, false));
+}

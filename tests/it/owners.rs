@@ -88,8 +88,8 @@ fn a_catalogue_of_several_documents_tells_owner_contact_and_runbook() {
 
 #[test]
 fn hostile_yaml_is_an_error_with_its_line() {
-    let wrong = read("c.yaml", "kind: Component\nmetadata:\n  name: [a]\n").expect_err("a list for a name");
-    assert!(wrong.contains("`c.yaml`") && wrong.contains("line 3"), "{wrong}");
+    let wrong = read("c.yaml", "kind: Component\nmetadata:\n  name: [a\n").expect_err("no YAML");
+    assert!(wrong.contains("`c.yaml`") && wrong.contains("line "), "{wrong}");
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (name, of) in ('b'..='i').zip('a'..) {
         let of = vec![format!("*{of}"); 9].join(", ");
@@ -98,6 +98,63 @@ fn hostile_yaml_is_an_error_with_its_line() {
     let bomb = read("bomb.yaml", &format!("{bomb}kind: *i\n")).expect_err("too many aliases");
     assert!(bomb.contains("line "), "{bomb}");
     read("deep.yaml", &"[".repeat(100_000)).expect_err("too deep");
+}
+
+const ODD: &str = "\
+kind: Component
+metadata:
+  name: users
+  annotations:
+  labels: ~
+  links:
+  tags: null
+spec: {owner: 'Group:Default/People', profile: ~}
+---
+kind: Component
+metadata:
+  name: cart
+  annotations: {opentelemetry.io/service-name: 0815, list: [a]}
+  links: [{title: no url}, {url: 'https://run.example', title: Runbook}]
+spec: {owner: people}
+---
+kind: Component
+metadata: {name: [a]}
+spec: {owner: people}
+---
+kind: Template
+metadata: {name: t}
+spec: {profile: x}
+---
+- a
+---
+kind: Component
+metadata: {name: nobody}
+spec: {owner: [a, b]}
+---
+kind: Group
+metadata: {name: People}
+spec: {profile: {email: people@example.org}}
+";
+
+#[test]
+fn what_is_odd_in_a_catalogue_is_left_out_with_a_note_of_where_it_stands() {
+    let owners = read("odd.yaml", ODD).expect("a catalogue");
+    for name in ["users", "cart", "0815"] {
+        assert_eq!(team(&owners, name).as_deref(), Some("people"), "{name}");
+        let (_, person) = owners.of(name).expect("an owner");
+        assert_eq!(person.contact.as_deref(), Some("people@example.org"));
+    }
+    assert_eq!(owners.of("cart").and_then(|(_, person)| person.runbook).as_deref(), Some("https://run.example"));
+    assert_eq!(owners.rules.len(), 2);
+    insta::assert_snapshot!(owners.notes.join("\n"), @r"
+    `odd.yaml`: 1 document of another kind was skipped (Template)
+    `odd.yaml`: document 2 (line 10): `metadata.annotations.list` is a list and was skipped, expected a text
+    `odd.yaml`: document 2 (line 10): `metadata.links[0]` has no `url` and was skipped
+    `odd.yaml`: document 3 (line 17) was skipped: `metadata.name` is no text, expected a text
+    `odd.yaml`: document 5 (line 25) is a list and was skipped, expected an entity with `kind` and `metadata`
+    `odd.yaml`: document 6 (line 27) was skipped: `spec.owner` is no text, expected a text such as `group:default/payments`
+    `odd.yaml` was read as a Backstage catalogue: 2 rules
+    ");
 }
 
 #[test]

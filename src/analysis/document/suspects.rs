@@ -1,6 +1,6 @@
 //! What an analysis says of a suspect: its contribution, its findings, whom it hurt, the ways to it, and traces to look at.
 
-use super::{Edge, Pair};
+use super::{Degradation, Edge, Pair, excludes_zero};
 use crate::analysis::attributes::{AttributeSearch, Carrier};
 use crate::analysis::owners::Owner;
 use crate::rank::Channel;
@@ -16,7 +16,8 @@ pub struct Contribution {
     /// caller is missing.
     #[serde(default)]
     pub background_ms: f64,
-    /// `ms` as percent of the change apart from the traffic mix.
+    /// `ms` as percent of `adjusted_change_ms`, the change of the mean at unchanged traffic. It says nothing where that change may as well be
+    /// none or of the other sign; reports leave it out there.
     pub percent: f64,
     /// Interval of `ms`.
     pub interval_ms: [f64; 2],
@@ -35,6 +36,14 @@ impl Contribution {
     pub fn told_background_ms(&self) -> Option<f64> {
         (self.background_ms.abs() >= LEAST_SHARE * self.ms.abs() && self.background_ms != 0.0)
             .then_some(self.background_ms)
+    }
+
+    /// `percent`, where it says something: of a change that is told from none, in whose direction the contribution goes, and whose part
+    /// it is with all its time.
+    #[must_use]
+    pub fn told_percent(&self, degradation: &Degradation) -> Option<f64> {
+        let is_part = self.percent > 0.0 && self.told_background_ms().is_none();
+        (is_part && excludes_zero(degradation.adjusted_interval_ms)).then_some(self.percent)
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn teams(page: &Page<'_>) -> Option<Markup> {
             thead {
                 tr {
                     th scope="col" { "Team" } th.number scope="col" { "ms a request" } td.bar-cell.wide {}
-                    th.number.wide scope="col" { "95 % interval" } th.number.wide scope="col" { "of the change" }
+                    th.number.wide scope="col" { "95 % interval" } th.number.wide scope="col" { "of the change at unchanged traffic" }
                     th.number.wide scope="col" { "Points of errors" }
                     th scope="col" { "Services" }
                 }
@@ -36,9 +36,9 @@ pub(super) fn teams(page: &Page<'_>) -> Option<Markup> {
             tbody {
                 @for team in teams.iter().take(MAX_TEAMS) { (team_row(page, team, largest)) }
                 @if let Some(mix) = mix {
-                    (sum_row("other requests were made", mix.contribution_ms, Some(mix.contribution_percent), "the traffic mix"))
+                    (sum_row("other requests were made", mix.contribution_ms, "the traffic mix"))
                 }
-                (sum_row("Change of the mean", page.analysis.degradation.change_ms, None, "all of these together"))
+                (sum_row("Change of the mean", page.analysis.degradation.change_ms, "all of these together"))
             }
         }
     };
@@ -51,14 +51,13 @@ pub(super) fn teams(page: &Page<'_>) -> Option<Markup> {
 }
 
 /// A row that is nobody's.
-fn sum_row(name: &str, ms: f64, percent: Option<f64>, what: &str) -> Markup {
+fn sum_row(name: &str, ms: f64, what: &str) -> Markup {
     html! {
         tr.muted {
             th scope="row" { (name) }
             td.number { (signed_ms(ms)) }
             td.wide {} td.wide {}
-            td.number.wide { @if let Some(percent) = percent { (signed_percent(percent)) } }
-            td.wide {}
+            td.wide {} td.wide {}
             td { (what) }
         }
     }
@@ -82,7 +81,7 @@ fn team_row(page: &Page<'_>, team: &TeamShare, largest: f64) -> Markup {
                 }
             }
             td.number.wide { (interval(own.interval_ms, signed_ms)) }
-            td.number.wide { (signed_percent(own.percent)) }
+            td.number.wide { @if let Some(percent) = own.told_percent(&page.analysis.degradation) { (signed_percent(percent)) } }
             td.number.wide { (points(own.error_ratio)) }
             td {
                 @for (index, service) in team.services.iter().take(MAX_SERVICES).enumerate() {
@@ -112,7 +111,8 @@ fn contact(owner: &Owner) -> Markup {
 /// Changes that somebody made, and whether the data support that they brought it.
 pub(super) fn changes(page: &Page<'_>) -> Option<Markup> {
     let changes = &page.analysis.changes;
-    if changes.is_empty() {
+    let outside = page.analysis.told_changes_outside();
+    if changes.is_empty() && outside.is_none() {
         return None;
     }
     let n_credited = changes.iter().filter(|change| change.credit == Credit::Credited).count();
@@ -133,11 +133,12 @@ pub(super) fn changes(page: &Page<'_>) -> Option<Markup> {
     let n_more = changes.len().saturating_sub(MAX_CHANGES);
     Some(html! {
         p.lead {
-            (n_credited) " of " (changes.len()) " credited. A change is credited only if its own service's contribution moved after it; "
-            "being near in time is not enough."
+            (n_credited) " of " (changes.len()) " credited. A change is credited only if its own service's contribution moved after it, "
+            "give or take the 5 s by which clocks may differ; being near in time is not enough."
         }
-        (scrolled("Changes near the onset", &table))
+        @if !changes.is_empty() { (scrolled("Changes near the onset", &table)) }
         @if n_more > 0 { p.muted { (count(n_more as u64)) " more are in the JSON." } }
+        @if let Some(outside) = outside { p.muted { (outside) "." } }
     })
 }
 

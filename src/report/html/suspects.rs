@@ -103,7 +103,7 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
                     th.wide scope="col" data-sort="text" { "What happened" }
                     th.number scope="col" data-sort="number" { "ms a request" }
                     td.wide.forest-head { (axis(&scale)) }
-                    th.number.wide scope="col" data-sort="number" { "of the change" }
+                    th.number.wide scope="col" data-sort="number" { "of the change at unchanged traffic" }
                     @if has_errors { th.number.wide scope="col" data-sort="number" { "Points of errors" } }
                     @if has_owners { th.wide scope="col" data-sort="text" { "Whom to call" } }
                 }
@@ -111,6 +111,7 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
             @for suspect in suspects {
                 @let id = format!("suspect-{}", suspect.rank);
                 @let own = &suspect.contribution;
+                @let told = own.told_percent(&page.analysis.degradation);
                 @let team = suspect.owner.as_ref().map_or("", |owner| owner.team.as_str());
                 tbody id=(id) data-kind=(suspect.kind) data-words=(shorten(&format!("{} {} {team}", label(suspect), suspect.kind).to_lowercase(), 400)) {
                     tr.head {
@@ -124,7 +125,7 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
                         td.wide data-value=(suspect.kind) { (suspect.kind) }
                         td.number data-value=(own.ms) { (signed_ms(own.ms)) }
                         td.wide.forest { (forest(&scale, own)) }
-                        td.number.wide data-value=(own.percent) { (signed_percent(own.percent)) }
+                        td.number.wide data-value=[told] { @if let Some(percent) = told { (signed_percent(percent)) } }
                         @if has_errors { td.number.wide data-value=(own.error_ratio) { (points(own.error_ratio)) } }
                         @if has_owners { td.wide data-value=(shorten(team, 200)) { bdi { (shorten(team, 40)) } } }
                     }

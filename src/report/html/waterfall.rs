@@ -94,7 +94,7 @@ fn chart(way: &Way) -> Markup {
     let domain = Domain::of(way, &bars);
     let change = way.regression - way.baseline;
     let largest = way.steps.iter().map(|step| step.value.abs()).fold(0.0, f64::max);
-    let has_share = change != 0.0 && change.abs() >= MIN_NET * largest;
+    let has_share = way.is_certain && change != 0.0 && change.abs() >= MIN_NET * largest;
     if change == 0.0 && largest == 0.0 {
         return html! { p { "Nothing moved: " (way.value(way.baseline)) " in both windows." } };
     }
@@ -118,7 +118,7 @@ fn chart(way: &Way) -> Markup {
                     td { @if domain.low > 0.0 { span.muted { "from " (way.value(domain.low)) } } }
                     th.number scope="col" { (way.unit) }
                     th.number.wide scope="col" { "95 % interval" }
-                    th.number.wide scope="col" { "of the change" }
+                    th.number.wide scope="col" { @if has_share { (way.whole) } }
                 }
             }
             tbody {
@@ -153,9 +153,14 @@ fn row(way: &Way, domain: &Domain, bar: &Bar<'_>, index: usize, change: Option<f
             }
             td.number { (way.change(bar.value)) }
             td.number.wide { @if let Some(bounds) = bar.step.and_then(|step| step.interval) { (interval(bounds, way.show_signed)) } }
-            td.number.wide { @if let Some(change) = change { (signed_percent(100.0 * bar.value / change)) } }
+            td.number.wide { (share(bar.value, change).unwrap_or_default()) }
         }
     }
+}
+
+/// A step as a share of the change, if it goes the same way.
+fn share(value: f64, change: Option<f64>) -> Option<String> {
+    change.map(|change| 100.0 * value / change).filter(|&percent| percent > 0.0).map(signed_percent)
 }
 
 fn arithmetic(way: &Way, bar: &Bar<'_>, change: Option<f64>) -> Markup {
@@ -167,8 +172,8 @@ fn arithmetic(way: &Way, bar: &Bar<'_>, change: Option<f64>) -> Markup {
         @if let Some(bounds) = bar.step.and_then(|step| step.interval) {
             span { "With 95 % certainty " (interval(bounds, way.show_signed)) " " (way.unit) "." }
         }
-        @if let Some(change) = change {
-            span { (signed_percent(100.0 * bar.value / change)) " of the change of " (way.change(change)) " " (way.unit) "." }
+        @if let Some((change, share)) = change.zip(share(bar.value, change)) {
+            span { (share) " " (way.whole) ", " (way.change(change)) " " (way.unit) "." }
         }
         @if let Some(note) = bar.step.and_then(|step| step.note.as_ref()) { span { (note) } }
     }
@@ -206,7 +211,7 @@ fn all(way: &Way, change: Option<f64>) -> Markup {
             thead {
                 tr {
                     th scope="col" { "Contribution" } th scope="col" { "How" } th.number scope="col" { (way.unit) }
-                    th.number scope="col" { "95 % interval" } th.number scope="col" { "of the change" }
+                    th.number scope="col" { "95 % interval" } th.number scope="col" { @if change.is_some() { (way.whole) } }
                 }
             }
             tbody {
@@ -216,7 +221,7 @@ fn all(way: &Way, change: Option<f64>) -> Markup {
                         td { (step.cause) }
                         td.number { (way.change(step.value)) }
                         td.number { @if let Some(bounds) = step.interval { (interval(bounds, way.show_signed)) } }
-                        td.number { @if let Some(change) = change { (signed_percent(100.0 * step.value / change)) } }
+                        td.number { (share(step.value, change).unwrap_or_default()) }
                     }
                 }
             }

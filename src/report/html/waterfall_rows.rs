@@ -2,7 +2,7 @@
 
 use super::Page;
 use super::numbers::{amount, ms, percent, points, signed_ms};
-use crate::analysis::{Analysis, Decomposition, DecompositionRow, OperationAccount, RowCause};
+use crate::analysis::{Analysis, Decomposition, DecompositionRow, OperationAccount, RowCause, excludes_zero};
 use crate::compare::attribute::Cause;
 use maud::{Markup, html};
 
@@ -28,6 +28,10 @@ pub(super) struct Way {
     pub(super) unit: &'static str,
     pub(super) baseline: f64,
     pub(super) regression: f64,
+    /// What a share is a share of.
+    pub(super) whole: &'static str,
+    /// Whether the change is told from none, so that shares of it say something.
+    pub(super) is_certain: bool,
     pub(super) steps: Vec<Step>,
     pub(super) show: fn(f64) -> String,
     pub(super) show_signed: fn(f64) -> String,
@@ -47,20 +51,44 @@ impl Way {
 
 /// The ways there are to show.
 pub(super) fn ways(page: &Page<'_>) -> Vec<Way> {
-    let analysis = page.analysis;
-    let mut ways = vec![of_latency(page, "mean", "Mean latency", &analysis.decomposition)];
+    let (analysis, change) = (page.analysis, &page.analysis.degradation);
+    let mut ways = vec![of_latency(
+        page,
+        "mean",
+        "Mean latency",
+        "of the change of the mean",
+        &analysis.decomposition,
+        change.interval_ms,
+    )];
+    // The intervals of the other views are those at unchanged traffic.
     if !analysis.typical.rows.is_empty() {
-        ways.push(of_latency(page, "typical", "Typical requests", &analysis.typical));
+        let whole = "of the change of typical requests";
+        ways.push(of_latency(
+            page,
+            "typical",
+            "Typical requests",
+            whole,
+            &analysis.typical,
+            change.typical_interval_ms,
+        ));
     }
     // Fragments have no end-to-end latency, and so no tail.
     if analysis.tail.regression_mean_ms > 0.0 {
-        ways.push(of_latency(page, "tail", "Slowest 5 %", &analysis.tail));
+        let whole = "of the change of the slowest 5 %";
+        ways.push(of_latency(page, "tail", "Slowest 5 %", whole, &analysis.tail, change.tail_interval_ms));
     }
     ways.push(of_failures(page));
     ways
 }
 
-fn of_latency(page: &Page<'_>, id: &'static str, title: &'static str, decomposition: &Decomposition) -> Way {
+fn of_latency(
+    page: &Page<'_>,
+    id: &'static str,
+    title: &'static str,
+    whole: &'static str,
+    decomposition: &Decomposition,
+    interval_ms: [f64; 2],
+) -> Way {
     let mut steps: Vec<Step> = decomposition.rows.iter().map(|row| step(page, row)).collect();
     steps.push(Step {
         name: html! { "residual" },
@@ -76,6 +104,8 @@ fn of_latency(page: &Page<'_>, id: &'static str, title: &'static str, decomposit
         unit: "ms a request",
         baseline: decomposition.baseline_mean_ms,
         regression: decomposition.regression_mean_ms,
+        whole,
+        is_certain: excludes_zero(interval_ms),
         steps,
         show: ms,
         show_signed: signed_ms,
@@ -166,6 +196,8 @@ fn of_failures(page: &Page<'_>) -> Way {
         unit: "points",
         baseline: degradation.error_ratio.baseline,
         regression: degradation.error_ratio.regression,
+        whole: "of the change of the failing share",
+        is_certain: excludes_zero(degradation.error_ratio_interval),
         steps,
         show: percent,
         show_signed: points,

@@ -36,6 +36,9 @@ pub fn markdown(analysis: &Analysis, options: &Options) -> String {
     page.paragraph(&certainty(analysis));
     page.heading("Timeline");
     page.table(&["when (UTC)", "what"], &timeline(analysis));
+    if let Some(outside) = analysis.told_changes_outside() {
+        page.paragraph(&format!("{outside}."));
+    }
     page.heading("Impact");
     impact::write(&mut page, analysis);
     page.heading(if analysis.verdict == Verdict::Regression { "Contributing causes" } else { "What changed" });

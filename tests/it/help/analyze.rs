@@ -149,8 +149,9 @@ fn help_of_analyze_explains_windows() {
               kind, title and url; repeatable
 
               Deploys, flags, config changes, incidents. A change is credited only
-              if what its service does moved after it; new values of
-              `service.version` are seen without a list.
+              if what its service does moved after it, give or take the 5 s by which
+              clocks may differ; versions that `service.version` shows to come are
+              seen without a list.
 
     Reports:
           --html <FILE>
