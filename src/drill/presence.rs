@@ -306,10 +306,11 @@ pub fn presence(input: Input<'_>) -> Present {
     let mut lives = Lives::new(&forest.root_start_ns);
     let has_versions = keys[..n_own].iter().any(|key| key.key == VERSION);
     forest.each_stretch_of_all(Need::All, |stretch, traces| {
-        let rows = Rows::new(stretch, stretch.frame(input.frame), traces, &is_in, &mut totals);
+        // Before the rows, so that what both keep a row is not in memory at once.
         if has_versions {
             lives.add(stretch, stretch.frame(input.frame), traces);
         }
+        let rows = Rows::new(stretch, stretch.frame(input.frame), traces, &is_in, &mut totals);
         keys[..n_own].par_iter().zip(&mut counts).for_each(|(key, counts)| rows.count(key, counts));
     });
     let mut found: Vec<Presence> = keys

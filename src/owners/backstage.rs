@@ -38,7 +38,9 @@ pub(super) fn read(path: &Path, text: &str, owners: &mut Owners) -> Result<(), S
     let documents = serde_saphyr::from_multiple_with_options::<Spanned<Value>>(text, options).map_err(|error| {
         let line = error.location().map_or(1, |location| location.line());
         let message = error.without_snippet().to_string();
-        format!("line {line}: {}", message.lines().next().unwrap_or("no YAML"))
+        // What follows is advice to who calls the reader.
+        let message = message.split(", set ").next().and_then(|message| message.lines().next());
+        format!("line {line}: {}", message.unwrap_or("no YAML"))
     })?;
     let mut faults = Faults::default();
     let mut others = (0, BTreeSet::new());

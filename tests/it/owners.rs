@@ -90,6 +90,8 @@ fn a_catalogue_of_several_documents_tells_owner_contact_and_runbook() {
 fn hostile_yaml_is_an_error_with_its_line() {
     let wrong = read("c.yaml", "kind: Component\nmetadata:\n  name: [a\n").expect_err("no YAML");
     assert!(wrong.contains("`c.yaml`") && wrong.contains("line "), "{wrong}");
+    let twice = read("c.yaml", "kind: Group\nmetadata: {name: a}\nspec:\n  a: 1\n  a: 2\n").expect_err("a key twice");
+    assert!(twice.ends_with("line 5: duplicate mapping key: a"), "{twice}");
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (name, of) in ('b'..='i').zip('a'..) {
         let of = vec![format!("*{of}"); 9].join(", ");

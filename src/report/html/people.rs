@@ -133,7 +133,8 @@ pub(super) fn changes(page: &Page<'_>) -> Option<Markup> {
     let n_more = changes.len().saturating_sub(MAX_CHANGES);
     Some(html! {
         p.lead {
-            (n_credited) " of " (changes.len()) " credited. A change is credited only if its own service's contribution moved after it, "
+            @if !changes.is_empty() { (n_credited) " of " (changes.len()) " credited. " }
+            "A change is credited only if its own service's contribution moved after it, "
             "give or take the 5 s by which clocks may differ; being near in time is not enough."
         }
         @if !changes.is_empty() { (scrolled("Changes near the onset", &table)) }
