@@ -1,6 +1,6 @@
 //! What the numbers mean, in sentences.
 
-use super::document::{Analysis, Edge, Operation, Pair, Suspect};
+use super::document::{Analysis, Edge, Finding, Operation, Pair, RankedService, Suspect};
 use crate::compare::attribute::Cause;
 use crate::compare::edges::{Gap, Whose};
 use crate::rank::{Channel, FLOOR_ERRORS, MIN_REQUESTS, Verdict};
@@ -204,7 +204,7 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                 "retries" | "retry storm" => format!(
                     "failing calls to {service} are repeated, which adds {total} to a request on average, most of all {name}"
                 ),
-                _ => match ranked.and_then(|ranked| ranked.findings.iter().find(|finding| finding.is_significant)) {
+                _ => match ranked.and_then(surest) {
                     Some(finding) if finding.channel == Channel::TypicalLatency => {
                         format!("{service} adds {} to a typical request, most of all in {name}", ms(finding.change))
                     }
@@ -220,6 +220,12 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
             }
         }
     }
+}
+
+/// What a service is accused of: what the mean tells if it tells anything, else the first that does.
+fn surest(service: &RankedService) -> Option<&Finding> {
+    let mut told = service.findings.iter().filter(|finding| finding.is_significant);
+    told.clone().find(|finding| finding.channel == Channel::Latency).or_else(|| told.next())
 }
 
 /// What limits the answer.
