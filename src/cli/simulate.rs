@@ -291,8 +291,8 @@ fn one(
         root_cause_services: model.culprits(),
         root_cause_operations: model.culprit_operations(),
         inject_time_unix_nano: (model.n_faults() > 0).then_some(outcome.regression[0]),
-        baseline: Some(outcome.baseline),
-        regression: Some(outcome.regression),
+        baseline: has_baseline(&outcome).then_some(outcome.baseline),
+        regression: has_baseline(&outcome).then_some(outcome.regression),
         quality: "A".to_owned(),
         notes: String::new(),
         truth: Some(outcome.truth.clone()),
@@ -303,11 +303,22 @@ fn one(
     Ok((outcome, label, outputs))
 }
 
+/// Whether anything is before the first fault.
+fn has_baseline(outcome: &Outcome) -> bool {
+    outcome.baseline[0] < outcome.baseline[1]
+}
+
 /// What of the case is not as whoever asked for it may think.
 fn doubts(outcome: &Outcome) -> String {
     let mut doubts = Vec::new();
     if outcome.n_spans == 0 {
         doubts.push("no span was written: nothing can be analysed".to_owned());
+    }
+    if !has_baseline(outcome) {
+        doubts.push(
+            "a fault is there from the start, so the case has no baseline: compare it with a run `--without-faults`"
+                .to_owned(),
+        );
     }
     for cause in &outcome.truth.causes {
         if cause.added.ms == 0.0 && cause.added.error_ratio == 0.0 && cause.kind != FaultKind::TrafficMix.as_str() {

@@ -308,9 +308,6 @@ impl Fault {
         if self.end <= self.onset {
             return Err("`end` is not after `onset`".to_owned());
         }
-        if self.onset <= 0.0 {
-            return Err("`onset` is 0, so nothing would be before it: expected more than 0".to_owned());
-        }
         if self.count > 1000 {
             return Err("`count` is above 1000".to_owned());
         }

@@ -52,7 +52,7 @@ fn a_fault_that_would_do_nothing_is_refused_with_line_and_what_it_lacks() {
         ("kind = \"error\"", "without `ratio` does nothing"),
         ("kind = \"timeout\"\nratio = 0.1", "without `ratio` and `add_ms` does nothing"),
         ("kind = \"n_plus_one\"", "without a `count` above 1 does nothing"),
-        ("kind = \"slower\"\nadd_ms = 5\nonset = 0.0", "`onset` is 0, so nothing would be before it"),
+        ("kind = \"slower\"\nadd_ms = 5\nonset = 0.5\nend = 0.5", "`end` is not after `onset`"),
     ] {
         let text = format!("{plain}\n[[fault]]\nservice = \"{service}\"\n{text}\n");
         let scenario = Scenario::parse(&text).expect("a scenario");
@@ -63,6 +63,25 @@ fn a_fault_that_would_do_nothing_is_refused_with_line_and_what_it_lacks() {
     assert_ne!(early, plain);
     let told = Model::new(&Scenario::parse(&early).expect("a scenario")).expect_err("before the epoch");
     assert!(told.message.contains("expected 0 to"), "{}", told.message);
+}
+
+#[test]
+fn a_fault_from_the_start_has_no_baseline_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = run(folder.path(), &["simulate", "--example"]).complete();
+    let at = example.find("onset = 0.5").expect("an onset");
+    fs::write(folder.path().join("shop.toml"), example[..at].to_owned() + "onset = 0.0" + &example[at + 11..])
+        .expect("written");
+    let simulated = run(folder.path(), &["simulate", "out", "--scenario", "shop.toml", "--requests", "300"]);
+    assert_eq!(simulated.status, Some(0), "{}", simulated.stderr);
+    assert!(simulated.stderr.contains("a fault is there from the start"), "{}", simulated.stderr);
+    assert!(!simulated.stdout.contains("--baseline"), "{}", simulated.stdout);
+    let label = fs::read_to_string(folder.path().join("out/case.json")).expect("a label");
+    let label: serde_json::Value = serde_json::from_str(&label).expect("JSON");
+    assert!(
+        label["baseline"].is_null() && label["root_cause_services"].as_array().is_some_and(|all| !all.is_empty()),
+        "{label}"
+    );
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Run {
