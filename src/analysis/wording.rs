@@ -195,6 +195,12 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                 {
                     format!("a part of {service} got worse: {}", suspect.reason)
                 }
+                "network" | "slow link" if let Some((edge, whole)) = shared(suspect, whole, analysis) => format!(
+                    "calls from {} to {} spend {} more on their way (network, queue or connection pool) in a request on average, which either end may be to blame for",
+                    edge.caller,
+                    edge.callee,
+                    ms(whole)
+                ),
                 "network" | "slow link" => format!(
                     "calls to and from {service} spend {total} more on their way (network, queue or connection pool) in a request on average, most of all {name}"
                 ),
@@ -221,6 +227,18 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
         }
     }
 }
+
+/// The way that a service shares with its other end, if that is nearly all of the `whole` that it is accused of, and what both have of it.
+fn shared<'a>(suspect: &'a Suspect, whole: f64, analysis: &Analysis) -> Option<(&'a Edge, f64)> {
+    let edge = suspect.edge.as_ref()?;
+    let is_half = |other: &&Suspect| other.edge.as_ref() == Some(edge) && other.service != suspect.service;
+    let other = analysis.suspects.iter().find(is_half)?.contribution.ms;
+    let own = suspect.contribution.ms;
+    (own >= MOST * whole && other > 0.0).then_some((edge, own + other))
+}
+
+/// A part that is nearly the whole has this share of it.
+const MOST: f64 = 0.8;
 
 /// What a service is accused of: what the mean tells if it tells anything, else the first that does.
 fn surest(service: &RankedService) -> Option<&Finding> {

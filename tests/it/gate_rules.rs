@@ -111,6 +111,8 @@ fn names_are_taken_as_the_gate_prints_them_and_one_that_matches_nothing_is_told(
     assert_eq!(typo.doubts, ["no rule of level `fail` is about anything in the data"]);
     let warning = "rule `service gatewy: mean not over +0 ms` is about nothing in the data; near it are `gateway`";
     assert!(typo.warnings.iter().any(|found| found.starts_with(warning)), "{:?}", typo.warnings);
+    let warned = judged(&slower, &(rule("service", "gatewy", "mean") + "level = \"warn\"\n"));
+    assert_eq!((warned.verdict, warned.doubts.len()), (Verdict::Passed, 0), "{:?}", warned.doubts);
     let beside = judged(&slower, &(rule("service", "gatewy", "mean") + &rule("service", "gateway", "mean")));
     assert_eq!(beside.verdict, Verdict::Passed, "{}", beside.summary);
     assert!(beside.warnings.iter().any(|found| found.starts_with(warning)), "{:?}", beside.warnings);
@@ -130,6 +132,8 @@ fn an_edge_is_one_thing_however_it_is_written_and_whoever_is_to_blame() {
         (0..200).map(|number| spans(number % 3)).collect()
     };
     let analysis = analyze(&far(0), &far(10));
+    let told = "calls from gateway to catalog spend 10.0 ms more on their way";
+    assert!(analysis.summary.starts_with(told), "{}", analysis.summary);
     for name in ["gateway -> catalog", "gateway->catalog", "gateway  ->  cat*"] {
         let gate = judged(&analysis, &format!("{}more_than = 9\n", rule("edge", name, "mean")));
         let found = failed(&gate, "gateway -> catalog");
