@@ -11,7 +11,7 @@ const EDGES: [(&str, &str); 4] = [("a", "c"), ("a", "d"), ("b", "c"), ("b", "d")
 
 /// gateway calls a, then b; each calls c, then d, whose answers take 10 ms. The gaps before and after those four answers are
 /// given, in ms and in the order of [`EDGES`]; those of the calls of a and b are 1 ms.
-fn mesh(before: [i64; 4], after: [i64; 4]) -> Vec<Given> {
+pub(crate) fn mesh(before: [i64; 4], after: [i64; 4]) -> Vec<Given> {
     let mut spans = Vec::new();
     let mut now = 1;
     for (caller, edges) in [("a", 0..2), ("b", 2..4)] {
