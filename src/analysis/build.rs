@@ -45,12 +45,15 @@ pub(super) fn document(
     let told = || (operations::accounts(evidence), errors::errors(evidence), series::series(prepared, evidence));
     let counted = || {
         let present = keys.map_or_else(Present::default, |_| presence(evidence.drill_input()));
-        (present, degradation(ranking, evidence), entries(evidence), diagnostics(prepared, evidence.selection))
+        let requests = both_requests(evidence);
+        let degradation = degradation(ranking, evidence, &requests);
+        let single = single::warnings(prepared, evidence, &degradation, &requests);
+        (present, degradation, single, entries(evidence, requests), diagnostics(prepared, evidence.selection))
     };
     let ((structure, suspects, traces, distributions), (told, counted)) =
         forest.both(suspected, || forest.both(told, counted));
     let ((operations, n_operations_left_out), errors, time) = told;
-    let (present, degradation, entries, diagnostics) = counted;
+    let (present, degradation, single, entries, diagnostics) = counted;
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
         verdict: ranking.verdict,
@@ -81,7 +84,7 @@ pub(super) fn document(
     };
     analysis.confidence = analysis.services.first().map_or(0.0, |service| service.stability);
     // Those that the headline hangs on come first.
-    analysis.diagnostics.warnings = single::warnings(prepared, evidence, &analysis.degradation);
+    analysis.diagnostics.warnings = single;
     analysis.diagnostics.warnings.extend(wording::warnings(&analysis));
     analysis.diagnostics.warnings.extend(prepared.profile_warnings(keys));
     analysis.summary = wording::summary(&analysis);
@@ -172,9 +175,8 @@ pub(super) fn ratio(over: f64, under: f64) -> f64 {
     if under > 0.0 { over / under + 0.0 } else { 0.0 }
 }
 
-fn degradation(ranking: &Ranking, evidence: Evidence<'_>) -> Degradation {
+fn degradation(ranking: &Ranking, evidence: Evidence<'_>, requests: &[Vec<Request>; 2]) -> Degradation {
     let comparison = evidence.comparison;
-    let requests = both_requests(evidence);
     let durations = requests.each_ref().map(|requests| sorted_ms(requests.iter()));
     let at = |q: f64| pair(durations.each_ref().map(|durations| quantile(durations, q).unwrap_or(0.0)));
     let error_ratio = requests.each_ref().map(|requests| {
@@ -335,8 +337,7 @@ fn welch(windows: [&[Request]; 2], value: impl Fn(&Request) -> f64) -> Estimate 
     noise::between_runs(estimate, variance_before, &stretches)
 }
 
-fn entries(evidence: Evidence<'_>) -> Vec<Entry> {
-    let mut windows = both_requests(evidence);
+fn entries(evidence: Evidence<'_>, mut windows: [Vec<Request>; 2]) -> Vec<Entry> {
     for requests in &mut windows {
         // Stable, so that sums are taken in the order of traces.
         requests.sort_by_key(|request| request.entry);

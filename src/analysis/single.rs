@@ -1,7 +1,7 @@
 //! Single requests that a mean hangs on: what a window's mean would be without its largest one, and work that takes longer than the
 //! data reach.
 
-use super::build::{NS_PER_MS, Request, both_requests, operation};
+use super::build::{NS_PER_MS, Request, operation};
 use super::evidence::Evidence;
 use super::{Degradation, Prepared, wording};
 use crate::rank::MIN_REQUESTS;
@@ -11,10 +11,14 @@ use crate::time::format_ns;
 const MAX_PART: f64 = 1.0 / 3.0;
 
 /// Warnings of both.
-pub(super) fn warnings(prepared: &Prepared, evidence: Evidence<'_>, degradation: &Degradation) -> Vec<String> {
+pub(super) fn warnings(
+    prepared: &Prepared,
+    evidence: Evidence<'_>,
+    degradation: &Degradation,
+    [baseline, regression]: &[Vec<Request>; 2],
+) -> Vec<String> {
     let forest = evidence.forest;
     let all: Vec<u32> = (0..u32::try_from(forest.n_traces()).unwrap_or(u32::MAX)).collect();
-    let [baseline, regression] = &both_requests(evidence);
     let selection = evidence.selection;
     let windows = [("baseline", baseline, &selection.baseline), ("regression", regression, &selection.regression)];
     let mut warnings: Vec<String> =

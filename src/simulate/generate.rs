@@ -234,24 +234,28 @@ fn services(options: &Options, dice: &mut Dice) -> Vec<Service> {
     services
 }
 
-/// Gives an operation a cache of its own before a database.
+/// Gives an operation a cache before a database of its service.
 fn add_cache(services: &mut Vec<Service>, at: usize, operation: usize) {
-    let label = services[at].name.get_ref().clone();
-    let mut costs = Vec::new();
-    let store = plain(services, &mut costs, &format!("{label}-records"), Role::Database, "postgresql", ("SELECT", 3.0));
-    let cache = plain(services, &mut costs, &format!("{label}-records-cache"), Role::Cache, "redis", ("GET", 0.4));
+    let store = records(services, at);
+    let label = format!("{}-cache", services[store].name.get_ref());
+    let cache = plain(services, &mut Vec::new(), &label, Role::Cache, "redis", ("GET", 0.4));
     let on_miss = Some(target(&services[store], 0));
     let call = Call { step: Some(0), hit_ratio: 0.9, on_miss, ..call(target(&services[cache], 0)) };
     services[at].operations[operation].calls.push(call);
 }
 
-/// Gives an operation one more call, of a database of its own.
+/// Gives an operation one more call, of a database of its service.
 fn add_call(services: &mut Vec<Service>, at: usize, operation: usize) {
-    let label = services[at].name.get_ref().clone();
-    let mut costs = Vec::new();
-    let store = plain(services, &mut costs, &format!("{label}-records"), Role::Database, "postgresql", ("SELECT", 3.0));
+    let store = records(services, at);
     let call = Call { step: Some(1), ..call(target(&services[store], 0)) };
     services[at].operations[operation].calls.push(call);
+}
+
+/// The database that a fault gives a service, which is made if it is not there yet.
+fn records(services: &mut Vec<Service>, at: usize) -> usize {
+    let label = format!("{}-records", services[at].name.get_ref());
+    let known = services.iter().position(|service| *service.name.get_ref() == label);
+    known.unwrap_or_else(|| plain(services, &mut Vec::new(), &label, Role::Database, "postgresql", ("SELECT", 3.0)))
 }
 
 /// The operation of a service that consumes messages, which it is given if it has none.

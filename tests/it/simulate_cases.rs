@@ -26,7 +26,9 @@ fn a_fault_finds_something_to_aim_at_in_every_system() {
         (FaultKind::LostParallelism, 2, 4, 3),
         (FaultKind::EarlyReturn, 2, 2, 2),
     ] {
-        let faults = vec![kind, FaultKind::Slower];
+        // One that may need the same of the system beside it.
+        let beside = if kind == FaultKind::ColdCache { FaultKind::LostParallelism } else { FaultKind::ColdCache };
+        let faults = vec![kind, FaultKind::Slower, beside];
         let mut scenario = generate::scenario(&Options { seed, services, depth, fan_out: 3, faults });
         scenario.duration_s = 120.0;
         let model = Model::new(&scenario).expect("a model");
