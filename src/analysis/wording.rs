@@ -45,7 +45,7 @@ pub(super) fn channel(channel: Option<Channel>) -> &'static str {
 
 pub(super) fn kind(channel: Channel, main: Option<&Main>) -> &'static str {
     match (channel, main.map(|main| main.cause)) {
-        (Channel::Errors, _) => "errors",
+        (Channel::Errors, _) | (_, Some(Cause::Failing)) => "errors",
         (Channel::MissingCalls, _) => "missing calls",
         (_, None | Some(Cause::Slower | Cause::Peer)) => "slower",
         (_, Some(Cause::Network)) => "network",
@@ -86,7 +86,13 @@ fn reason_of_these(suspect: &Suspect, channel: Channel, per_call_ms: Pair, main:
             format!("{name} calls {callee} less often, {} a request", signed_ms(main.change_ms))
         }
         Cause::Calls => format!("{name} calls {callee} more often, {} a request", signed_ms(main.change_ms)),
-        Cause::Retry => format!("calls to {name} fail and are repeated, {} a request", signed_ms(main.change_ms)),
+        Cause::Retry => {
+            format!("calls that fail because of {name} are repeated, {} a request", signed_ms(main.change_ms))
+        }
+        Cause::Failing => {
+            let often = if main.change_ms < 0.0 { "less" } else { "more" };
+            format!("{name} fails and {callee} is called {often} often for it, {} a request", signed_ms(main.change_ms))
+        }
         Cause::Misses => {
             let lookups = format!("lookups of {}: {name}", suspect.service);
             format!("more {lookups} miss and lead to {callee}, {} a request", signed_ms(main.change_ms))

@@ -5,18 +5,19 @@
 //! | slower by itself | its operation |
 //! | longer gap between a client span and its answer | the edge, and of its two ends the one that explains its edges: see `compare::edges` |
 //! | longer wait for a peer that left no span | the peer |
-//! | more or fewer calls | the caller; a retry's or an answer's to the callee; those for what a cache lacks to the cache: see `misses` |
+//! | more or fewer calls | the caller; a retry's or an answer's to the callee; those for what a cache lacks to the cache: see `misses`; what others' failures make of them to where these begin: see `failing` |
 //! | slower or faster only because others of its calls are waited for | where the latter's effect goes; see `critical` |
 //! | more often waited for | the callee, or the caller if the callee takes no longer than before: parallelism was lost; see `critical` |
 
 use super::critical;
 use super::decompose::Effects;
 use super::edges::{self, EdgeGap};
+use super::failing::{self, Failing};
 use super::misses;
 use super::paths::{FailureKind, NO_PATH, Path, Paths, Scope};
 use super::sums::Sums;
-use super::unanswered::{self, Spread};
-use crate::normalize::{Forest, Operation};
+use super::unanswered::{self, Input, Spread};
+use crate::normalize::Operation;
 use crate::span::SpanKind;
 use hashbrown::HashMap;
 use schemars::JsonSchema;
@@ -45,6 +46,8 @@ pub enum Cause {
     Calls,
     /// Failed tries are repeated.
     Retry,
+    /// Callers that fail because it does make other calls less often, or more.
+    Failing,
     /// A cache lacks what it is asked for more or less often, and calls are made for it.
     Misses,
     /// It is more or less often what the caller waits for.
@@ -60,7 +63,7 @@ pub struct RowKey {
     pub subject: u32,
     /// How.
     pub cause: Cause,
-    /// For [`Cause::Calls`] and [`Cause::Misses`] the operation called, otherwise none.
+    /// For [`Cause::Calls`], [`Cause::Misses`] and [`Cause::Failing`] the operation called, otherwise none.
     pub callee: Option<u32>,
 }
 
@@ -104,19 +107,12 @@ const UNANSWERED: usize = FailureKind::Unanswered as usize;
 pub(super) const UNCHANGED: f64 = 1.1;
 
 impl Attribution {
-    /// Decides for every path; `background` are the effects on background work and how much of it there is a request.
+    /// Decides for every path.
     ///
     /// `typical` are the sums of both windows with wild calls cut to the usual: a few of them must not decide whose network it was.
     #[must_use]
-    pub fn new(
-        forest: &Forest,
-        paths: &Paths,
-        [baseline, regression]: [&Sums; 2],
-        typical: [&Sums; 2],
-        effects: &Effects,
-        background: (&Effects, f64),
-        scope: Scope,
-    ) -> Self {
+    pub fn new(input: Input<'_>, typical: [&Sums; 2], failing: &Failing) -> Self {
+        let Input { forest, paths, sums: [baseline, regression], .. } = input;
         let mut result =
             Self { edges: edges::blame(forest, paths, typical, [baseline, regression]), ..Self::default() };
         let lookups = misses::lookups(forest, paths, [baseline, regression]);
@@ -198,8 +194,18 @@ impl Attribution {
             f64::midpoint(baseline.n_visits[index] / n_tops[0], regression.n_visits[index] / n_tops[1])
         };
         result.share = paths.list.iter().enumerate().map(share).collect();
-        let input = unanswered::Input { forest, paths, sums: [baseline, regression], effects, background, scope };
         result.spread = unanswered::spread(input, &result);
+        for (path, which, cause, shares) in failing::moved(input, &result, failing) {
+            let callee = (cause == Cause::Failing).then(|| paths.list[path as usize].operation);
+            let row = |(subject, share): (u32, f64)| {
+                let (key, blamed) = (result.subjects[subject as usize], result.blamed[subject as usize]);
+                (result.row(key, blamed, cause, callee), share)
+            };
+            let shares = shares.into_iter().map(row).collect();
+            result.spread.effects.push((path, which, result.spread.rows.len()));
+            result.spread.rows.push(shares);
+        }
+        result.spread.effects.sort_unstable();
         for (path, which, shares) in critical::spread(input, &result) {
             result.spread.effects.push((path, which, result.spread.rows.len()));
             result.spread.rows.push(shares);

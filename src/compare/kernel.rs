@@ -18,6 +18,8 @@ pub(super) struct Kernel<'a> {
     costs: TraceCosts,
     /// Its calls that nobody waited for.
     hidden: Vec<(u32, usize)>,
+    /// Its visits that failed.
+    failing: Vec<(u32, usize)>,
     /// Whether such a call is walked.
     is_hidden: bool,
     /// Such calls of one of so many traces are walked.
@@ -59,6 +61,7 @@ impl<'a> Kernel<'a> {
             scope: Scope::Request,
             costs: TraceCosts::default(),
             hidden: Vec::new(),
+            failing: Vec::new(),
             is_hidden: false,
             each_hidden,
         }
@@ -72,6 +75,7 @@ impl<'a> Kernel<'a> {
         for top in spans.clone().filter(|&span| self.forest.is_top(span)) {
             self.scope = if self.forest.is_root(top) { Scope::Request } else { Scope::Background };
             walker.walk(self.forest, spans.start, top, self);
+            self.failing_visits(&walker, trace, spans.start);
             self.failure(&walker, trace, spans.start, top);
         }
         self.table.costs.push(self.costs.take());
@@ -104,34 +108,59 @@ impl<'a> Kernel<'a> {
         cost.call_ns = cost.call_ns.saturating_add(duration);
     }
 
+    /// Notes the visits that failed, and what they called.
+    fn failing_visits(&mut self, walker: &Walker, trace: u32, first: usize) {
+        let mut failing = std::mem::take(&mut self.failing);
+        for (path, span) in failing.drain(..) {
+            self.table.failing_visits.push((trace, path));
+            for &child in walker.children(span - first) {
+                let called = self.path(Some(path), first + child as usize, walker.is_retry(child as usize));
+                self.table.failing_calls.push((trace, called));
+            }
+        }
+        self.failing = failing;
+    }
+
     /// Descends from a failing top through failing children to where the failure began.
     fn failure(&mut self, walker: &Walker, trace: u32, first: usize, top: usize) {
         let forest = self.forest;
         let failed = |span: usize| forest.flags[span].has(SpanFlags::FAILED);
-        let mut path = self.path(None, top, false);
-        let mut span = top;
+        let path = self.path(None, top, false);
         if failed(top) {
-            while let Some(child) = self.failing_child(walker, first, span) {
-                self.table.propagated.push((trace, path));
-                span = first + child;
-                path = self.path(Some(path), span, walker.is_retry(child));
-            }
-            let failure = self.origin(walker, first, span, path);
+            let failure = self.descend(walker, first, (top, path), |table, path| table.propagated.push((trace, path)));
             self.table.failures.push((trace, failure));
             return;
         }
-        let mut stack = vec![(span, path)];
+        let mut stack = vec![(top, path)];
         while let Some((span, path)) = stack.pop() {
             for &child in walker.children(span - first) {
                 let below = first + child as usize;
                 let child_path = self.path(Some(path), below, walker.is_retry(child as usize));
                 if failed(below) {
                     self.table.swallowed.push((trace, child_path));
+                    let failure = self.descend(walker, first, (below, child_path), |_, _| ());
+                    self.table.survived.push((trace, failure));
                 } else {
                     stack.push((below, child_path));
                 }
             }
         }
+    }
+
+    /// How the failure of a span began, which `passed` is told the paths above of.
+    fn descend(
+        &mut self,
+        walker: &Walker,
+        first: usize,
+        (mut span, mut path): (usize, u32),
+        mut passed: impl FnMut(&mut CostTable, u32),
+    ) -> Failure {
+        while let Some(child) = self.failing_child(walker, first, span) {
+            passed(&mut self.table, path);
+            span = first + child;
+            path = self.path(Some(path), span, walker.is_retry(child));
+        }
+        self.origin(walker, first, span, path)
     }
 
     /// How the failure of `span`, none of whose children failed it, began.
@@ -215,6 +244,9 @@ impl BlameSink for Kernel<'_> {
         // Of hidden calls each is visited, and the first is not called by the walk.
         if self.is_hidden {
             self.add_call(node, span);
+        }
+        if self.forest.flags[span].has(SpanFlags::FAILED) && !self.is_hidden {
+            self.failing.push((node, span));
         }
         self.costs.of(node).n_visits += 1;
     }

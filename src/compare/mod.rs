@@ -14,6 +14,7 @@ mod critical;
 pub mod decompose;
 pub mod edges;
 pub mod factors;
+mod failing;
 pub mod gather;
 pub mod kept;
 mod kernel;
@@ -33,12 +34,14 @@ use crate::stats;
 use apart::Parts;
 use attribute::{Attribution, tops};
 use decompose::{Effects, Weights, at_weights, decompose, decompose_in};
+use failing::Failing;
 use noise::Noise;
 use paths::{CostTable, Scope};
 use rayon::prelude::*;
 use shift::Shifts;
 use std::sync::{Mutex, PoisonError};
 use sums::{Blocks, MAX_BLOCKS, Side, Sums};
+use unanswered::Input;
 use views::{Caps, View};
 
 /// Replicates of the bootstrap, a window: a standard error is then known to 1/sqrt(2 * 200) = 5 %.
@@ -336,15 +339,15 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     let (scope, background_rate) = scope(table, [&baseline, &regression]);
     let effects = decompose(&table.paths, &baseline, &regression, scope);
     let background = decompose(&table.paths, &baseline, &regression, Scope::Background);
-    let attribution = Attribution::new(
+    let input = Input {
         forest,
-        &table.paths,
-        [&baseline, &regression],
-        typical_sums.each_ref(),
-        &effects,
-        (&background, background_rate),
+        paths: &table.paths,
+        sums: [&baseline, &regression],
+        effects: &effects,
+        background: (&background, background_rate),
         scope,
-    );
+    };
+    let attribution = Attribution::new(input, typical_sums.each_ref(), &Failing::new(table, selection, &forest.weight));
     let rooms = Mutex::default();
     let evaluation = |view: View, sums: &[Sums; 2], effects: &Effects| {
         let background = decompose(&table.paths, &sums[0], &sums[1], Scope::Background);

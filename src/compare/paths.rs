@@ -178,13 +178,30 @@ pub struct CostTable {
     pub limits: Limits,
     /// Failures that a later success made good or that the request survived: (trace, path).
     pub swallowed: Vec<(u32, u32)>,
+    /// Where each of these began.
+    pub survived: Vec<(u32, Failure)>,
     /// Failing spans that passed a failure on: (trace, path).
     pub propagated: Vec<(u32, u32)>,
+    /// Failing visits: (trace, path).
+    pub failing_visits: Vec<(u32, u32)>,
+    /// Calls that these made: (trace, path).
+    pub failing_calls: Vec<(u32, u32)>,
     /// What only spans would tell beyond this, of traces whose spans were not kept.
     pub kept: Kept,
 }
 
 impl CostTable {
+    /// What of failures is a list of traces and paths.
+    #[must_use]
+    pub fn places(&self) -> [&Vec<(u32, u32)>; 4] {
+        [&self.swallowed, &self.propagated, &self.failing_visits, &self.failing_calls]
+    }
+
+    /// The same, to change.
+    pub fn places_mut(&mut self) -> [&mut Vec<(u32, u32)>; 4] {
+        [&mut self.swallowed, &mut self.propagated, &mut self.failing_visits, &mut self.failing_calls]
+    }
+
     /// Rows of trace `trace`.
     #[must_use]
     pub fn costs_of(&self, trace: usize) -> Rows<'_> {
@@ -302,15 +319,17 @@ impl CostTable {
     /// Adds the rows of traces from `first` on, which come after all so far; their paths keep their numbers, which `codes` gets told.
     fn absorb(&mut self, part: Self, first: u32, codes: &mut Codes) {
         let code = self.intern_all(&part.paths);
-        self.fill(first as usize);
-        self.costs.append(part.costs);
-        self.hidden.append(part.hidden);
         let failure =
             |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
         self.failures.extend(part.failures.iter().map(failure));
+        self.survived.extend(part.survived.iter().map(failure));
         let with_code = |&(trace, path): &(u32, u32)| (trace, code[path as usize]);
-        self.swallowed.extend(part.swallowed.iter().map(with_code));
-        self.propagated.extend(part.propagated.iter().map(with_code));
+        for (list, part) in self.places_mut().into_iter().zip(part.places()) {
+            list.extend(part.iter().map(with_code));
+        }
+        self.fill(first as usize);
+        self.costs.append(part.costs);
+        self.hidden.append(part.hidden);
         let code = Arc::new(code);
         for (codes, costs) in codes.iter_mut().zip([&self.costs, &self.hidden]) {
             codes.resize(costs.n_pieces(), code.clone());
@@ -343,13 +362,15 @@ impl CostTable {
         }
         let failure =
             |&(trace, failure): &(u32, Failure)| (trace, Failure { path: code[failure.path as usize], ..failure });
-        self.failures.extend(profile.failures.iter().map(failure));
-        self.failures.sort_by_key(|&(trace, _)| trace);
+        for (list, own) in [(&mut self.failures, &profile.failures), (&mut self.survived, &profile.survived)] {
+            list.extend(own.iter().map(failure));
+            list.sort_by_key(|&(trace, _)| trace);
+        }
         let with_code = |&(trace, path): &(u32, u32)| (trace, code[path as usize]);
-        self.swallowed.extend(profile.swallowed.iter().map(with_code));
-        self.swallowed.sort_by_key(|&(trace, _)| trace);
-        self.propagated.extend(profile.propagated.iter().map(with_code));
-        self.propagated.sort_by_key(|&(trace, _)| trace);
+        for (list, own) in self.places_mut().into_iter().zip(profile.places()) {
+            list.extend(own.iter().map(with_code));
+            list.sort_by_key(|&(trace, _)| trace);
+        }
         self.kept = profile.kept.clone();
     }
 
@@ -404,10 +425,10 @@ impl CostTable {
                 code[path as usize]
             });
         }
-        for (_, failure) in &mut self.failures {
+        for (_, failure) in self.failures.iter_mut().chain(&mut self.survived) {
             failure.path = code[failure.path as usize];
         }
-        for (_, path) in self.swallowed.iter_mut().chain(&mut self.propagated) {
+        for (_, path) in self.places_mut().into_iter().flatten() {
             *path = code[*path as usize];
         }
     }

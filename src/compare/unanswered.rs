@@ -42,14 +42,19 @@ pub(super) struct Spread {
 
 /// What the decision draws on.
 #[derive(Clone, Copy)]
-pub(super) struct Input<'a> {
-    pub(super) forest: &'a Forest,
-    pub(super) paths: &'a Paths,
-    pub(super) sums: [&'a Sums; 2],
-    /// Effects on requests, and on background work with how much of it there is a request.
-    pub(super) effects: &'a Effects,
-    pub(super) background: (&'a Effects, f64),
-    pub(super) scope: Scope,
+pub struct Input<'a> {
+    /// Operations and services.
+    pub forest: &'a Forest,
+    /// All call paths.
+    pub paths: &'a Paths,
+    /// Sums of both windows.
+    pub sums: [&'a Sums; 2],
+    /// Effects on requests.
+    pub effects: &'a Effects,
+    /// Effects on background work, and how much of it there is a request.
+    pub background: (&'a Effects, f64),
+    /// What the latency is about.
+    pub scope: Scope,
 }
 
 /// A client operation whose callee reports spans: its paths and the answers below them.
@@ -109,7 +114,7 @@ impl Input<'_> {
     }
 
     /// Whether each path is one of `tops` or below one.
-    fn below(&self, tops: &[u32]) -> Vec<bool> {
+    pub(super) fn below(&self, tops: &[u32]) -> Vec<bool> {
         let mut is_below = vec![false; self.paths.len()];
         for &path in tops {
             is_below[path as usize] = true;

@@ -166,8 +166,10 @@ fn keep(profile: &mut Profile, order: &[u32]) {
         own.push_from(table, old as usize, |path| path);
     }
     own.failures = placed(&table.failures, &place);
-    own.swallowed = placed(&table.swallowed, &place);
-    own.propagated = placed(&table.propagated, &place);
+    own.survived = placed(&table.survived, &place);
+    for (list, others) in own.places_mut().into_iter().zip(table.places()) {
+        *list = placed(others, &place);
+    }
     own.kept = Kept {
         clients: placed(&table.kept.clients, &place),
         starts: table.kept.starts.clone(),

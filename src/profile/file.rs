@@ -16,7 +16,7 @@ use std::path::Path;
 /// The first bytes of a profile.
 pub const MAGIC: &[u8; 8] = b"SUSPECTP";
 /// Version of the format.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 /// Length of the head.
 const HEAD: usize = 32;
 /// Slow enough to be small: a million cells take 2 s.

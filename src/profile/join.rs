@@ -129,17 +129,15 @@ fn table(profile: &CostTable, forest: &Forest, joined: &Joined) -> CostTable {
         table.push_from(profile, index, path);
     }
     table.fill(forest.n_traces());
-    table.failures = profile
-        .failures
-        .iter()
-        .map(|&(own, failure)| {
-            let operation = operation(failure.operation);
-            (trace(own), Failure { path: path(failure.path), operation, ..failure })
-        })
-        .collect();
-    let placed = |list: &[(u32, u32)]| list.iter().map(|&(own, at)| (trace(own), path(at))).collect();
-    table.swallowed = placed(&profile.swallowed);
-    table.propagated = placed(&profile.propagated);
+    let failure = |&(own, failure): &(u32, Failure)| {
+        let operation = operation(failure.operation);
+        (trace(own), Failure { path: path(failure.path), operation, ..failure })
+    };
+    table.failures = profile.failures.iter().map(failure).collect();
+    table.survived = profile.survived.iter().map(failure).collect();
+    for (list, own) in table.places_mut().into_iter().zip(profile.places()) {
+        *list = own.iter().map(|&(own, at)| (trace(own), path(at))).collect();
+    }
     table.limits = Limits::default();
     table.limits.absorb(profile.limits.bands().iter().map(|(&index, &band)| (operation(index), band)));
     table.kept = profile.kept.clone();

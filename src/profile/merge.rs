@@ -141,13 +141,16 @@ impl Profile {
             table.push_from(others, trace, path);
         }
         let first_exception = u32::try_from(table.kept.exceptions.len()).unwrap_or(u32::MAX);
-        table.failures.extend(others.failures.iter().map(|&(trace, failure)| {
+        let failure = |&(trace, failure): &(u32, Failure)| {
             let is_known = failure.exception != NO_EXCEPTION;
             let exception = if is_known { failure.exception + first_exception } else { NO_EXCEPTION };
             (first + trace, Failure { path: path(failure.path), exception, ..failure })
-        }));
-        table.swallowed.extend(others.swallowed.iter().map(|&(trace, own)| (first + trace, path(own))));
-        table.propagated.extend(others.propagated.iter().map(|&(trace, own)| (first + trace, path(own))));
+        };
+        table.failures.extend(others.failures.iter().map(failure));
+        table.survived.extend(others.survived.iter().map(failure));
+        for (list, others) in table.places_mut().into_iter().zip(others.places()) {
+            list.extend(others.iter().map(|&(trace, own)| (first + trace, path(own))));
+        }
         table.kept.clients.extend(others.kept.clients.iter().map(|&(trace, calls)| (first + trace, calls)));
         table.kept.exceptions.extend(others.kept.exceptions.iter().cloned());
         for (&pair, &(after_ns, n_calls)) in &others.kept.starts {

@@ -46,7 +46,7 @@ pub(super) fn decode(reader: &mut Reader, profile: &mut Profile) -> Result<(), B
     profile.table.kept = read_kept(reader, n_operations, profile.traces.len())?;
     let n_exceptions = profile.table.kept.exceptions.len();
     let is_known = |failure: &Failure| failure.exception == NO_EXCEPTION || (failure.exception as usize) < n_exceptions;
-    if !profile.table.failures.iter().all(|(_, failure)| is_known(failure)) {
+    if !profile.table.failures.iter().chain(&profile.table.survived).all(|(_, failure)| is_known(failure)) {
         return Err("an index is out of range");
     }
     let n_bands = reader.len()?;
@@ -75,15 +75,16 @@ pub(super) fn decode(reader: &mut Reader, profile: &mut Profile) -> Result<(), B
 }
 
 fn failures(profile: &Profile, out: &mut Writer) {
-    let failures = &profile.table.failures;
-    out.len(failures.len());
-    out.deltas(failures.iter().map(|&(trace, _)| i64::from(trace)));
-    out.column(failures.iter().map(|(_, failure)| u64::from(failure.path)));
-    out.column(failures.iter().map(|(_, failure)| failure.kind as u64));
-    out.column(failures.iter().map(|(_, failure)| u64::from(failure.operation)));
-    // The largest number, that of none, as zero.
-    out.column(failures.iter().map(|(_, failure)| u64::from(failure.exception.wrapping_add(1))));
-    for list in [&profile.table.swallowed, &profile.table.propagated] {
+    for failures in [&profile.table.failures, &profile.table.survived] {
+        out.len(failures.len());
+        out.deltas(failures.iter().map(|&(trace, _)| i64::from(trace)));
+        out.column(failures.iter().map(|(_, failure)| u64::from(failure.path)));
+        out.column(failures.iter().map(|(_, failure)| failure.kind as u64));
+        out.column(failures.iter().map(|(_, failure)| u64::from(failure.operation)));
+        // The largest number, that of none, as zero.
+        out.column(failures.iter().map(|(_, failure)| u64::from(failure.exception.wrapping_add(1))));
+    }
+    for list in profile.table.places() {
         out.len(list.len());
         out.deltas(list.iter().map(|&(trace, _)| i64::from(trace)));
         out.column(list.iter().map(|&(_, path)| u64::from(path)));
@@ -102,25 +103,27 @@ fn read_places(reader: &mut Reader, n_items: usize, n_traces: usize) -> Result<V
 fn read_failures(reader: &mut Reader, profile: &mut Profile) -> Result<(), Broken> {
     let (n_traces, n_paths) = (profile.traces.len(), profile.table.paths.len());
     let n_operations = profile.operations.len();
-    let n_failures = reader.len()?;
-    let places = read_places(reader, n_failures, n_traces)?;
-    let paths = reader.column(n_failures, |reader| reader.index(n_paths))?;
-    let kinds = reader.column(n_failures, |reader| reader.index(FailureKind::ALL.len()))?;
-    let operations = reader.column(n_failures, |reader| reader.index(n_operations))?;
-    let exceptions = reader.column(n_failures, Reader::u32)?;
-    profile.table.failures = (0..n_failures)
-        .map(|index| {
-            let failure = Failure {
-                path: paths[index],
-                kind: FailureKind::ALL[kinds[index] as usize],
-                span: NO_SPAN,
-                operation: operations[index],
-                exception: exceptions[index].wrapping_sub(1),
-            };
-            (places[index], failure)
-        })
-        .collect();
-    for list in [&mut profile.table.swallowed, &mut profile.table.propagated] {
+    for list in [&mut profile.table.failures, &mut profile.table.survived] {
+        let n_failures = reader.len()?;
+        let places = read_places(reader, n_failures, n_traces)?;
+        let paths = reader.column(n_failures, |reader| reader.index(n_paths))?;
+        let kinds = reader.column(n_failures, |reader| reader.index(FailureKind::ALL.len()))?;
+        let operations = reader.column(n_failures, |reader| reader.index(n_operations))?;
+        let exceptions = reader.column(n_failures, Reader::u32)?;
+        *list = (0..n_failures)
+            .map(|index| {
+                let failure = Failure {
+                    path: paths[index],
+                    kind: FailureKind::ALL[kinds[index] as usize],
+                    span: NO_SPAN,
+                    operation: operations[index],
+                    exception: exceptions[index].wrapping_sub(1),
+                };
+                (places[index], failure)
+            })
+            .collect();
+    }
+    for list in profile.table.places_mut() {
         let n_items = reader.len()?;
         let places = read_places(reader, n_items, n_traces)?;
         let paths = reader.column(n_items, |reader| reader.index(n_paths))?;

@@ -178,11 +178,12 @@ fn costs(frame: &SpanFrame, forest: &Forest, table: &CostTable, traces: &[u32]) 
     for (text, code) in exceptions {
         texts[code as usize] = text;
     }
-    let placed = |list: &[(u32, u32)]| -> Vec<(u32, u32)> {
-        list.iter().filter_map(|&(trace, path)| Some((place[trace as usize]?, path))).collect()
-    };
-    own.swallowed = placed(&table.swallowed);
-    own.propagated = placed(&table.propagated);
+    let without_span = |failure: Failure| Failure { span: NO_SPAN, exception: NO_EXCEPTION, ..failure };
+    let placed = |&(trace, failure): &(u32, Failure)| Some((place[trace as usize]?, without_span(failure)));
+    own.survived = table.survived.iter().filter_map(placed).collect();
+    for (list, all) in own.places_mut().into_iter().zip(table.places()) {
+        *list = all.iter().filter_map(|&(trace, path)| Some((place[trace as usize]?, path))).collect();
+    }
     own.kept = Kept { clients: clients(forest, table, traces), exceptions: texts, ..Kept::default() };
     own
 }

@@ -129,6 +129,8 @@ pub(super) fn cause_of_row(row: &DecompositionRow) -> &'static str {
             Cause::Calls if row.contribution_ms < 0.0 => "fewer calls",
             Cause::Calls => "more calls",
             Cause::Retry => "retries",
+            Cause::Failing if row.contribution_ms < 0.0 => "cut by failures",
+            Cause::Failing => "after failures",
             Cause::Misses if row.contribution_ms < 0.0 => "fewer misses",
             Cause::Misses => "cache misses",
             Cause::CriticalPath => "critical path",

@@ -67,6 +67,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::Peer => "answers",
         Cause::Calls => "calls",
         Cause::Retry => "retries",
+        Cause::Failing => "calls after failures",
         Cause::Misses => "cache misses",
         Cause::CriticalPath => "critical path",
         Cause::LostParallelism => "parallelism",

@@ -161,6 +161,8 @@ pub(super) fn cause(row: &DecompositionRow) -> &'static str {
             Cause::Calls if less => "fewer calls",
             Cause::Calls => "more calls",
             Cause::Retry => "retries",
+            Cause::Failing if less => "cut by failures",
+            Cause::Failing => "after failures",
             Cause::Misses if less => "fewer misses",
             Cause::Misses => "cache misses",
             Cause::CriticalPath => "critical path",
