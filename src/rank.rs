@@ -5,11 +5,16 @@
 //! part that cannot be told from noise counts a tenth. A service is accused as a whole, or by single operations and edges that stand out by
 //! themselves, so that noise elsewhere in it does not hide them.
 
+mod floors;
+
 use crate::compare::attribute::{Cause, tops};
+use crate::compare::decompose::Effects;
 use crate::compare::paths::{CostTable, NO_PATH, Path};
-use crate::compare::{Comparison, Estimate};
+use crate::compare::sums::Sums;
+use crate::compare::{Comparison, Estimate, ViewChange};
 use crate::normalize::Forest;
 use crate::stats;
+use floors::Floors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +74,8 @@ pub const MIN_REQUESTS: f64 = 30.0;
 const LATENCY_E0: f64 = 0.1;
 /// Severity is one half where this share of requests more fail.
 const ERRORS_E0: f64 = 0.02;
+/// What other views of the latency count where the mean tells who got slower.
+const OTHER_VIEWS: f64 = 0.7;
 /// What a part counts that is not significant.
 const DOUBT: f64 = 0.1;
 
@@ -81,6 +88,8 @@ pub struct Finding {
     pub change: Estimate,
     /// False discovery rate at which it would be reported.
     pub q: f64,
+    /// Smallest change worth reporting.
+    pub floor: f64,
     /// Whether it is both large and certain enough to report.
     pub is_significant: bool,
     /// Part of the service's score.
@@ -119,27 +128,31 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
     let mean_ns = comparison.effects.baseline_mean_ns.max(1.0);
     let floor_ns = floor_ns(mean_ns);
     let missing = missing_calls_of(table, comparison);
-    let channels = channels(forest, comparison, &missing, floor_ns);
+    let channels = channels(forest, table, comparison, &missing);
     let weighed = weigh(&channels, &comparison.attribution.blamed);
     let mut services: Vec<RankedService> = (0_u32..)
         .zip(forest.services.iter())
         .map(|(service, _)| RankedService { service, score: 0.0, stability: 0.0, findings: Vec::new() })
         .collect();
-    for (channel, weighed) in channels.iter().zip(&weighed) {
-        let scores = scores(channel, weighed.0.iter().map(|part| part.counted));
-        for ((service, part), score) in services.iter_mut().zip(&weighed.0).zip(scores) {
+    let trust = trust(&channels, &weighed);
+    for ((channel, weighed), &trust) in channels.iter().zip(&weighed).zip(&trust) {
+        let scores = scores(channel, weighed.0.iter().map(|part| part.counted), trust);
+        for (((service, part), score), &floor) in
+            services.iter_mut().zip(&weighed.0).zip(scores).zip(&channel.floors.services)
+        {
             if part.change.value > 0.0 {
                 service.findings.push(Finding {
                     channel: channel.channel,
                     change: part.change,
                     q: part.q,
+                    floor,
                     is_significant: part.is_significant,
                     score,
                 });
             }
         }
     }
-    let firsts = firsts(forest, &channels, &weighed);
+    let firsts = firsts(forest, &channels, &weighed, &trust);
     for service in &mut services {
         service.score = total(service.findings.iter().map(|finding| (finding.channel, finding.score)));
         service.stability = firsts[service.service as usize];
@@ -176,74 +189,70 @@ fn total(scores: impl Iterator<Item = (Channel, f64)>) -> f64 {
 /// What is compared, a channel at a time.
 fn channels<'a>(
     forest: &Forest,
+    table: &CostTable,
     comparison: &'a Comparison,
     missing: &[Estimate],
-    floor_ns: f64,
 ) -> Vec<ChannelInput<'a>> {
-    let latency = |channel, baseline_mean_ns: f64, values: &[Estimate], subjects, adjusted: Estimate, replicates| {
-        let scale = baseline_mean_ns.max(1.0);
-        let floor = self::floor_ns(scale);
-        // Where requests got faster on the whole, a part that got slower is no regression: work has moved, or what was
-        // fast about it was left out.
-        let is_outweighed = adjusted.interval()[1] < -floor;
+    let (n_services, n_subjects) = (forest.services.len(), comparison.subjects.len());
+    let latency = |channel,
+                   effects: &Effects,
+                   sums: [&Sums; 2],
+                   values: &[Estimate],
+                   subjects,
+                   adjusted: Estimate,
+                   replicates| {
+        let scale = effects.baseline_mean_ns.max(1.0);
+        let of = (&table.paths, comparison.scope);
         ChannelInput {
             channel,
             scale,
             e0: LATENCY_E0,
-            floor,
-            is_outweighed,
+            floors: Floors::new(of, &comparison.attribution, n_services, sums, scale),
+            // Where requests got faster on the whole, a part that got slower is no regression: work has moved, or what was
+            // fast about it was left out.
+            is_outweighed: adjusted.interval()[1] < -floor_ns(scale),
             values: values.to_vec(),
             subjects,
             replicates,
         }
     };
-    let (typical, tail) = (&comparison.typical, &comparison.tail);
-    vec![
-        latency(
-            Channel::Latency,
-            comparison.effects.baseline_mean_ns,
-            &comparison.services,
-            comparison.subjects.as_slice(),
-            comparison.adjusted_ns,
-            comparison.service_replicates.as_slice(),
-        ),
-        latency(
-            Channel::TypicalLatency,
-            typical.effects.baseline_mean_ns,
-            &typical.services,
-            &typical.subjects,
-            typical.adjusted_ns,
-            &typical.service_replicates,
-        ),
-        latency(
-            Channel::TailLatency,
-            tail.effects.baseline_mean_ns,
-            &tail.services,
-            &tail.subjects,
-            tail.adjusted_ns,
-            &tail.service_replicates,
-        ),
-        ChannelInput {
-            channel: Channel::Errors,
-            scale: 1.0,
-            e0: ERRORS_E0,
-            floor: FLOOR_ERRORS,
-            is_outweighed: false,
-            values: comparison.service_failures.clone(),
-            subjects: &comparison.failures,
-            replicates: &comparison.service_failure_replicates,
-        },
-        ChannelInput {
-            channel: Channel::MissingCalls,
-            scale: comparison.effects.baseline_mean_ns.max(1.0),
-            e0: LATENCY_E0,
-            floor: floor_ns,
-            is_outweighed: false,
-            values: missing_calls(forest, comparison, missing, floor_ns),
-            subjects: &[],
-            replicates: &[],
-        },
-    ]
+    let view = |channel, view: &'a ViewChange| {
+        let (subjects, replicates) = (view.subjects.as_slice(), view.service_replicates.as_slice());
+        latency(channel, &view.effects, view.sums.each_ref(), &view.services, subjects, view.adjusted_ns, replicates)
+    };
+    let mean = latency(
+        Channel::Latency,
+        &comparison.effects,
+        [&comparison.baseline, &comparison.regression],
+        &comparison.services,
+        comparison.subjects.as_slice(),
+        comparison.adjusted_ns,
+        comparison.service_replicates.as_slice(),
+    );
+    let floor = floor_ns(mean.scale);
+    let missing_calls = ChannelInput {
+        channel: Channel::MissingCalls,
+        scale: mean.scale,
+        e0: LATENCY_E0,
+        floors: Floors::all(floor, n_services, 0),
+        is_outweighed: false,
+        values: missing_calls(forest, comparison, missing, floor),
+        subjects: &[],
+        replicates: &[],
+    };
+    let errors = ChannelInput {
+        channel: Channel::Errors,
+        scale: 1.0,
+        e0: ERRORS_E0,
+        floors: Floors::all(FLOOR_ERRORS, n_services, n_subjects),
+        is_outweighed: false,
+        values: comparison.service_failures.clone(),
+        subjects: &comparison.failures,
+        replicates: &comparison.service_failure_replicates,
+    };
+    let (typical, tail) =
+        (view(Channel::TypicalLatency, &comparison.typical), view(Channel::TailLatency, &comparison.tail));
+    vec![mean, typical, tail, errors, missing_calls]
 }
 
 /// Weighs all channels, with one false discovery rate over all services and channels, and one over all operations and edges.
@@ -276,7 +285,8 @@ struct ChannelInput<'a> {
     /// What a change is measured against.
     scale: f64,
     e0: f64,
-    floor: f64,
+    /// Smallest changes worth reporting.
+    floors: Floors,
     /// Whether the channel as a whole got better, so that nothing in it is a regression.
     is_outweighed: bool,
     /// A value a service.
@@ -306,21 +316,24 @@ impl Weighed {
     /// Weighs each service as a whole and, if that is more, by those of its operations and edges that stand out by themselves:
     /// a part that got slower beyond doubt is not hidden by the noise of the others, unless the service as a whole certainly got no slower.
     fn new(channel: &ChannelInput<'_>, blamed: &[u32], service_q: &[f64], subject_q: &[f64]) -> Self {
-        let stands_out =
-            |change: Estimate, q: f64| !channel.is_outweighed && q <= MAX_Q && change.value >= channel.floor;
+        let stands_out = |change: Estimate, q: f64, floor: f64| {
+            !channel.is_outweighed && q <= MAX_Q && change.value >= floor && change.value > 0.0
+        };
         let mut parts: Vec<Part> = channel
             .values
             .iter()
             .zip(service_q)
-            .map(|(&change, &q)| {
-                let is_significant = stands_out(change, q);
+            .zip(&channel.floors.services)
+            .map(|((&change, &q), &floor)| {
+                let is_significant = stands_out(change, q, floor);
                 let weight = shrinkage(change.z()) * if is_significant { 1.0 } else { DOUBT };
                 Part { change, q, is_significant, counted: weight * change.value.max(0.0), slope: weight }
             })
             .collect();
         let mut own: Vec<Option<Part>> = vec![None; parts.len()];
-        for ((&service, &change), &q) in blamed.iter().zip(channel.subjects).zip(subject_q) {
-            if stands_out(change, q) {
+        let subjects = channel.subjects.iter().zip(subject_q).zip(&channel.floors.subjects);
+        for (&service, ((&change, &q), &floor)) in blamed.iter().zip(subjects) {
+            if stands_out(change, q, floor) {
                 let counted = shrinkage(change.z()) * change.value;
                 let sum = own[service as usize].get_or_insert(Part {
                     change: Estimate::default(),
@@ -339,10 +352,10 @@ impl Weighed {
                 sum.counted += counted;
             }
         }
-        for (part, own) in parts.iter_mut().zip(own) {
+        for ((part, own), &floor) in parts.iter_mut().zip(own).zip(&channel.floors.services) {
             if let Some(mut own) = own
                 && own.counted > part.counted
-                && part.change.interval()[1] >= channel.floor
+                && part.change.interval()[1] >= floor
             {
                 own.slope = if part.change.error > 0.0 { (own.change.error / part.change.error).min(1.0) } else { 1.0 };
                 *part = own;
@@ -352,8 +365,25 @@ impl Weighed {
     }
 }
 
-/// The services' parts of their scores: severity times share of what counts.
-fn scores(channel: &ChannelInput<'_>, counted: impl Iterator<Item = f64>) -> Vec<f64> {
+/// What each channel counts beside the others.
+///
+/// A slow callee fills its caller's pool, so that in the slowest requests the caller waits for itself. Where the mean tells who got slower, other
+/// views of the latency may add to it, but not outvote it.
+fn trust(channels: &[ChannelInput<'_>], weighed: &[Weighed]) -> Vec<f64> {
+    let is_told = |channel: Channel| {
+        let mut of = channels.iter().zip(weighed).filter(|(own, _)| own.channel == channel);
+        of.any(|(_, weighed)| weighed.0.iter().any(|part| part.is_significant))
+    };
+    let by_mean = is_told(Channel::Latency);
+    let trust = |channel: &ChannelInput<'_>| match channel.channel {
+        Channel::TypicalLatency | Channel::TailLatency if by_mean => OTHER_VIEWS,
+        _ => 1.0,
+    };
+    channels.iter().map(trust).collect()
+}
+
+/// The services' parts of their scores: severity times share of what counts, times what the channel counts.
+fn scores(channel: &ChannelInput<'_>, counted: impl Iterator<Item = f64>, trust: f64) -> Vec<f64> {
     let counted: Vec<f64> = counted.collect();
     let total: f64 = counted.iter().sum();
     if total <= 0.0 {
@@ -361,7 +391,7 @@ fn scores(channel: &ChannelInput<'_>, counted: impl Iterator<Item = f64>) -> Vec
     }
     let extent = total / channel.scale;
     let severity = extent / (extent + channel.e0);
-    counted.into_iter().map(|counted| severity * counted / total).collect()
+    counted.into_iter().map(|counted| trust * severity * counted / total).collect()
 }
 
 /// What is left of a value once chance has had its part: of a value `z` errors large, 1/z² of its square is noise to be expected
@@ -445,19 +475,19 @@ pub fn missing_calls_of(table: &CostTable, comparison: &Comparison) -> Vec<Estim
 
 /// Share of replicates in which each service has the largest score, each value weighed as in the ranking; ties by name, and nobody is first
 /// where nothing got worse.
-fn firsts(forest: &Forest, channels: &[ChannelInput<'_>], weighed: &[Weighed]) -> Vec<f64> {
+fn firsts(forest: &Forest, channels: &[ChannelInput<'_>], weighed: &[Weighed], trust: &[f64]) -> Vec<f64> {
     let n_services = forest.services.len();
     let n_replicates = channels.iter().map(|channel| channel.replicates.len()).max().unwrap_or(0);
     let mut n_firsts = vec![0_u32; n_services];
     for replicate in 0..n_replicates {
         let mut parts = vec![[0.0; N_CHANNELS]; n_services];
-        for (index, (channel, weighed)) in channels.iter().zip(weighed).enumerate() {
+        for (index, ((channel, weighed), &trust)) in channels.iter().zip(weighed).zip(trust).enumerate() {
             let values = channel.replicates.get(replicate);
             let counted = weighed.0.iter().enumerate().map(|(index, part)| {
                 let above = values.map_or(0.0, |values| values[index] - channel.values[index].value);
                 (part.counted + part.slope * above).max(0.0)
             });
-            for (own, score) in parts.iter_mut().zip(scores(channel, counted)) {
+            for (own, score) in parts.iter_mut().zip(scores(channel, counted, trust)) {
                 own[index] = score;
             }
         }

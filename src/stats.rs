@@ -73,6 +73,18 @@ pub fn student_reach(freedom: f64) -> f64 {
     }
 }
 
+/// Variance of the difference `change` of two means as it is where there is none: of values of both samples taken together.
+///
+/// `variances` are those of the two means, `n` the sizes of the samples. For shares `p` and `q` it is `r (1 - r) (1/n + 1/m)` with the share `r` in
+/// both samples together (score test), which also holds where one sample has no case at all and so no variance of its own.
+#[must_use]
+pub fn pooled_variance(change: f64, variances: [f64; 2], n: [f64; 2]) -> f64 {
+    let all = n[0] + n[1];
+    let within = (n[0] * n[0] * variances[0] + n[1] * n[1] * variances[1]) / all;
+    let between = change * change * n[0] * n[1] / (all * all);
+    (within + between) * (1.0 / n[0] + 1.0 / n[1])
+}
+
 /// Benjamini-Hochberg adjusted p-values, in the order given: the false discovery rate at which each would be reported.
 ///
 /// Benjamini & Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
@@ -130,7 +142,9 @@ fn mix(mut key: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{false_discovery_rates, poisson_weight, quantile, student_p, two_sided_p, weighted_quantile};
+    use super::{
+        false_discovery_rates, poisson_weight, pooled_variance, quantile, student_p, two_sided_p, weighted_quantile,
+    };
 
     fn assert_close(actual: f64, expected: f64) {
         assert!((actual - expected).abs() <= 1e-12 * expected.abs().max(1e-300), "{actual} is not {expected}");
@@ -155,6 +169,22 @@ mod tests {
         }
         assert_eq!(weighted_quantile(&[], &[], 0.5), None);
         assert_eq!(weighted_quantile(&[3.0], &[2.5], 0.95), Some(3.0));
+    }
+
+    #[test]
+    fn pooled_shares_have_the_variance_of_the_score_test() {
+        let of = |k: [f64; 2], n: [f64; 2]| {
+            let p = [k[0] / n[0], k[1] / n[1]];
+            let own = [0, 1].map(|side: usize| p[side] * (1.0 - p[side]) / n[side]);
+            pooled_variance(p[1] - p[0], own, n)
+        };
+        for (k, n) in
+            [([0.0, 12.0], [3_247.0, 1_152.0]), ([0.0, 120.0], [100.0, 10_000.0]), ([20.0, 0.0], [20.0, 20.0])]
+        {
+            let r = (k[0] + k[1]) / (n[0] + n[1]);
+            let expected = r * (1.0 - r) * (1.0 / n[0] + 1.0 / n[1]);
+            assert!((of(k, n) - expected).abs() < 1e-12 * expected, "{k:?} of {n:?}");
+        }
     }
 
     #[test]

@@ -131,11 +131,14 @@ fn channels(evidence: Evidence<'_>, ranking: &Ranking, service: u32) -> Vec<Chan
     };
     let ranked = ranking.services.iter().find(|ranked| ranked.service == service);
     let mut channels: Vec<ChannelAccount> = ranked
-        .map(suspects::findings)
-        .unwrap_or_default()
-        .iter()
-        .map(|finding| ChannelAccount::of(finding, floor(finding.channel)))
-        .collect();
+        .map(|ranked| {
+            let floors = ranked.findings.iter().map(|finding| match finding.channel {
+                Channel::Errors => finding.floor,
+                _ => finding.floor / NS_PER_MS,
+            });
+            suspects::findings(ranked).iter().zip(floors).map(|(own, floor)| ChannelAccount::of(own, floor)).collect()
+        })
+        .unwrap_or_default();
     let index = service as usize;
     let better = [
         (Channel::Latency, comparison.services[index], NS_PER_MS),

@@ -303,7 +303,8 @@ impl Finding<'_> {
 
     fn load(&self) -> Option<String> {
         let [before, after] = self.grounds.requests_per_second;
-        (before > 0.0 && after >= LOADED * before && self.channel == Channel::Latency).then(|| {
+        let is_latency = matches!(self.channel, Channel::Latency | Channel::TypicalLatency | Channel::TailLatency);
+        (before > 0.0 && after >= LOADED * before && is_latency).then(|| {
             format!(
                 "requests come {:.1} times as often as in the baseline ({after:.1} a second, {before:.1} before): load alone may slow it",
                 after / before

@@ -10,8 +10,9 @@
 //! The part stands apart by `v_u - max(c_u, -e_u) b_u`, where `e_u` is the error of `c_u`; its own error comes from the same replicates, in which
 //! what parts have in common cancels, and `t_u b_u`. What the others became faster by more than chance excuses nothing and accuses nobody.
 
+use super::Estimate;
+use super::estimate::Replicate;
 use super::noise::{self, Noise};
-use super::{Estimate, Replicate};
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 

@@ -15,6 +15,7 @@ use super::edges::{self, EdgeGap};
 use super::failing::{self, Failing};
 use super::misses;
 use super::paths::{FailureKind, NO_PATH, Path, Paths, Scope};
+use super::renamed;
 use super::sums::Sums;
 use super::unanswered::{self, Input, Spread};
 use crate::normalize::Operation;
@@ -100,6 +101,8 @@ pub struct Attribution {
 /// An effect of a path that two share: path, effect in the order of [`Attribution::targets`], the second's row and share.
 type Shared = (u32, usize, [(u32, f64); 1]);
 
+/// Position of the effect of calls in [`Attribution::targets`].
+const CALLS: usize = 3;
 /// Index of failures of calls that left no span.
 const UNANSWERED: usize = FailureKind::Unanswered as usize;
 
@@ -194,24 +197,33 @@ impl Attribution {
             f64::midpoint(baseline.n_visits[index] / n_tops[0], regression.n_visits[index] / n_tops[1])
         };
         result.share = paths.list.iter().enumerate().map(share).collect();
-        result.spread = unanswered::spread(input, &result);
-        for (path, which, cause, shares) in failing::moved(input, &result, failing) {
-            let callee = (cause == Cause::Failing).then(|| paths.list[path as usize].operation);
-            let row = |(subject, share): (u32, f64)| {
-                let (key, blamed) = (result.subjects[subject as usize], result.blamed[subject as usize]);
-                (result.row(key, blamed, cause, callee), share)
-            };
-            let shares = shares.into_iter().map(row).collect();
-            result.spread.effects.push((path, which, result.spread.rows.len()));
-            result.spread.rows.push(shares);
-        }
-        result.spread.effects.sort_unstable();
-        for (path, which, shares) in critical::spread(input, &result) {
-            result.spread.effects.push((path, which, result.spread.rows.len()));
-            result.spread.rows.push(shares);
-        }
-        result.spread.effects.sort_unstable();
+        result.share_out(input, failing);
         result
+    }
+
+    /// Finds the effects of which parts belong elsewhere than where they are measured.
+    fn share_out(&mut self, input: Input<'_>, failing: &Failing) {
+        self.spread = unanswered::spread(input, self);
+        for (path, shares) in renamed::spread(input, self) {
+            self.spread.effects.push((path, CALLS, self.spread.rows.len()));
+            self.spread.rows.push(shares);
+        }
+        for moved in failing::moved(input, self, failing) {
+            let callee = (moved.cause == Cause::Failing).then(|| input.paths.list[moved.path as usize].operation);
+            let row = |(subject, share): (u32, f64)| {
+                let (key, blamed) = (self.subjects[subject as usize], self.blamed[subject as usize]);
+                (self.row(key, blamed, moved.cause, callee), share)
+            };
+            let shares = moved.to.into_iter().map(row).chain(moved.to_row).collect();
+            self.spread.effects.push((moved.path, moved.which, self.spread.rows.len()));
+            self.spread.rows.push(shares);
+        }
+        self.spread.effects.sort_unstable();
+        for (path, which, shares) in critical::spread(input, self) {
+            self.spread.effects.push((path, which, self.spread.rows.len()));
+            self.spread.rows.push(shares);
+        }
+        self.spread.effects.sort_unstable();
     }
 
     fn top_of(&self, path: usize, parent: u32) -> u32 {
@@ -313,6 +325,13 @@ impl Attribution {
         let first = self.shared.partition_point(|&(known, ..)| known < path);
         let shared = self.shared[first..].iter().take_while(move |&&(known, ..)| known == path);
         self.targets[path as usize].iter().copied().chain(shared.map(|(.., shares)| shares[0].0))
+    }
+
+    /// Rows that effects of a path go to, also where these are no measure of them.
+    pub fn all_rows_of(&self, path: u32) -> impl Iterator<Item = u32> {
+        let first = self.spread.effects.partition_point(|&(known, ..)| known < path);
+        let spread = self.spread.effects[first..].iter().take_while(move |&&(known, ..)| known == path);
+        self.rows_of(path).chain(spread.flat_map(|&(.., index)| self.spread.rows[index].iter().map(|&(row, _)| row)))
     }
 
     /// For a path whose calls left no span, the subjects to which a share of its failures in a window goes.

@@ -9,12 +9,14 @@
 //! With the share `f` of a path's visits that fail, and `k` calls of another per visit, `kappa = f k_failing + (1 - f) k_others`, and of its
 //! change `D f (k_failing_bar - k_others_bar)` is there because more visits fail. That part, and all of what repeats failed tries, is shared
 //! out as failures at the path or below it became more frequent by where they began; what begins in the caller itself, or in the callee whose
-//! failed tries are repeated, stays where it is.
+//! failed tries are repeated, stays where it is. A call after a failed one of its kind looks like a repeat also where the caller makes so many calls
+//! in a row anyway: as far as first tries became as much rarer as repeats became more frequent, the two are one.
 
 use super::Selection;
 use super::attribute::{Attribution, Cause};
 use super::paths::{CostTable, Failure, FailureKind, NO_PATH};
 use super::unanswered::Input;
+use hashbrown::HashSet;
 use std::collections::BTreeMap;
 
 /// Callers and repeated calls looked at, those with the largest changes; the rest is small, and each costs a pass over the paths.
@@ -64,8 +66,18 @@ impl Failing {
     }
 }
 
-/// What goes elsewhere: path, effect in the order of [`Attribution::targets`], how, and subjects with their shares of it.
-pub(super) type Moved = Vec<(u32, usize, Cause, Vec<(u32, f64)>)>;
+/// An effect of which parts go elsewhere.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) path: u32,
+    /// In the order of [`Attribution::targets`].
+    pub(super) which: usize,
+    pub(super) cause: Cause,
+    /// Subjects and their shares of it.
+    pub(super) to: Vec<(u32, f64)>,
+    /// A row and its share.
+    pub(super) to_row: Option<(u32, f64)>,
+}
 
 /// Positions in [`Attribution::targets`].
 const WAIT: usize = 2;
@@ -85,8 +97,9 @@ struct Unit {
 }
 
 /// Decides for repeated calls, and for the calls of visits that fail.
-pub(super) fn moved(input: Input<'_>, attribution: &Attribution, failing: &Failing) -> Moved {
-    let mut moved = Moved::new();
+pub(super) fn moved(input: Input<'_>, attribution: &Attribution, failing: &Failing) -> Vec<Moved> {
+    let taken: HashSet<(u32, usize)> = attribution.spread().map(|(path, which, _)| (path, which)).collect();
+    let mut moved = Vec::new();
     let mut units = repeats(input, failing);
     units.extend(cut_short(input, attribution, failing));
     units.retain(|unit| unit.change_ns != 0.0);
@@ -94,15 +107,29 @@ pub(super) fn moved(input: Input<'_>, attribution: &Attribution, failing: &Faili
     units.sort_by(|left, right| right.change_ns.abs().total_cmp(&left.change_ns.abs()));
     for unit in units.iter().take(MAX_UNITS) {
         let shares = shares(input, attribution, failing, unit);
-        if shares.is_empty() {
-            continue;
-        }
-        for &(path, which, part) in &unit.effects {
-            let own = shares.iter().map(|&(subject, share)| (subject, part * share)).collect();
-            moved.push((path, which, unit.cause, own));
+        for &(path, which, part) in unit.effects.iter().filter(|&&(path, which, _)| !taken.contains(&(path, which))) {
+            let first = in_a_row(input, unit, path).filter(|_| which == CALLS);
+            let rest = part * (1.0 - first.map_or(0.0, |(_, share)| share));
+            let to = shares.iter().map(|&(subject, share)| (subject, rest * share)).collect::<Vec<_>>();
+            let to_row = first.map(|(first, share)| (attribution.targets[first as usize][CALLS], share));
+            if !to.is_empty() || to_row.is_some() {
+                moved.push(Moved { path, which, cause: unit.cause, to, to_row });
+            }
         }
     }
     moved
+}
+
+/// The first tries that a path repeats, if these became rarer where it became more frequent, and by which share of that.
+fn in_a_row(input: Input<'_>, unit: &Unit, path: u32) -> Option<(u32, f64)> {
+    let own = input.paths.list[path as usize];
+    let first = unit.at.iter().copied().find(|&at| own.is_retry && !input.paths.list[at as usize].is_retry)?;
+    let change = |path: u32| {
+        let [before, after] = input.sums.map(|sums| sums.n_calls[path as usize] / sums.n_visits[own.parent as usize]);
+        after - before
+    };
+    let share = -change(first) / change(path);
+    (share > 0.0 && share.is_finite()).then_some((first, share.min(1.0)))
 }
 
 /// Repeats of failed tries.

@@ -4,7 +4,7 @@ use super::limits::Limits;
 use super::paths::{CostTable, Failure, FailureKind, NO_EXCEPTION, NO_PATH, Path, PathCost, Scope};
 use crate::blame::{BlameKind, BlameSink, Walker};
 use crate::normalize::{Forest, SpanFlags};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use std::cmp::Reverse;
 
 /// Walks the traces of one task.
@@ -212,20 +212,25 @@ impl<'a> Kernel<'a> {
         }
     }
 
-    /// The failing child that ended last and that no later success of the same call made good.
+    /// The failing child that ended last and that no later try made good: one that began after it had ended and succeeded. Where all were made
+    /// good and the span failed all the same, they were no tries of one call but calls in a row, of which the last failing one counts.
     fn failing_child(&self, walker: &Walker, first: usize, span: usize) -> Option<usize> {
         let forest = self.forest;
-        let mut succeeded = HashSet::<u32, foldhash::fast::FixedState>::default();
+        // The latest start of a call that succeeded, by operation.
+        let mut succeeded = HashMap::<u32, i64, foldhash::fast::FixedState>::default();
+        let mut made_good = None;
         for &child in walker.children(span - first) {
             let below = first + child as usize;
-            let operation = forest.operation[below];
+            let latest = succeeded.entry(forest.operation[below]).or_insert(i64::MIN);
             if !forest.flags[below].has(SpanFlags::FAILED) {
-                succeeded.insert(operation);
-            } else if !succeeded.contains(&operation) {
+                *latest = (*latest).max(forest.start_ns[below]);
+            } else if *latest < forest.end_ns[below] {
                 return Some(child as usize);
+            } else {
+                made_good = made_good.or(Some(child as usize));
             }
         }
-        None
+        made_good
     }
 }
 

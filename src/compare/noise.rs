@@ -6,9 +6,12 @@
 //! neighbouring stretches share, counted by the series' low frequencies (the equal-weighted cosine estimator of Lazarus, Lewis,
 //! Stock & Watson, "HAR inference", J. Business & Economic Statistics 36 (2018) 541). The larger error stands.
 
+use super::Estimate;
+use super::attribute::tops;
+use super::estimate::{Evaluation, N_TOTALS, Replicate};
+use super::paths::{NO_PATH, Scope};
 use super::sums::Blocks;
 use super::views::View;
-use super::{Estimate, Evaluation, Replicate};
 use rayon::prelude::*;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
@@ -178,6 +181,61 @@ pub(super) struct Support {
     pub(super) services: Vec<f64>,
     pub(super) service_failures: Vec<f64>,
     pub(super) totals: Vec<f64>,
+    pub(super) failing: Concerned,
+}
+
+/// Requests, a window, that failures are counted out of: those of the entries in which any begins with the unit.
+#[derive(Default)]
+pub(super) struct Concerned {
+    pub(super) subjects: Vec<[f64; 2]>,
+    pub(super) services: Vec<[f64; 2]>,
+    pub(super) totals: Vec<[f64; 2]>,
+}
+
+impl Concerned {
+    fn new(evaluation: &Evaluation<'_>, blocks: &[Blocks; 2], n_totals: usize) -> Self {
+        let (attribution, paths) = (evaluation.attribution, &evaluation.table.paths);
+        let n_paths = paths.len();
+        let windows = blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
+        // Sampled requests count for more than they are.
+        let seen = [0, 1].map(|window: usize| {
+            let weighted: f64 =
+                [Scope::Request, Scope::Background].map(|scope| tops(paths, &windows[window], scope)).iter().sum();
+            (blocks[window].n_traces() as f64 / weighted.max(f64::MIN_POSITIVE)).min(1.0)
+        });
+        let mut top = vec![0_u32; n_paths];
+        let mut begun: Vec<(u32, u32)> = Vec::new();
+        for (own, (index, path)) in (0_u32..).zip(paths.list.iter().enumerate()) {
+            top[index] = if path.parent == NO_PATH { own } else { top[path.parent as usize] };
+            for (kind, &subject) in attribution.failure_subjects[index].iter().enumerate() {
+                if windows.iter().any(|sums| sums.n_failures[kind][index] > 0.0) {
+                    let others = [0, 1].map(|window| attribution.failure_shares(own, window));
+                    let others = others.into_iter().flatten().map(|&(subject, _)| subject);
+                    begun.extend(others.chain([subject]).map(|subject| (subject, top[index])));
+                }
+            }
+        }
+        let sum = |begun: &mut Vec<(u32, u32)>, n_units: usize| {
+            begun.sort_unstable();
+            begun.dedup();
+            // Where none begins, any number will do: there is nothing to count.
+            let mut sums = vec![[1.0; 2]; n_units];
+            for tops in begun.chunk_by(|left, right| left.0 == right.0) {
+                sums[tops[0].0 as usize] = [0, 1].map(|window: usize| {
+                    let visits: f64 = tops.iter().map(|&(_, top)| windows[window].n_visits[top as usize]).sum();
+                    (seen[window] * visits).max(1.0)
+                });
+            }
+            sums
+        };
+        let subjects = sum(&mut begun, attribution.subjects.len());
+        for (subject, _) in &mut begun {
+            *subject = attribution.blamed[*subject as usize];
+        }
+        let services = sum(&mut begun, evaluation.forest.services.len());
+        let all = blocks.each_ref().map(|blocks| (blocks.n_traces() as f64).max(1.0));
+        Self { subjects, services, totals: vec![all; n_totals] }
+    }
 }
 
 impl Support {
@@ -225,7 +283,8 @@ impl Support {
             // Failures are counted out of all requests.
             failures: vec![whole; failures],
             service_failures: vec![whole; if failures > 0 { n_services } else { 0 }],
-            totals: vec![whole; 5],
+            totals: vec![whole; N_TOTALS],
+            failing: if failures > 0 { Concerned::new(evaluation, blocks, N_TOTALS) } else { Concerned::default() },
         }
     }
 }

@@ -84,6 +84,7 @@ impl<T> ByBlock<T> {
 /// carry what neighbours in time have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Blocks {
+    n_traces: usize,
     costs: ByBlock<BlockCost>,
     failures: ByBlock<BlockFailures>,
 }
@@ -105,7 +106,7 @@ impl Blocks {
                 |rows, block| block_costs(table, &traces[bound(block)..bound(block + 1)], weight, caps, rows),
             )
             .collect();
-        let mut result = Self::default();
+        let mut result = Self { n_traces: traces.len(), ..Self::default() };
         for (costs, failures) in blocks {
             result.costs.push(costs);
             result.failures.push(failures);
@@ -117,6 +118,12 @@ impl Blocks {
     #[must_use]
     pub fn len(&self) -> usize {
         self.costs.ends.len() - 1
+    }
+
+    /// Traces in them.
+    #[must_use]
+    pub fn n_traces(&self) -> usize {
+        self.n_traces
     }
 
     /// Whether there is no block.
