@@ -6,8 +6,8 @@ use super::document::{
 };
 use super::evidence::Evidence;
 use super::{
-    Narrowed, Prepared, attributes, diagnostics, distributions, errors, network, operations, series, single, structure,
-    suspects, wording,
+    Narrowed, Prepared, attributes, comings, diagnostics, distributions, errors, network, operations, series, single,
+    structure, suspects, wording,
 };
 use crate::compare::attribute::Subject;
 use crate::compare::decompose::Effects;
@@ -84,10 +84,12 @@ pub(super) fn document(
     };
     analysis.confidence = analysis.services.first().map_or(0.0, |service| service.stability);
     // Those that the headline hangs on come first.
-    analysis.diagnostics.warnings = single;
+    let doubts = comings::doubt(&mut analysis, prepared.has_sides());
+    analysis.diagnostics.warnings.clone_from(&doubts);
+    analysis.diagnostics.warnings.extend(single);
     analysis.diagnostics.warnings.extend(wording::warnings(&analysis));
     analysis.diagnostics.warnings.extend(prepared.profile_warnings(keys));
-    analysis.summary = wording::summary(&analysis);
+    analysis.summary = wording::summary(&analysis, &doubts);
     (analysis, present.rollouts)
 }
 

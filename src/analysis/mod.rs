@@ -7,6 +7,7 @@ mod attributes;
 mod build;
 mod change_list;
 mod changes;
+mod comings;
 mod conditions;
 mod distributions;
 mod document;

@@ -10,6 +10,7 @@ use super::rows::{BASELINE, REGRESSION};
 use super::suspects::front_of;
 use super::wording::{ms, signed_ms};
 use crate::compare::attribute::{Cause, Subject};
+use crate::compare::edges::Whose;
 use crate::profile;
 use crate::rank::{Channel, Ranking};
 use crate::time::format_rfc3339;
@@ -32,8 +33,6 @@ const FEW_STRETCHES: usize = 3;
 const BEYOND_NOISE: f64 = 4.0;
 /// A stretch of the baseline speaks against a finding if it rose by this share of it.
 const UNSTEADY: f64 = 0.5;
-/// Another end of an edge explains a gap nearly as well if it is worth this share of the blamed one.
-const NEARLY: f64 = 0.5;
 /// How much more often requests must come for load to be an explanation.
 const LOADED: f64 = 1.5;
 /// A share of calls, or of a contribution, that rests on a repair or on little data and is worth a word.
@@ -275,19 +274,22 @@ impl Finding<'_> {
         if blamed != self.service() {
             return Vec::new();
         }
-        let [callers, callees] = gap.worths;
-        let (own, other, end) = if blamed == caller { (callers, callees, callee) } else { (callees, callers, caller) };
-        if own <= 0.0 || other < NEARLY * own || end == blamed {
+        // Of a link its reason says so.
+        if !gap.is_tie() || gap.whose == Whose::Link || gap.worths.iter().any(|&worth| worth <= 0.0) {
             return Vec::new();
         }
+        let [callers, callees] = gap.risen;
+        let (own, other, end) = if blamed == caller { (callers, callees, callee) } else { (callees, callers, caller) };
         vec![format!(
-            "{} explains the longer way {part} the answers of {} -> {} nearly as well: its edges rose by {} a call, those of {} by {}",
+            "{} explains the longer way {part} the answers of {} -> {} about as well: {} of its {} edges got slower, of {} {} of {}",
             self.name(end),
             self.name(caller),
             self.name(callee),
-            ms(other / NS_PER_MS),
+            other[0],
+            other[1],
             self.name(blamed),
-            ms(own / NS_PER_MS)
+            own[0],
+            own[1]
         )]
     }
 

@@ -78,6 +78,12 @@ fn reason_of_these(suspect: &Suspect, channel: Channel, per_call_ms: Pair, main:
     };
     let callee =
         main.callee.as_ref().map_or_else(String::new, |callee| format!("{}: {}", callee.service, callee.operation));
+    if matches!(main.cause, Cause::Slower | Cause::Peer | Cause::Network) && per_call_ms.baseline == 0.0 {
+        return format!(
+            "{name}, which is new, takes {after} a call: {} a request beside what it replaces",
+            signed_ms(main.change_ms)
+        );
+    }
     match main.cause {
         Cause::Slower => format!("{name} itself takes {after} a call instead of {before}"),
         Cause::Peer => format!("{name} waits {after} a call for its answer instead of {before}"),
@@ -120,6 +126,9 @@ pub(super) fn whose(gap: &Gap, edge: Option<&Edge>) -> String {
     };
     let others = format!("{}, {}", others(callers, of_callers, caller), others(callees, of_callees, callee));
     match gap.whose {
+        Whose::Link if of_callers + of_callees == 2 => {
+            "; neither end has another way to compare: the link itself or either of them".to_owned()
+        }
         Whose::Link => format!("; no other way of either end got slower ({others}): the link itself"),
         Whose::Both => format!("; both ends share it ({others})"),
         Whose::Nobody | Whose::Caller | Whose::Callee => format!(" ({others})"),
@@ -127,7 +136,7 @@ pub(super) fn whose(gap: &Gap, edge: Option<&Edge>) -> String {
 }
 
 /// The answer in a sentence that a tired person understands.
-pub(super) fn summary(analysis: &Analysis) -> String {
+pub(super) fn summary(analysis: &Analysis, doubts: &[String]) -> String {
     let degradation = &analysis.degradation;
     let mean = degradation.mean_ms;
     let change = format!(
@@ -156,6 +165,10 @@ pub(super) fn summary(analysis: &Analysis) -> String {
             signed_ms(degradation.adjusted_change_ms)
         ),
         Verdict::NoSignificantChange => format!("Nothing got worse that can be told from chance: {change}, {errors}."),
+        // Not for want of certainty about what did come.
+        Verdict::Inconclusive if !doubts.is_empty() => {
+            format!("The data cannot tell: {}; {change}, {errors}.", doubts.join("; "))
+        }
         Verdict::Inconclusive => {
             format!(
                 "The data cannot tell: {change} (95 % interval {} to {}), {errors}, and no part of that can be told from chance.",
@@ -206,6 +219,10 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                     edge.caller,
                     edge.callee,
                     ms(whole)
+                ),
+                "slow link" if let Some(edge) = &suspect.edge => format!(
+                    "calls from {} to {} spend {total} more on their way (network, queue or connection pool) in a request on average, which the link or either end may be to blame for",
+                    edge.caller, edge.callee
                 ),
                 "network" | "slow link" => format!(
                     "calls to and from {service} spend {total} more on their way (network, queue or connection pool) in a request on average, most of all {name}"

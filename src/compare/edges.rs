@@ -46,7 +46,7 @@ pub enum Whose {
     Callee,
     /// Both ends have other edges that grew likewise: shared by how well each explains its edges.
     Both,
-    /// The way between the two: other edges of both ends did not grow. Blamed on the end that the tie rules name.
+    /// The way between the two: no other edge of either end grew. Blamed on the end that the tie rules name.
     Link,
 }
 
@@ -255,14 +255,16 @@ fn whose(rise_ns: f64, [caller, callee]: [Worth; 2], tie_is_callers: bool) -> (W
     if rise_ns <= 0.0 {
         return (Whose::Nobody, 0.0);
     }
-    // No other edge of either end rose, though both have others: only the way between them can be slow.
-    let is_alone = |worth: Worth| worth.n_edges > 1 && worth.n_risen == 1;
+    // No other edge of either end rose, so that nothing but the callee's own work speaks for an end: the way between them may be slow.
+    let is_alone = |worth: Worth| worth.n_risen == 1;
     let is_tie = is_tie([caller.sum, callee.sum]);
     if is_tie && caller.n_risen > 1 && callee.n_risen > 1 {
         return (Whose::Both, caller.sum / (caller.sum + callee.sum));
     }
     let is_callers = if is_tie { tie_is_callers } else { caller.sum > callee.sum };
     let whose = match is_callers {
+        // An edge that is the only one of both its ends: the rules for ties have looked at the callee.
+        false if caller.n_edges == 1 && callee.n_edges == 1 => Whose::Callee,
         _ if is_alone(caller) && is_alone(callee) => Whose::Link,
         true => Whose::Caller,
         false => Whose::Callee,

@@ -1,7 +1,9 @@
 //! The change of the mean latency and of the failing share: whose it is, worked by hand on tiny traces.
 
+mod failing;
 mod hidden;
 mod network;
+mod renamed;
 
 use crate::builder::{EPOCH_NS, Given, client, forest, frame, internal, server, span};
 use proptest::prelude::*;

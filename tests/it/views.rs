@@ -198,3 +198,88 @@ fn an_operation_that_certainly_got_slower_is_accused_although_another_of_its_ser
     assert_eq!(analysis.suspects[0].operation.as_deref(), Some("list"));
     assert_close(analysis.suspects[0].contribution_ms, 20.0);
 }
+
+/// Requests to one entry, which its callee makes take so many ms.
+fn entries(entry: &str, callee: &str, own: impl IntoIterator<Item = i64>) -> Vec<Vec<Given>> {
+    let spans = |own: i64| {
+        vec![
+            server(1, 0, &format!("gateway {entry}"), 0..own + 2),
+            client(2, 1, &format!("gateway call {entry}"), 1..own + 1),
+            server(3, 2, &format!("{callee} {entry}"), 1..own + 1),
+        ]
+    };
+    own.into_iter().map(spans).collect()
+}
+
+fn jittered(n: i64, own: i64) -> impl Iterator<Item = i64> {
+    (0..n).map(move |number| own + number % 3)
+}
+
+#[test]
+fn a_rare_request_that_became_far_slower_is_worth_a_word_beside_many_long_ones() {
+    // 40 ms more in a tenth of the requests: 4 ms of a mean of 280, less than the 2 % that are worth reporting of all.
+    let often = || entries("page", "catalog", jittered(90, 300));
+    let before = [often(), entries("pay", "bank", jittered(10, 20))].concat();
+    let after = [often(), entries("pay", "bank", jittered(10, 60))].concat();
+    let analysis = analysed(&before, &after);
+    assert_eq!(analysis.verdict, Verdict::Regression, "{}", analysis.summary);
+    assert_eq!(analysis.services[0].service, "bank");
+    // Half a millisecond of a request of twenty is not.
+    let after = [often(), entries("pay", "bank", jittered(10, 21))].concat();
+    assert_eq!(analysed(&before, &after).verdict, Verdict::NoSignificantChange);
+}
+
+#[test]
+fn who_is_slowest_in_the_slowest_requests_does_not_outvote_who_made_all_slower() {
+    // The catalog takes 20 ms more in all requests, the gateway 70 ms more in one of ten.
+    let page = |own: i64, gateway: i64| {
+        vec![
+            server(1, 0, "gateway page", 0..own + gateway),
+            client(2, 1, "gateway GET", gateway - 1..own + gateway - 1),
+            server(3, 2, "catalog list", gateway - 1..own + gateway - 1),
+        ]
+    };
+    let before: Vec<_> = jittered(100, 30).map(|own| page(own, 10)).collect();
+    let waits = |number: usize| if number % 10 == 0 { 80 } else { 10 };
+    let after: Vec<_> = jittered(100, 50).enumerate().map(|(number, own)| page(own, waits(number))).collect();
+    let analysis = analysed(&before, &after);
+    assert!(finding(&analysis, "gateway", Channel::TailLatency).is_some_and(|finding| finding.is_significant));
+    let ranked: Vec<&str> = analysis.services.iter().map(|ranked| ranked.service.as_str()).collect();
+    assert_eq!(ranked, ["catalog", "gateway"]);
+}
+
+#[test]
+fn requests_that_no_longer_come_are_told_and_make_no_all_clear() {
+    let before = [entries("page", "catalog", jittered(60, 20)), entries("pay", "bank", jittered(40, 20))].concat();
+    let analysis = analysed(&before, &entries("page", "catalog", jittered(60, 20)));
+    assert_eq!(analysis.verdict, Verdict::Inconclusive);
+    let told = "requests hardly come any more to gateway: pay (40 -> 0 requests)";
+    assert!(analysis.summary.contains(told), "{}", analysis.summary);
+    assert!(analysis.diagnostics.warnings[0].starts_with(told), "{:?}", analysis.diagnostics.warnings);
+    // A few less are none of that.
+    let after = [entries("page", "catalog", jittered(60, 20)), entries("pay", "bank", jittered(30, 20))].concat();
+    assert_eq!(analysed(&before, &after).verdict, Verdict::NoSignificantChange);
+}
+
+#[test]
+fn requests_of_which_none_has_a_counterpart_are_no_traffic_mix() {
+    let analysis = analysed(&entries("v1", "catalog", jittered(60, 20)), &entries("v2", "catalog", jittered(60, 40)));
+    assert_eq!(analysis.verdict, Verdict::Inconclusive);
+    assert!(analysis.summary.contains("0.0 % of the baseline's requests"), "{}", analysis.summary);
+}
+
+#[test]
+fn failures_out_of_none_are_told_from_chance_by_both_windows_together() {
+    let fails = |n: usize, failing: usize| -> Vec<Vec<Given>> {
+        let failed = |spans: Vec<Given>| spans.into_iter().map(Given::failed).collect();
+        let pages = entries("page", "catalog", jittered(i64::try_from(n).expect("few"), 20));
+        pages.into_iter().enumerate().map(|(number, page)| if number < failing { failed(page) } else { page }).collect()
+    };
+    let errors = |n: [usize; 2], failing: usize| {
+        let analysis = analysed(&fails(n[0], 0), &fails(n[1], failing));
+        analysis.degradation.p.errors
+    };
+    // scipy.stats.chi2_contingency([[300, 0], [88, 12]], correction=False): 9e-10, and [[20, 0], [380, 20]]: 0.30.
+    assert!(errors([300, 100], 12) < 1e-7);
+    assert!(errors([20, 400], 20) > 0.2);
+}

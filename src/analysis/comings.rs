@@ -1,0 +1,80 @@
+//! Requests that no longer come, or come to other entries than before: what keeps them away leaves no traces, and what has no counterpart
+//! cannot be compared.
+
+use super::document::{Analysis, Entry, Pair};
+use crate::rank::{MIN_REQUESTS, Verdict};
+
+/// An entry is hardly asked any more at this share of its requests a second, or of all requests where the windows are data sets.
+const HARDLY: f64 = 0.2;
+/// So many requests must be missed for that.
+const MISSED: f64 = 10.0;
+/// Entries that had this share of the baseline's requests and are hardly asked any more leave nothing certain but a regression.
+const MUCH: f64 = 0.1;
+/// Where less than this share of a window's requests is to entries that both have, most cannot be compared.
+const COMMON: f64 = 0.5;
+/// Entries named.
+const MAX_NAMED: usize = 3;
+
+/// Tells of both, and takes back a verdict that they make uncertain.
+pub(super) fn doubt(analysis: &mut Analysis, has_sides: bool) -> Vec<String> {
+    [stopped(analysis, has_sides), incomparable(analysis)]
+        .into_iter()
+        .flatten()
+        .map(|(text, is_grave)| {
+            if is_grave && matches!(analysis.verdict, Verdict::TrafficMix | Verdict::NoSignificantChange) {
+                analysis.verdict = Verdict::Inconclusive;
+            }
+            text
+        })
+        .collect()
+}
+
+/// Entries that are hardly asked any more, the one with most requests first, and whether they were many.
+fn stopped(analysis: &Analysis, has_sides: bool) -> Option<(String, bool)> {
+    let [before, after] = [&analysis.windows.baseline, &analysis.windows.regression].map(|window| {
+        let seconds = window.end_unix_ns.saturating_sub(window.start_unix_ns) as f64 / 1e9;
+        if has_sides { window.n_requests } else { seconds }
+    });
+    if before <= 0.0 || after <= 0.0 {
+        return None;
+    }
+    let has_stopped = |entry: &&Entry| {
+        let Pair { baseline, regression } = entry.n_requests;
+        let expected = baseline / before * after;
+        baseline >= MIN_REQUESTS && regression <= HARDLY * expected && expected - regression >= MISSED
+    };
+    let mut stopped: Vec<&Entry> = analysis.entries.iter().filter(has_stopped).collect();
+    stopped.sort_by(|left, right| right.n_requests.baseline.total_cmp(&left.n_requests.baseline));
+    let names: Vec<String> = stopped
+        .iter()
+        .take(MAX_NAMED)
+        .map(|entry| {
+            let Pair { baseline, regression } = entry.n_requests;
+            format!("{}: {} ({baseline:.0} -> {regression:.0} requests)", entry.service, entry.operation)
+        })
+        .collect();
+    let share: f64 = stopped.iter().map(|entry| entry.share.baseline).sum();
+    let more = stopped.len().saturating_sub(MAX_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let text = format!(
+        "requests hardly come any more to {}{more}: what keeps them from coming leaves no traces, so look before the entry too",
+        names.join(", ")
+    );
+    (!stopped.is_empty()).then_some((text, share >= MUCH))
+}
+
+/// Whether most requests of a window are to entries that the other does not have.
+fn incomparable(analysis: &Analysis) -> Option<(String, bool)> {
+    let common = |share: fn(Pair) -> f64| -> f64 {
+        let both =
+            analysis.entries.iter().filter(|entry| entry.n_requests.baseline.min(entry.n_requests.regression) > 0.0);
+        both.map(|entry| share(entry.share)).sum()
+    };
+    let shares = [common(|share| share.baseline), common(|share| share.regression)];
+    let (window, share) = if shares[0] <= shares[1] { ("baseline", shares[0]) } else { ("regression", shares[1]) };
+    let text = format!(
+        "only {:.1} % of the {window}'s requests are to entry operations that both windows have: the others have nothing to be compared with",
+        100.0 * share
+    );
+    (share < COMMON && !analysis.entries.is_empty()).then_some((text, true))
+}
