@@ -6,13 +6,13 @@ use super::document::{
 };
 use super::evidence::Evidence;
 use super::{
-    Narrowed, Prepared, attributes, comings, diagnostics, distributions, errors, network, operations, series, single,
-    structure, suspects, wording,
+    Narrowed, Prepared, attributes, between, comings, diagnostics, distributions, errors, network, operations, series,
+    single, structure, suspects, wording,
 };
 use crate::compare::attribute::Subject;
 use crate::compare::decompose::Effects;
 use crate::compare::paths::Scope;
-use crate::compare::{Comparison, Estimate, ViewChange, noise};
+use crate::compare::{Comparison, Estimate, ViewChange};
 use crate::drill::presence::{Present, presence};
 use crate::drill::rollouts::Rollout;
 use crate::normalize::SpanFlags;
@@ -185,6 +185,7 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>, requests: &[Vec<Reques
         let failed = requests.iter().map(|request| if request.has_failed { request.weight } else { 0.0 }).sum();
         ratio(failed, requests.iter().map(|request| request.weight).sum())
     });
+    let failures = between::failures(requests.each_ref().map(Vec::as_slice));
     let effects = &comparison.effects;
     Degradation {
         of: match comparison.scope {
@@ -213,12 +214,15 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>, requests: &[Vec<Reques
         between_runs: ChancesBetweenRuns {
             mean: comparison.between_runs.p(),
             typical: comparison.typical.between_runs.p(),
+            errors: failures.p(),
         },
         floor_ms: ranking.floor_ns / NS_PER_MS,
         error_ratio: pair(error_ratio),
         error_ratio_change: comparison.failure_change.value,
         error_ratio_interval: comparison.failure_change.interval(),
         error_ratio_mix: comparison.failure_mix.value,
+        adjusted_error_ratio_change: failures.value,
+        adjusted_error_ratio_interval: failures.interval(),
     }
 }
 
@@ -310,35 +314,6 @@ fn decomposition(evidence: Evidence<'_>, view: &View<'_>) -> Decomposition {
     }
 }
 
-/// Change of a weighted mean between two windows, with Welch's error and degrees of freedom and the noise between stretches of time; no change
-/// where a window is empty. Requests are in order of their traces.
-fn welch(windows: [&[Request]; 2], value: impl Fn(&Request) -> f64) -> Estimate {
-    let moments = windows.map(|requests| {
-        let weight: f64 = requests.iter().map(|request| request.weight).sum();
-        let mean = ratio(requests.iter().map(|request| request.weight * value(request)).sum(), weight);
-        let squares: f64 = requests.iter().map(|request| (request.weight * (value(request) - mean)).powi(2)).sum();
-        let n = requests.len() as f64;
-        let variance = ratio(squares, weight.powi(2)) * if n > 1.0 { n / (n - 1.0) } else { 0.0 };
-        (mean, variance, (n - 1.0).max(1.0))
-    });
-    let [(before, variance_before, n_before), (after, variance_after, n_after)] = moments;
-    if windows.iter().any(|requests| requests.is_empty()) {
-        return Estimate::default();
-    }
-    let variance = variance_before + variance_after;
-    let freedom = ratio(variance.powi(2), variance_before.powi(2) / n_before + variance_after.powi(2) / n_after);
-    let estimate = Estimate { freedom: freedom.max(1.0), ..Estimate::new(after - before, variance.sqrt()) };
-    let baseline = windows[0];
-    let n_stretches = noise::N_STRETCHES.min(baseline.len());
-    let weight: f64 = baseline.iter().map(|request| request.weight).sum();
-    let mut stretches = vec![0.0; n_stretches];
-    for (place, request) in baseline.iter().enumerate() {
-        let rest = request.weight * (value(request) - before);
-        stretches[place * n_stretches / baseline.len()] += n_stretches as f64 * ratio(rest, weight);
-    }
-    noise::between_runs(estimate, variance_before, &stretches)
-}
-
 fn entries(evidence: Evidence<'_>, mut windows: [Vec<Request>; 2]) -> Vec<Entry> {
     for requests in &mut windows {
         // Stable, so that sums are taken in the order of traces.
@@ -364,8 +339,8 @@ fn entries(evidence: Evidence<'_>, mut windows: [Vec<Request>; 2]) -> Vec<Entry>
             let [before, after] = sum(|request| request.duration_ns as f64 / NS_PER_MS);
             let [failed_before, failed_after] = sum(|request| f64::from(u8::from(request.has_failed)));
             let mean_ms = pair([ratio(before, n_requests[0]), ratio(after, n_requests[1])]);
-            let change = welch(own, |request| request.duration_ns as f64);
-            let failures = welch(own, |request| f64::from(u8::from(request.has_failed)));
+            let change = between::means(own, |request| request.duration_ns as f64);
+            let failures = between::failures(own);
             let is_in_both = n_requests.iter().all(|&n_requests| n_requests > 0.0);
             Entry {
                 service: name.service,

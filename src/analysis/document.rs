@@ -193,6 +193,12 @@ pub struct Degradation {
     pub error_ratio_interval: [f64; 2],
     /// The part of its change that comes from other requests being made.
     pub error_ratio_mix: f64,
+    /// Its change apart from the traffic mix.
+    #[serde(default)]
+    pub adjusted_error_ratio_change: f64,
+    /// Interval of `adjusted_error_ratio_change`.
+    #[serde(default)]
+    pub adjusted_error_ratio_interval: [f64; 2],
 }
 
 /// Chances, two-sided, of end-to-end changes as large as those found where there is none.
@@ -216,12 +222,19 @@ pub struct ChancesBetweenRuns {
     pub mean: f64,
     /// Of the change of typical requests.
     pub typical: f64,
+    /// Of the change of the share of requests that fail, apart from the traffic mix.
+    #[serde(default = "nothing")]
+    pub errors: f64,
+}
+
+fn nothing() -> f64 {
+    1.0
 }
 
 impl Default for ChancesBetweenRuns {
     /// Of documents that do not tell them: nothing is known.
     fn default() -> Self {
-        Self { mean: 1.0, typical: 1.0 }
+        Self { mean: 1.0, typical: 1.0, errors: 1.0 }
     }
 }
 
@@ -447,6 +460,9 @@ pub struct Diagnostics {
     pub n_skipped_records: u64,
     /// Traces read.
     pub n_traces: u64,
+    /// Traces of the regression that the baseline has, too: the same id, start and end. Only where each has data of its own.
+    #[serde(default)]
+    pub n_traces_on_both_sides: u64,
     /// What normalisation repaired.
     pub repairs: Repairs,
     /// What limits the answer, in sentences.

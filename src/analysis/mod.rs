@@ -4,6 +4,7 @@
 //! them, ranks what changed and gathers the evidence. Reports render the document and compute nothing of their own.
 
 mod attributes;
+mod between;
 mod build;
 mod change_list;
 mod changes;
@@ -338,6 +339,21 @@ fn with_evidence<T>(
     then(analysis, &ranking, evidence)
 }
 
+/// Traces of the regression that the baseline has, too, where each is a data set of its own; ids alone may be alike by how they are made.
+fn on_both_sides(prepared: &Prepared, selection: &Selection) -> u64 {
+    if prepared.first_of_second.is_none() {
+        return 0;
+    }
+    let forest = &prepared.forest;
+    let key = |&trace: &u32| {
+        let place = trace as usize;
+        let end_ns = forest.spans_of(place).filter(|&span| forest.is_top(span)).map(|span| forest.end_ns[span]).max();
+        (prepared.frame.traces.key(forest.trace[place]), forest.root_start_ns[place], end_ns)
+    };
+    let baseline: hashbrown::HashSet<_, foldhash::fast::FixedState> = selection.baseline.iter().map(key).collect();
+    selection.regression.iter().filter(|trace| baseline.contains(&key(trace))).count() as u64
+}
+
 /// Counts of spans read, analysed and set aside; the first is the sum of the others.
 fn diagnostics(prepared: &Prepared, selection: &Selection) -> Diagnostics {
     let forest = &prepared.forest;
@@ -345,6 +361,7 @@ fn diagnostics(prepared: &Prepared, selection: &Selection) -> Diagnostics {
         repairs: prepared.repairs.clone(),
         sources: prepared.sources.clone(),
         n_traces: forest.n_traces() as u64,
+        n_traces_on_both_sides: on_both_sides(prepared, selection),
         ..Diagnostics::default()
     };
     for source in &prepared.sources {

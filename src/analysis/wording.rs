@@ -285,6 +285,13 @@ pub(super) fn warnings(analysis: &Analysis) -> Vec<String> {
         .iter()
         .any(|window| window.n_requests < MIN_REQUESTS);
     warn(few, format!("a window holds fewer than {MIN_REQUESTS} requests: only large changes can be told from chance"));
+    let (n_on_both, n_traces) = (diagnostics.n_traces_on_both_sides, analysis.windows.regression.n_traces);
+    warn(
+        n_on_both > 0,
+        format!(
+            "{n_on_both} of the regression's {n_traces} traces are in the baseline's data, too: of these nothing can differ"
+        ),
+    );
     warn(
         repairs.n_orphans > 0,
         format!(

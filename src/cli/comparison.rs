@@ -109,6 +109,25 @@ impl ComparisonArgs {
         }
     }
 
+    /// Refuses data of which nobody says what the baseline is: halves of one run differ in nothing that a build did.
+    pub(super) fn check_sides(&self) -> Result<(), Error> {
+        let has_sides = !self.baseline_data.is_empty()
+            || self.baseline.is_some()
+            || self.regression.is_some()
+            || self.compare.is_some()
+            || !self.baseline_where.is_empty()
+            || !self.regression_where.is_empty();
+        if has_sides {
+            return Ok(());
+        }
+        Err(Error::Usage {
+            message: "there is no baseline to compare the candidate with".to_owned(),
+            hint: "give the spans or the profile of a good run, `--baseline-data main/`; of one data set two windows, `--baseline START..END \
+                   --regression START..END`, or two versions, `--compare service.version`"
+                .to_owned(),
+        })
+    }
+
     /// The windows, if both are given and time alone tells them apart.
     fn given_windows(&self, input: &InputArgs, with_between: bool) -> Option<GivenWindows> {
         let has_sides = self.compare.is_some() || !self.baseline_where.is_empty() || !self.regression_where.is_empty();

@@ -38,8 +38,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     // Without `--force` what is there is refused, and with a better reason.
-    if args.force || !args.output.exists() {
-        Places::default().spans(&args.input.paths).output("--output", Some(&args.output)).check()?;
+    if args.force || !args.output.exists() || args.output.as_os_str() == "-" {
+        Places::default().spans(&args.input.paths).file("--output", Some(&args.output)).check()?;
     }
     let options = args.input.options(AttributeSelection::All);
     let (ingested, exit) = context.read_some(&args.input.paths, &options)?;

@@ -147,18 +147,18 @@ impl Args {
             let (limit, percent) = match rule.measure {
                 Measure::Mean | Measure::Typical => (self.max_increase_ms, self.max_increase_percent),
                 Measure::Errors => (self.max_error_increase, None),
-                Measure::Tail | Measure::Calls | Measure::NewDependency => (None, None),
+                Measure::Tail | Measure::Calls | Measure::FewerCalls | Measure::NewDependency => (None, None),
             };
             rule.more_than = limit.unwrap_or(rule.more_than);
             rule.more_than_percent = percent.unwrap_or(rule.more_than_percent);
         }
         for edge in &self.forbid_edge {
-            let ends = edge.split_once("->").ok_or_else(|| Error::Usage {
+            let forbidden = Forbidden { edge: edge.clone(), level: Level::Fail };
+            forbidden.check().map_err(|_| Error::Usage {
                 message: format!("`--forbid-edge {edge}` names no edge"),
                 hint: "expected `CALLER->CALLEE`".to_owned(),
             })?;
-            let edge = format!("{} -> {}", ends.0.trim(), ends.1.trim());
-            policy.forbidden.push(Forbidden { edge, level: Level::Fail });
+            policy.forbidden.push(forbidden);
         }
         match self.inconclusive {
             Some(WhenInconclusive::Pass) => policy.inconclusive = Inconclusive::Pass,
@@ -181,11 +181,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         .spans(&args.comparison.baseline_data)
         .inputs(&args.owners.owners)
         .inputs(&args.policy)
-        .output("--junit", args.junit.as_deref())
-        .output("--sarif", args.sarif.as_deref())
-        .output("--markdown", args.markdown.as_deref())
+        .file("--junit", args.junit.as_deref())
+        .file("--sarif", args.sarif.as_deref())
+        .file("--markdown", args.markdown.as_deref())
         .result(&args.output)
         .check()?;
+    args.comparison.check_sides()?;
     let policy = args.policy()?;
     let unusable = |message| Error::Usage { message, hint: "`--example-policy` explains every key".to_owned() };
     policy.check().map_err(unusable)?;

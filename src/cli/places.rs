@@ -13,6 +13,8 @@ pub(super) struct Places<'a> {
     spans: Vec<PathBuf>,
     inputs: Vec<&'a Path>,
     outputs: Vec<(String, PathBuf)>,
+    /// Flags of files for which `-` was given.
+    streams: Vec<String>,
     folders: Vec<(String, PathBuf)>,
 }
 
@@ -29,7 +31,15 @@ impl<'a> Places<'a> {
         self
     }
 
-    /// A file that `flag` names.
+    /// A file that `flag` names, and that standard output cannot stand for.
+    pub(super) fn file(mut self, flag: &str, path: Option<&Path>) -> Self {
+        if path.is_some_and(|path| path.as_os_str() == "-") {
+            self.streams.push(flag.to_owned());
+        }
+        self.output(flag, path)
+    }
+
+    /// A file that `flag` names; `-` is standard output.
     pub(super) fn output(mut self, flag: &str, path: Option<&Path>) -> Self {
         let named = path.filter(|path| path.as_os_str() != "-");
         self.outputs.extend(named.map(|path| (format!("{flag} {}", path.display()), path.to_owned())));
@@ -55,6 +65,13 @@ impl<'a> Places<'a> {
     /// # Errors
     /// [`Error::Usage`] that says which two are one; [`Error::Io`] for a folder that is not there.
     pub(super) fn check(&self) -> Result<(), Error> {
+        if let Some(flag) = self.streams.first() {
+            let message = format!("`{flag} -` is no file, and standard output is not for it");
+            return Err(usage(
+                &message,
+                &format!("name a file, such as `{flag} result`; `{flag} ./-` writes one named `-`"),
+            ));
+        }
         let folders = self.folders.iter().map(|(what, path)| (what, real_path(path))).collect::<Vec<_>>();
         let mut taken: Vec<(&String, PathBuf)> = Vec::new();
         for (what, path) in &self.outputs {

@@ -96,7 +96,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         context.show(&text)?;
         return Ok(Exit::Complete);
     }
-    Places::default().spans(&args.paths).output("--output", args.output.as_deref()).check()?;
+    Places::default().spans(&args.paths).file("--output", args.output.as_deref()).check()?;
     let (profile, exit) = if args.merge {
         let profiles: Result<Vec<_>, Error> = args.paths.iter().map(|path| context::read_profile(path)).collect();
         (profile::merge(profiles?, args.max_cells)?, Exit::Complete)

@@ -97,7 +97,12 @@ fn shares(importances: &[f64], sizes: &[f64], error: f64) -> Vec<f64> {
 fn weight_of(measure: Measure) -> f64 {
     match measure {
         Measure::Typical => 16.0,
-        Measure::Mean | Measure::Tail | Measure::Errors | Measure::Calls | Measure::NewDependency => 1.0,
+        Measure::Mean
+        | Measure::Tail
+        | Measure::Errors
+        | Measure::Calls
+        | Measure::FewerCalls
+        | Measure::NewDependency => 1.0,
     }
 }
 

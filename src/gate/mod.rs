@@ -6,12 +6,14 @@
 //! others have in common, unless requests as a whole changed beyond chance. A gate that found nothing has passed only if the data would have
 //! shown a slowdown that matters; else it is inconclusive.
 
+mod accepted;
 mod correction;
+mod doubts;
 pub mod policy;
 mod units;
 
-use crate::analysis::{Analysis, Edge, Owner, Pair, Window, nearest};
-use crate::rank::MIN_REQUESTS;
+use crate::analysis::{Analysis, Edge, Owner, Window, nearest};
+use accepted::Accepted;
 use correction::correct;
 use jiff::civil::Date;
 use policy::{Inconclusive, Level, Measure, Names, Of, Policy, Rule};
@@ -120,6 +122,18 @@ pub struct Finding {
     pub description: String,
 }
 
+impl Finding {
+    /// Interval and percent of the change as they are told: what is less is told with its minus.
+    pub(crate) fn signed(&self) -> ([f64; 2], Option<f64>) {
+        let [low, high] = self.interval;
+        if self.measure == Measure::FewerCalls {
+            ([-high, -low], self.change_percent.map(|percent| -percent))
+        } else {
+            ([low, high], self.change_percent)
+        }
+    }
+}
+
 /// A rule and how often it was tested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleAccount {
@@ -138,6 +152,7 @@ pub struct RuleAccount {
 }
 
 /// One test of one rule.
+#[derive(Clone)]
 struct Test<'a> {
     rule: usize,
     unit: &'a Unit<'a>,
@@ -156,7 +171,7 @@ struct Test<'a> {
 pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool) -> Result<Gate, String> {
     policy.check()?;
     let units_of: Vec<Vec<Unit<'_>>> = policy.rules.iter().map(|rule| units(analysis, rule)).collect();
-    let (mut tests, mut unmatched) = (Vec::new(), Vec::new());
+    let (mut named, mut unmatched) = (Vec::new(), Vec::new());
     for (place, (rule, units)) in policy.rules.iter().zip(&units_of).enumerate() {
         let names = Names::new(&rule.name)?;
         let own: Vec<&Unit<'_>> = units.iter().filter(|unit| rule.of == Of::All || names.are(&unit.name)).collect();
@@ -165,22 +180,32 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
         if own.is_empty() && is_named && rule.measure != Measure::NewDependency {
             unmatched.push(place);
         }
-        for unit in own {
-            let Some(change) = unit.change(rule.measure).filter(|change| could_matter(rule, change)) else { continue };
-            let p = if change.by > 0.0 { change.p / 2.0 } else { 1.0 - change.p / 2.0 };
-            tests.push(Test { rule: place, unit, change, p, stake: stake(analysis, rule, &change), p_corrected: 1.0 });
-        }
+        named.push(own);
     }
-    for level in [Level::Fail, Level::Warn] {
-        correct(&mut tests, &policy.rules, level, policy.false_alarm_rate);
-    }
+    let raw = tests(analysis, policy, &named, |unit, rule| unit.change(rule.measure));
+    let accepted = Accepted::new(analysis, policy, today)?;
+    let tests = if accepted.is_none() {
+        raw.clone()
+    } else {
+        tests(analysis, policy, &named, |unit, rule| accepted.rest(unit, rule).map(|(rest, _)| rest))
+    };
+    let rule_of = |test: &Test<'_>| &policy.rules[test.rule];
+    let is_broken = |test: &&Test<'_>| is_broken(rule_of(test), test, policy.false_alarm_rate);
     let mut findings: Vec<Finding> = tests
         .iter()
-        .filter(|test| is_broken(&policy.rules[test.rule], test, policy.false_alarm_rate))
-        .map(|test| finding(&policy.rules[test.rule], test))
+        .filter(is_broken)
+        .map(|test| accepted.tell(test.unit, rule_of(test), finding(rule_of(test), test)))
         .collect();
+    let is_told = |findings: &[Finding], test: &Test<'_>| {
+        findings.iter().any(|found| found.rule == Some(number(test.rule)) && found.name == test.unit.name)
+    };
+    for test in raw.iter().filter(is_broken) {
+        if !is_told(&findings, test) {
+            findings.push(accepted.allow_whole(test.unit, rule_of(test), finding(rule_of(test), test)));
+        }
+    }
     findings.extend(forbidden(analysis, policy)?);
-    let exceptions = allow(&mut findings, policy, today)?;
+    let exceptions = accepted::allow(&mut findings, policy, today)?;
     findings.sort_by(|left, right| {
         let size = |finding: &Finding| finding.change_percent.unwrap_or(f64::INFINITY);
         // The part that broke it says more than the whole that shows it.
@@ -191,7 +216,7 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
             .then(size(right).total_cmp(&size(left)))
             .then_with(|| (left.rule, &left.name).cmp(&(right.rule, &right.name)))
     });
-    let mut doubts = doubts(analysis, policy, is_partial);
+    let mut doubts = doubts::doubts(analysis, policy, &findings, is_partial);
     let fails = |&place: &usize| policy.rules[place].level == Level::Fail;
     let n_failing = (0..policy.rules.len()).filter(fails).count();
     if n_failing > 0 && unmatched.iter().copied().filter(fails).count() == n_failing {
@@ -232,10 +257,39 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
         baseline: analysis.windows.baseline.clone(),
         candidate: analysis.windows.regression.clone(),
         analysis: analysis.summary.clone(),
-        warnings: nothing
+        warnings: policy
+            .lacks_rules
+            .then(|| {
+                "the policy has no `[[rule]]`, so the built-in rules hold; `rule = []` would do without".to_owned()
+            })
+            .into_iter()
+            .chain(nothing)
             .chain(analysis.windows.warnings.iter().chain(&analysis.diagnostics.warnings).cloned())
             .collect(),
     })
+}
+
+/// The tests of all rules on the things that each is about, corrected for their number.
+fn tests<'a>(
+    analysis: &Analysis,
+    policy: &Policy,
+    named: &[Vec<&'a Unit<'a>>],
+    change_of: impl Fn(&Unit<'_>, &Rule) -> Option<Change>,
+) -> Vec<Test<'a>> {
+    let mut tests = Vec::new();
+    for (place, (rule, units)) in policy.rules.iter().zip(named).enumerate() {
+        for &unit in units {
+            let Some(change) = change_of(unit, rule).filter(|change| could_matter(rule, change)) else {
+                continue;
+            };
+            let p = change.p_of_worse();
+            tests.push(Test { rule: place, unit, change, p, stake: stake(analysis, rule, &change), p_corrected: 1.0 });
+        }
+    }
+    for level in [Level::Fail, Level::Warn] {
+        correct(&mut tests, &policy.rules, level, policy.false_alarm_rate);
+    }
+    tests
 }
 
 /// That a rule has nothing to test, with the names that it may mean.
@@ -263,7 +317,7 @@ fn stake(analysis: &Analysis, rule: &Rule, change: &Change) -> f64 {
         (Of::All, _) => 1.0,
         (_, Measure::Mean | Measure::Typical) => share(change.baseline, whole.mean_ms.baseline),
         (_, Measure::Errors) => share(change.baseline, 100.0 * whole.error_ratio.baseline),
-        (_, Measure::Tail | Measure::Calls | Measure::NewDependency) => 0.0,
+        (_, Measure::Tail | Measure::Calls | Measure::FewerCalls | Measure::NewDependency) => 0.0,
     }
 }
 
@@ -273,7 +327,7 @@ fn could_matter(rule: &Rule, change: &Change) -> bool {
     match rule.measure {
         Measure::Mean | Measure::Typical => change.baseline.max(change.baseline + change.by) >= rule.more_than,
         Measure::Errors => change.baseline > 0.0 || change.by != 0.0,
-        Measure::Tail | Measure::Calls | Measure::NewDependency => true,
+        Measure::Tail | Measure::Calls | Measure::FewerCalls | Measure::NewDependency => true,
     }
 }
 
@@ -323,7 +377,8 @@ fn state(level: Level) -> State {
 
 fn describe(finding: &Finding) -> String {
     let figure = |value: f64| crate::time::format_ms(value);
-    let Finding { name, unit, change, interval: [low, high], baseline, .. } = finding;
+    let Finding { name, unit, change, baseline, measure, .. } = finding;
+    let ([low, high], change_percent) = finding.signed();
     let what = match finding.measure {
         Measure::Mean if finding.of == Of::All => "take longer on average",
         Measure::Typical if finding.of == Of::All => "that are typical take longer",
@@ -336,18 +391,20 @@ fn describe(finding: &Finding) -> String {
         Measure::Tail => "adds to the slowest 5 % of requests",
         Measure::Errors => "makes more requests fail",
         Measure::Calls => "is called more often",
+        Measure::FewerCalls => "is called less often",
         Measure::NewDependency => return format!("{name} is new: {} calls a request", figure(*change)),
     };
-    let percent = match finding.change_percent {
+    let sign = measure.sign();
+    let percent = match change_percent {
         Some(percent) if finding.measure == Measure::Tail => format!("{percent:+.1} % of their mean"),
         Some(percent) => format!("{percent:+.1} % of {} {unit}", figure(*baseline)),
         None => "there was none before".to_owned(),
     };
     format!(
-        "{name} {what}: +{} {unit} (95 % interval {} to {}), {percent}",
+        "{name} {what}: {sign}{} {unit} (95 % interval {} to {}), {percent}",
         figure(*change),
-        figure(*low),
-        figure(*high)
+        figure(low),
+        figure(high)
     )
 }
 
@@ -393,77 +450,6 @@ fn forbidden(analysis: &Analysis, policy: &Policy) -> Result<Vec<Finding>, Strin
         }
     }
     Ok(findings)
-}
-
-/// Marks findings that the policy accepts; says which exceptions have expired or match nothing.
-fn allow(findings: &mut [Finding], policy: &Policy, today: Date) -> Result<Vec<String>, String> {
-    let mut notes = Vec::new();
-    for allowed in &policy.allowed {
-        let names = Names::new(&allowed.name)?;
-        let is_of = |finding: &&mut Finding| {
-            names.are(&finding.name) && allowed.measure.is_none_or(|measure| measure == finding.measure)
-        };
-        let mut own: Vec<&mut Finding> = findings.iter_mut().filter(is_of).collect();
-        let until = allowed.until;
-        if until < today {
-            let counts = if own.is_empty() { "nothing needs it" } else { "its findings count again" };
-            notes.push(format!("the exception for {} ended on {until}: {counts} ({})", allowed.name, allowed.reason));
-        } else if own.is_empty() {
-            notes.push(format!(
-                "the exception for {} until {until} matches no finding ({})",
-                allowed.name, allowed.reason
-            ));
-        } else {
-            for finding in &mut own {
-                finding.state = State::Allowed;
-                finding.allowed_because = Some(format!("{} (until {until})", allowed.reason));
-            }
-        }
-    }
-    Ok(notes)
-}
-
-/// Why nothing found would not mean that nothing is there.
-fn doubts(analysis: &Analysis, policy: &Policy, is_partial: bool) -> Vec<String> {
-    let mut doubts = Vec::new();
-    if is_partial {
-        doubts.push("some of the input could not be read".to_owned());
-    }
-    for (name, window) in [("baseline", &analysis.windows.baseline), ("candidate", &analysis.windows.regression)] {
-        if window.n_requests < MIN_REQUESTS {
-            doubts.push(format!("the {name} holds {} requests, fewer than {MIN_REQUESTS}", window.n_requests));
-        }
-    }
-    let known = |share: fn(&Pair) -> f64| {
-        let both = analysis
-            .entries
-            .iter()
-            .filter(|entry| entry.n_requests.baseline > 0.0 && entry.n_requests.regression > 0.0);
-        both.map(|entry| share(&entry.share)).sum::<f64>()
-    };
-    for (name, other, known) in [
-        ("baseline", "candidate", known(|share| share.baseline)),
-        ("candidate", "baseline", known(|share| share.regression)),
-    ] {
-        let percent = 100.0 * (1.0 - known);
-        if percent > policy.must_see_percent {
-            doubts.push(format!(
-                "{percent:.0} % of the {name}'s requests are to entries that the {other} has none of, so nothing is known of them"
-            ));
-        }
-    }
-    let whole = &analysis.degradation;
-    let base = whole.mean_ms.baseline;
-    let [low, high] = whole.adjusted_interval_ms;
-    // What is certainly slower is seen, however uncertain by how much.
-    if base > 0.0 && low <= 0.0 && high > policy.must_see_percent / 100.0 * base {
-        doubts.push(format!(
-            "a slowdown of all requests by {} % cannot be ruled out: the 95 % interval of the change reaches {:+.1} %",
-            policy.must_see_percent,
-            100.0 * high / base
-        ));
-    }
-    doubts
 }
 
 fn summary(verdict: Verdict, findings: &[Finding], doubts: &[String], n_tests: usize) -> String {

@@ -23,6 +23,9 @@ pub struct Policy {
     /// A slowdown of all requests by this much, in percent, must not go unseen: where the data cannot rule it out, the gate is inconclusive.
     #[serde(default = "default_must_see_percent")]
     pub must_see_percent: f64,
+    /// The same of a rise of the share of all requests that fail, in points, where a rule of the level `fail` limits it.
+    #[serde(default = "default_must_see_points")]
+    pub must_see_points: f64,
     /// What to do then.
     #[serde(default)]
     pub inconclusive: Inconclusive,
@@ -35,6 +38,9 @@ pub struct Policy {
     /// Findings that are known and accepted for a while.
     #[serde(default, rename = "allow")]
     pub allowed: Vec<Allowed>,
+    /// It was written without a rule of its own, so that the built-in ones hold.
+    #[serde(skip)]
+    pub lacks_rules: bool,
 }
 
 fn default_false_alarm_rate() -> f64 {
@@ -43,6 +49,10 @@ fn default_false_alarm_rate() -> f64 {
 
 fn default_must_see_percent() -> f64 {
     20.0
+}
+
+fn default_must_see_points() -> f64 {
+    5.0
 }
 
 /// What a gate that cannot tell amounts to.
@@ -102,8 +112,10 @@ pub enum Measure {
     Tail,
     /// Share of requests that fail because of it.
     Errors,
-    /// Calls per request.
+    /// Calls per request, more of them.
     Calls,
+    /// Calls per request, fewer of them or none: work that is no longer done.
+    FewerCalls,
     /// A service calls another that it did not call.
     NewDependency,
 }
@@ -152,7 +164,7 @@ pub struct Forbidden {
 pub struct Allowed {
     /// Whose; `*` and `?` as in file names.
     pub name: String,
-    /// Which measure; all if absent.
+    /// Which measure; all if absent. `mean` is also `typical`, which looks at the same milliseconds.
     #[serde(default)]
     pub measure: Option<Measure>,
     /// Why.
@@ -185,10 +197,12 @@ impl Default for Policy {
         toml::from_str(EXAMPLE).unwrap_or_else(|_| Self {
             false_alarm_rate: default_false_alarm_rate(),
             must_see_percent: default_must_see_percent(),
+            must_see_points: default_must_see_points(),
             inconclusive: Inconclusive::default(),
             rules: Vec::new(),
             forbidden: Vec::new(),
             allowed: Vec::new(),
+            lacks_rules: false,
         })
     }
 }
@@ -203,12 +217,17 @@ impl Policy {
             message: format!("`{}`: {message}", path.display()),
             hint: "`suspect gate --example-policy` prints a policy with every key explained".to_owned(),
         };
-        let policy: Self = toml::from_str(text).map_err(|error| {
+        let mut policy: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             let right =
                 right_word(error.message()).map_or_else(String::new, |word| format!("; did you mean `{word}`?"));
             wrong(format!("line {line}: {}{right}", error.message()))
         })?;
+        // Who writes exceptions or settings alone wants the rules that there are.
+        policy.lacks_rules = !toml::from_str::<toml::Table>(text).is_ok_and(|table| table.contains_key("rule"));
+        if policy.lacks_rules {
+            policy.rules = Self::default().rules;
+        }
         match policy.fault() {
             Some(fault) => {
                 let line = fault.line(text).map_or_else(String::new, |line| format!("line {line}: "));
@@ -235,6 +254,12 @@ impl Policy {
         }
         if !(self.must_see_percent > 0.0 && self.must_see_percent.is_finite()) {
             return top(format!("`must_see_percent` is {}, expected more than 0", self.must_see_percent));
+        }
+        if !(self.must_see_points > 0.0 && self.must_see_points.is_finite()) {
+            return top(format!("`must_see_points` is {}, expected more than 0", self.must_see_points));
+        }
+        if self.rules.is_empty() && self.forbidden.is_empty() {
+            return top("there is no rule and no forbidden edge, so everything would pass".to_owned());
         }
         let fault = |table: &'static str, place: usize, result: Result<(), String>| {
             result.err().map(|message| Fault { table: Some((table, place)), message })
@@ -266,7 +291,9 @@ impl Fault {
 }
 
 impl Forbidden {
-    fn check(&self) -> Result<(), String> {
+    /// # Errors
+    /// A sentence that says what is wrong with the edge.
+    pub(crate) fn check(&self) -> Result<(), String> {
         if edge(&self.edge).is_none() {
             return Err(format!("`edge` is `{}`, expected `CALLER -> CALLEE`", self.edge));
         }
@@ -275,6 +302,12 @@ impl Forbidden {
 }
 
 impl Allowed {
+    /// Whether it is about findings of such a measure.
+    pub(super) fn is_of(&self, measure: Measure) -> bool {
+        let is_mean = self.measure == Some(Measure::Mean) && measure == Measure::Typical;
+        is_mean || self.measure.is_none_or(|own| own == measure)
+    }
+
     fn check(&self) -> Result<(), String> {
         if self.reason.trim().is_empty() {
             return Err(format!("`reason` of the exception for `{}` is empty, expected why it is accepted", self.name));
@@ -322,7 +355,8 @@ impl Names {
 /// A pattern of edges as edges are written, `CALLER -> CALLEE`; `None` if it is of none.
 fn edge(pattern: &str) -> Option<String> {
     let (caller, callee) = pattern.split_once("->")?;
-    Some(format!("{} -> {}", caller.trim(), callee.trim()))
+    let ends = [caller.trim(), callee.trim()];
+    (!ends.contains(&"")).then(|| ends.join(" -> "))
 }
 
 impl Of {
@@ -341,13 +375,13 @@ impl Of {
 
     /// What is measured of it.
     fn measures(self) -> &'static [Measure] {
-        use Measure::{Calls, Errors, Mean, NewDependency, Tail, Typical};
+        use Measure::{Calls, Errors, FewerCalls, Mean, NewDependency, Tail, Typical};
         match self {
             Self::All => &[Mean, Typical, Tail, Errors],
             Self::Entry => &[Mean, Errors],
-            Self::Team => &[Mean, Tail, Errors, Calls],
-            Self::Service => &[Mean, Typical, Tail, Errors, Calls],
-            Self::Operation | Self::Edge => &[Mean, Typical, Tail, Errors, Calls, NewDependency],
+            Self::Team => &[Mean, Tail, Errors, Calls, FewerCalls],
+            Self::Service => &[Mean, Typical, Tail, Errors, Calls, FewerCalls],
+            Self::Operation | Self::Edge => &[Mean, Typical, Tail, Errors, Calls, FewerCalls, NewDependency],
         }
     }
 }
@@ -362,8 +396,15 @@ impl Measure {
             Self::Tail => "tail",
             Self::Errors => "errors",
             Self::Calls => "calls",
+            Self::FewerCalls => "fewer_calls",
             Self::NewDependency => "new_dependency",
         }
+    }
+
+    /// What stands before a change for the worse.
+    #[must_use]
+    pub fn sign(self) -> &'static str {
+        if self == Self::FewerCalls { "-" } else { "+" }
     }
 
     /// Its unit.
@@ -372,7 +413,7 @@ impl Measure {
         match self {
             Self::Mean | Self::Typical | Self::Tail => "ms",
             Self::Errors => "points",
-            Self::Calls | Self::NewDependency => "calls a request",
+            Self::Calls | Self::FewerCalls | Self::NewDependency => "calls a request",
         }
     }
 }
@@ -385,6 +426,12 @@ impl Rule {
             }
         }
         Names::new(&self.name)?;
+        if self.of == Of::All && self.name != "*" {
+            return Err(format!(
+                "`name` is `{}`, but `of = \"all\"` is about all requests: leave it out, or take another `of`, such as `entry`",
+                self.name
+            ));
+        }
         let measures = self.of.measures();
         if measures.contains(&self.measure) {
             return Ok(());
@@ -417,13 +464,16 @@ impl Rule {
             Measure::NewDependency => format!("{subject}: no new dependency"),
             measure => {
                 let mut limits = Vec::new();
+                let sign = measure.sign();
                 if self.more_than > 0.0 || self.more_than_percent == 0.0 {
-                    limits.push(format!("+{} {}", self.more_than, measure.unit()));
+                    limits.push(format!("{sign}{} {}", self.more_than, measure.unit()));
                 }
                 if self.more_than_percent > 0.0 {
-                    limits.push(format!("+{} %", self.more_than_percent));
+                    limits.push(format!("{sign}{} %", self.more_than_percent));
                 }
-                format!("{subject}: {} not over {}", measure.word(), limits.join(" and "))
+                let word = if measure == Measure::FewerCalls { Measure::Calls.word() } else { measure.word() };
+                let side = if measure == Measure::FewerCalls { "under" } else { "over" };
+                format!("{subject}: {word} not {side} {}", limits.join(" and "))
             }
         }
     }

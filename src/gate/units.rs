@@ -2,7 +2,9 @@
 
 use super::policy::{Measure, Of, Rule};
 use crate::analysis::{Analysis, Edge, Entry, Exemplar, OperationAccount, Owner, Suspect, TeamShare};
+use crate::stats::two_sided_p;
 use crate::topology::Status;
+use statrs::distribution::{ContinuousCDF, Normal};
 use std::collections::BTreeMap;
 
 /// Something that a rule can be about.
@@ -90,9 +92,9 @@ fn all(analysis: &Analysis) -> Unit<'_> {
                 Measure::Errors,
                 points(
                     whole.error_ratio.baseline,
-                    whole.error_ratio_change,
-                    whole.error_ratio_interval,
-                    whole.p.errors,
+                    whole.adjusted_error_ratio_change,
+                    whole.adjusted_error_ratio_interval,
+                    whole.between_runs.errors,
                 ),
             ),
         ],
@@ -185,7 +187,7 @@ fn teams(analysis: &Analysis) -> Vec<Unit<'_>> {
                 .iter()
                 .find_map(|service| shown(analysis, |suspect| suspect.service == *service))
                 .unwrap_or_default(),
-            changes: measures.into_iter().chain(calls.map(|calls| (Measure::Calls, calls))).collect(),
+            changes: measures.into_iter().chain(calls.into_iter().flat_map(both_ways)).collect(),
             ..bare(name)
         })
     };
@@ -196,10 +198,23 @@ fn teams(analysis: &Analysis) -> Vec<Unit<'_>> {
 fn p_of(value: f64, interval: [f64; 2]) -> f64 {
     const REACH: f64 = 1.959_963_984_540_054;
     let error = (interval[1] - interval[0]) / (2.0 * REACH);
-    if error > 0.0 { crate::stats::two_sided_p(value / error) } else { 1.0 }
+    if error > 0.0 { two_sided_p(value / error) } else { 1.0 }
 }
 
 impl Change {
+    /// The chance, one-sided, of a change as much for the worse.
+    pub(super) fn p_of_worse(&self) -> f64 {
+        if self.by > 0.0 { self.p / 2.0 } else { 1.0 - self.p / 2.0 }
+    }
+
+    /// Without a part of it; the error stays that of the whole.
+    pub(super) fn without(self, part: f64) -> Self {
+        let by = self.by - part;
+        let z = -Normal::standard().inverse_cdf(self.p.max(1e-300) / 2.0);
+        let p = if by > 0.0 && self.by > 0.0 { two_sided_p(z * by / self.by) } else { 1.0 };
+        Self { by, interval: self.interval.map(|end| end - part), p, ..self }
+    }
+
     /// Of this and another together, which may move together: their errors add up.
     fn beside(self, other: Self) -> Self {
         let by = self.by + other.by;
@@ -239,6 +254,14 @@ fn calls(account: &OperationAccount) -> Change {
     }
 }
 
+/// That there are more calls, and that there are fewer.
+fn both_ways(calls: Change) -> [(Measure, Change); 2] {
+    let [low, high] = calls.interval;
+    // At other traffic than the baseline's there may be more to lose than there was.
+    let base = calls.base.max(-calls.by);
+    [(Measure::Calls, calls), (Measure::FewerCalls, Change { by: -calls.by, interval: [-high, -low], base, ..calls })]
+}
+
 /// The accounts of a kind, each by itself.
 fn accounts(analysis: &Analysis, is_of_kind: fn(&OperationAccount) -> bool) -> Vec<Unit<'_>> {
     analysis.operations.iter().filter(|account| is_of_kind(account)).map(|own| account(analysis, own)).collect()
@@ -257,7 +280,7 @@ fn edges(analysis: &Analysis) -> Vec<Unit<'_>> {
         for (measure, other) in unit.changes {
             match known.changes.iter_mut().find(|(own, _)| *own == measure) {
                 // Both count the same calls.
-                Some(_) if measure == Measure::Calls => {}
+                Some(_) if matches!(measure, Measure::Calls | Measure::FewerCalls) => {}
                 Some((_, own)) => {
                     // The larger part was judged beside what all others did.
                     let p = if own.by.abs() >= other.by.abs() { own.p } else { other.p };
@@ -299,20 +322,26 @@ fn account<'a>(analysis: &'a Analysis, account: &'a OperationAccount) -> Unit<'a
         (Measure::Mean, latency(contribution.ms, contribution.interval_ms, own_ms, mean_p)),
         (Measure::Tail, latency(account.tail_ms, account.tail_interval_ms, tail_ms, p.tail)),
         (Measure::Errors, errors),
-        (Measure::Calls, calls(account)),
     ];
+    let changes = changes.into_iter().chain(both_ways(calls(account)));
     Unit {
         service: Some(service),
         operation,
         edge,
         owner: owner(analysis, service),
         traces: traces.unwrap_or_default(),
-        changes: changes.into_iter().chain(usual).collect(),
-        ..bare(match (operation, edge) {
-            (Some(operation), _) => format!("{service}: {operation}"),
-            (None, Some(edge)) => format!("{} -> {}", edge.caller, edge.callee),
-            (None, None) => service.to_owned(),
-        })
+        changes: changes.chain(usual).collect(),
+        ..bare(name(account))
+    }
+}
+
+/// An account's name as a policy writes it.
+pub(super) fn name(account: &OperationAccount) -> String {
+    let service = &account.service;
+    match (&account.operation, &account.edge) {
+        (Some(operation), _) => format!("{service}: {operation}"),
+        (None, Some(edge)) => format!("{} -> {}", edge.caller, edge.callee),
+        (None, None) => service.clone(),
     }
 }
 
@@ -342,12 +371,15 @@ fn failing_before(analysis: &Analysis, service: &str, operation: Option<&str>) -
 /// Edges that only the candidate has, with the chance that the baseline merely happened to miss them.
 fn new_edges(analysis: &Analysis) -> Vec<Unit<'_>> {
     let windows = &analysis.windows;
-    let (before, after) = (windows.baseline.n_requests, windows.regression.n_requests);
+    let n_requests = windows.regression.n_requests;
+    // How many requests a sampled one stands for says nothing of how many were seen.
+    let (before, after) = (windows.baseline.n_traces as f64, windows.regression.n_traces as f64);
     let edges = analysis.graph.service_edges.iter().filter(|edge| edge.change.status() == Some(Status::New));
     edges
         .map(|edge| {
-            let n_calls = edge.change.latest().map_or(0.0, |calls| calls.n_calls as f64);
-            let per_request = if after > 0.0 { n_calls / after } else { 0.0 };
+            let (n_calls, weighted) =
+                edge.change.latest().map_or((0.0, 0.0), |calls| (calls.n_calls as f64, calls.weighted_calls));
+            let per_request = if n_requests > 0.0 { weighted / n_requests } else { 0.0 };
             // Each of the calls would have fallen into the candidate by its share of the requests.
             let p = (after / (before + after)).powf(n_calls).clamp(0.0, 1.0);
             let change =

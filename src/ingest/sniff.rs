@@ -179,29 +179,34 @@ const MAX_LINES: usize = 64;
 fn json(bytes: &[u8]) -> Result<Format, String> {
     let lines = is_lines(bytes);
     let found = if lines {
-        let mut lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        lines.by_ref().take(MAX_LINES).find_map(|line| classify(&mut Cursor::new(line, 0), 0))
+        let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        let found = lines.map(|line| classify(&mut Cursor::new(line, 0), 0));
+        // Logs are passed over, however many come first.
+        let mut n_unknown = 0;
+        let known = found.take_while(|found| {
+            n_unknown += usize::from(found.is_none());
+            n_unknown < MAX_LINES
+        });
+        Content::first(known.flatten())
     } else {
         let mut cursor = Cursor::new(bytes, 0);
-        let mut found = None;
-        for _ in 0..MAX_LINES {
-            if cursor.at_end() {
-                break;
+        let mut has_ended = false;
+        let documents = std::iter::from_fn(|| {
+            if has_ended || cursor.at_end() {
+                return None;
             }
-            let start = cursor;
-            found = classify(&mut cursor, 0);
-            cursor = start;
+            let found = classify(&mut cursor.clone(), 0);
             // What is known now may be the whole file, which is not gone through to find where it ends.
-            if found.is_some() || cursor.skip().is_err() {
-                break;
-            }
-        }
-        found
+            let is_known = found.as_ref().is_some_and(|found| !matches!(found, Content::Beside(_)));
+            has_ended = is_known || cursor.skip().is_err();
+            Some(found)
+        });
+        Content::first(documents.take(MAX_LINES).flatten())
     };
     match found {
         Some(Content::Documents(flavour)) => Ok(Format::Json(flavour, lines)),
         Some(Content::Rows) => Ok(Format::JsonRows),
-        Some(Content::Other(what)) => Err(what.to_owned()),
+        Some(Content::Other(what) | Content::Beside(what)) => Err(what.to_owned()),
         None => Err(match first_key(bytes) {
             Some(key) => format!("JSON with `{key}`"),
             None => "JSON without objects".to_owned(),
@@ -228,6 +233,22 @@ enum Content {
     Documents(JsonFlavour),
     Rows,
     Other(&'static str),
+    /// What is no span, but may stand beside spans in one file.
+    Beside(&'static str),
+}
+
+impl Content {
+    /// The first of what is found that may be all there is, else the first that stands beside it.
+    fn first(found: impl Iterator<Item = Self>) -> Option<Self> {
+        let mut beside = None;
+        for found in found {
+            match found {
+                Self::Beside(_) => beside = beside.or(Some(found)),
+                found => return Some(found),
+            }
+        }
+        beside
+    }
 }
 
 /// What the value that comes next holds; the cursor is left anywhere.
@@ -238,17 +259,15 @@ fn classify(cursor: &mut Cursor, depth: u32) -> Option<Content> {
     match cursor.kind().ok()? {
         Kind::Array => {
             let mut elements = cursor.array().ok()??;
-            for _ in 0..MAX_LINES {
+            let elements = std::iter::from_fn(|| {
                 if !cursor.element(&mut elements).ok()? {
                     return None;
                 }
-                let mut inside = *cursor;
-                if let Some(found) = classify(&mut inside, depth + 1) {
-                    return Some(found);
-                }
-                cursor.skip().ok()?;
-            }
-            None
+                let found = classify(&mut cursor.clone(), depth + 1);
+                let is_known = found.as_ref().is_some_and(|found| !matches!(found, Content::Beside(_)));
+                (is_known || cursor.skip().is_ok()).then_some(found)
+            });
+            Content::first(elements.take(MAX_LINES).flatten())
         }
         Kind::Object => {
             let mut keys = Keys::default();
@@ -271,8 +290,12 @@ struct Keys {
     nested: bool,
     zipkin_trace_id: bool,
     id: bool,
+    zipkin_v1: bool,
+    zipkin_v2: bool,
     trace_id: bool,
     span_id: bool,
+    /// OTLP that is no trace.
+    beside: Option<&'static str>,
 }
 
 impl Keys {
@@ -289,8 +312,11 @@ impl Keys {
                 | "instrumentation_library_spans" => {
                     return Ok(Some(Content::Documents(JsonFlavour::Otlp)));
                 }
-                "resourceLogs" | "resource_logs" => return Ok(Some(Content::Other("OTLP logs"))),
-                "resourceMetrics" | "resource_metrics" => return Ok(Some(Content::Other("OTLP metrics"))),
+                "resourceLogs" | "resource_logs" => self.beside = Some("OTLP logs"),
+                "resourceMetrics" | "resource_metrics" => self.beside = Some("OTLP metrics"),
+                "localEndpoint" => self.zipkin_v2 = true,
+                "binaryAnnotations" => self.zipkin_v1 = true,
+                "annotations" => self.zipkin_v1 |= has_endpoint(*cursor).unwrap_or(false),
                 "trace" | "traces" | "result" | "data" | "hits" | "_source" => {
                     self.data |= key == "data";
                     let mut inside = *cursor;
@@ -324,6 +350,9 @@ impl Keys {
         if self.jaeger_trace_id && (self.spans || (self.jaeger_span && self.nested)) {
             return Some(Content::Documents(JsonFlavour::Jaeger));
         }
+        if self.zipkin_trace_id && self.id && !self.span_id && self.zipkin_v1 && !self.zipkin_v2 {
+            return Some(Content::Other("Zipkin version 1 JSON; version 2 is read, as `/api/v2/traces` gives it"));
+        }
         if self.zipkin_trace_id && self.id && !self.span_id {
             return Some(Content::Documents(JsonFlavour::Zipkin));
         }
@@ -331,8 +360,25 @@ impl Keys {
             return Some(Content::Rows);
         }
         // An answer of Jaeger's API without traces.
-        (self.data && self.errors).then_some(Content::Documents(JsonFlavour::Jaeger))
+        let is_answer = self.data && self.errors;
+        is_answer.then_some(Content::Documents(JsonFlavour::Jaeger)).or(self.beside.map(Content::Beside))
     }
+}
+
+/// Whether annotations say whose they are, as only those of Zipkin's first version do.
+fn has_endpoint(mut cursor: Cursor) -> Step<bool> {
+    let Some(mut elements) = cursor.array()? else { return Ok(false) };
+    if !cursor.element(&mut elements)? {
+        return Ok(false);
+    }
+    let Some(mut members) = cursor.object()? else { return Ok(false) };
+    while let Some(key) = cursor.key(&mut members)? {
+        if key == "endpoint" {
+            return Ok(true);
+        }
+        cursor.skip()?;
+    }
+    Ok(false)
 }
 
 /// CSV if the first line is a header that speaks of traces, or one that the next line has as many fields as.

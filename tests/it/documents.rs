@@ -78,7 +78,10 @@ fn every_other_document_is_given_and_fits_its_schema() {
     assert_eq!(Document::of(&json(&["graph", &path])), Some(Document::Graph));
     let id = "d1245ac3c964bc306fe94eeff40454a5";
     assert_eq!(Document::of(&json(&["trace", id, &path])), Some(Document::Trace));
-    assert_eq!(Document::of(&json(&["gate", &path, "--today", "2026-11-25"])), Some(Document::Gate));
+    assert_eq!(
+        Document::of(&json(&["gate", &path, "--baseline", "..+100s", "--today", "2026-11-25"])),
+        Some(Document::Gate)
+    );
     assert_eq!(Document::of(&json(&["eval", "datasets/renditions"])), Some(Document::Evaluation));
     assert_fits(&serde_json::from_str(&run_in(root(), &["schema", "trace"]).complete()).expect("JSON"));
 }
@@ -95,7 +98,7 @@ fn what_is_no_analysis_is_refused_with_what_it_is_and_what_would_be_right() {
     let wrong_line = 1 + whole.lines().position(|line| line.contains("\"verdict\"")).expect("a line");
     let no_comma = whole.replacen(',', "", 1);
     let gate =
-        run_in(root(), &["gate", &incident("fault-free"), "--format", "json", "--quiet", "--today", "2026-11-25"]);
+        run_in(root(), &["gate", &incident("fault-free"), "--baseline", "..+100s", "--format", "json", "--quiet"]);
     let newer = whole.replacen("\"schema_version\": 1", "\"schema_version\": 2", 1);
     let unmarked = whole.replacen("  \"schema_version\": 1,\n", "", 1);
     let zipkin = "[{\"traceId\": \"1\", \"id\": \"2\", \"name\": \"a\"}]";

@@ -33,7 +33,7 @@ fn slower() -> Analysis {
 #[test]
 fn the_built_in_policy_is_the_example_and_every_key_of_it_is_read() {
     assert_eq!(Policy::default(), policy(EXAMPLE));
-    assert_eq!(Policy::default().rules.len(), 8);
+    assert_eq!(Policy::default().rules.len(), 9);
     // The commented examples are right, too.
     let uncommented = EXAMPLE.replace("# [[", "[[").replace("# edge", "edge").replace("# name", "name");
     let uncommented =
@@ -199,6 +199,13 @@ fn a_policy_that_is_wrong_is_refused_with_file_line_and_key() {
         ),
         ("[[allow]]\nname = \"a\"\nreason = \"b\"\nuntil = \"soon\"", "`soon` is no day, expected YYYY-MM-DD"),
         ("[[rule", "`gate.toml`: line 1:"),
+        ("rule = []", "there is no rule and no forbidden edge, so everything would pass"),
+        ("must_see_points = 0", "`must_see_points` is 0, expected more than 0"),
+        ("[[forbid]]\nedge = \"->\"", "line 1: `edge` is `->`, expected `CALLER -> CALLEE`"),
+        (
+            "[[rule]]\nmeasure = \"mean\"\nof = \"all\"\nname = \"cart\"",
+            "line 1: `name` is `cart`, but `of = \"all\"` is about all requests",
+        ),
     ] {
         let error = Policy::parse(text, Path::new("gate.toml")).expect_err(text).to_string();
         assert!(error.contains(expected), "{error}");
@@ -385,6 +392,8 @@ fn the_program_gives_its_status_and_the_same_bytes_on_every_run() {
         [
             "gate",
             "datasets/incidents/slow-release",
+            "--regression",
+            "2026-11-23T19:22:46.06Z..",
             "--quiet",
             "--today",
             "2026-11-25",
@@ -407,9 +416,10 @@ fn the_program_gives_its_status_and_the_same_bytes_on_every_run() {
     let first = run("1");
     assert!(first.0.starts_with("FAILED\ncart: sign cart adds"), "{}", first.0);
     assert_eq!(first, run("2"));
-    let quiet = run_in(root, &["gate", "datasets/incidents/fault-free", "--quiet"]);
+    let halves = ["gate", "datasets/incidents/fault-free", "--quiet", "--baseline", "..+100s"];
+    let quiet = run_in(root, &halves);
     assert_eq!(quiet.status, Some(0), "{}", quiet.stdout);
-    let wrong = run_in(root, &["gate", "datasets/incidents/fault-free", "--policy", "Cargo.toml"]);
+    let wrong = run_in(root, &[&halves[..], &["--policy", "Cargo.toml"]].concat());
     assert_eq!(wrong.status, Some(2));
     assert!(wrong.stderr.contains("`Cargo.toml`: line "), "{}", wrong.stderr);
     let level = run_in(root, &["gate", "--example-policy"]).complete();

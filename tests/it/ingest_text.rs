@@ -387,3 +387,33 @@ fn progress_ends_at_the_total() {
     let (done, total) = *last.lock().expect("not poisoned");
     assert_eq!(done, total);
 }
+
+#[test]
+fn traces_are_read_whatever_logs_and_metrics_come_before_them() {
+    let logs = r#"{"resourceLogs":[{"scopeLogs":[]}]}"#;
+    let metrics = r#"{"resourceMetrics":[{"scopeMetrics":[]}]}"#;
+    let lines = format!("{}{metrics}\n{OTLP}\n", format!("{logs}\n").repeat(100));
+    let read = ingest_bytes(lines);
+    assert_eq!((read.frame.spans.len(), source(&read).n_skipped_records), (1, 101));
+    assert!(source(&read).skipped_records[0].reason.contains("`resourceLogs`"), "{:?}", source(&read).skipped_records);
+    let array = ingest_bytes(format!("[{logs},{OTLP}]"));
+    assert_eq!(array.frame.spans.len(), 1, "{:?}", source(&array));
+    let document = OTLP.replacen('{', r#"{"resourceLogs":[{"scopeLogs":[]}],"#, 1);
+    let one = ingest_bytes(document);
+    assert_eq!((one.frame.spans.len(), source(&one).n_skipped_records), (1, 0), "{:?}", source(&one));
+    let alone = ingest_bytes(format!("{logs}\n{logs}\n"));
+    assert!(format!("{:?}", source(&alone)).contains("OTLP logs"), "{:?}", source(&alone));
+}
+
+#[test]
+fn the_first_version_of_zipkin_is_refused_with_what_would_be_right() {
+    let first = r#"[{"traceId":"1a","id":"2b","name":"get","annotations":[{"timestamp":1000,"value":"sr","endpoint":{"serviceName":"cart"}}]}]"#;
+    let binary = r#"[[{"traceId":"1a","id":"2b","name":"get","annotations":[],"binaryAnnotations":[]}]]"#;
+    for text in [first, binary] {
+        let read = ingest_bytes(text);
+        let told = format!("{:?}", source(&read));
+        assert!(told.contains("Zipkin version 1 JSON; version 2 is read, as `/api/v2/traces` gives it"), "{told}");
+        assert!(read.frame.spans.is_empty());
+    }
+    assert_eq!(ingest_bytes(ZIPKIN).frame.spans.len(), 4);
+}

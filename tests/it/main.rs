@@ -16,6 +16,7 @@ mod evidence;
 mod explain;
 mod fuzz;
 mod gate;
+mod gate_doubts;
 mod gate_program;
 mod gate_rules;
 mod growth;

@@ -113,7 +113,7 @@ fn a_schema_refuses_what_lacks_a_key_or_has_a_wrong_type_or_version_and_allows_k
         }
     }
     // None fits the schema of another.
-    let gate = json(&["gate", data, "--today", "2026-11-25"]);
+    let gate = json(&["gate", data, "--baseline", "..+100s", "--today", "2026-11-25"]);
     assert!(!faults(&gate, Document::Analysis).is_empty());
     assert!(report::json(&Document::Gate.schema()).contains("false_alarm_rate"));
 }

@@ -149,7 +149,9 @@ impl<'a> Columns<'a> {
         // A number of HTTP's is an attribute besides.
         let is_plain = |(_, texts): (usize, Texts)| match texts {
             Texts::Plain(_) => false,
-            Texts::Keys(_, texts) => texts.iter().flatten().all(|text| rows::status(Cell::Str(text)).1.is_none()),
+            Texts::Keys(_, texts) => {
+                texts.iter().flatten().all(|text| rows::status(Cell::Str(text), mapping.is_error_column).1.is_none())
+            }
         };
         if !status.is_none_or(is_plain) || mapping.role(Field::End).is_some() {
             return None;
@@ -235,7 +237,8 @@ impl Columns<'_> {
         let time = |times: &PrimitiveArray<Int64Type>| times.is_valid(row).then(|| i128::from(times.value(row)));
         let status = self.status.map_or(0, |(column, texts)| {
             texts.code(row, &mut memos[column].codes, |text| {
-                text.map_or(SpanStatus::Unset, |text| rows::status(Cell::Str(text)).0) as u32
+                text.map_or(SpanStatus::Unset, |text| rows::status(Cell::Str(text), rows.mapping.is_error_column).0)
+                    as u32
             })
         });
         let mut name = |slot, (column, texts): (usize, Texts)| {

@@ -369,6 +369,9 @@ pub(super) fn synonyms(field: Field) -> &'static [&'static str] {
     }
 }
 
+/// Names of columns, letters and digits only, in which one is no code of success.
+pub(super) const ERROR_COLUMNS: [&str; 3] = ["error", "iserror", "haserror"];
+
 /// Columns of unknown tables that hold maps of attributes, letters and digits only.
 pub(super) const ATTRIBUTE_MAPS: &[(&str, AttributeScope)] = &[
     ("attributes", Span),

@@ -56,6 +56,8 @@ pub(super) struct Mapping {
     pub(super) attributes: Vec<(usize, AttributeRole)>,
     /// A map whose `service.name` stands in for a service column.
     pub(super) service_map: Option<usize>,
+    /// Whether the status is a column named after errors, which says whether, or which one.
+    pub(super) is_error_column: bool,
     /// A Honeycomb column that is not empty in rows that are no spans.
     pub(super) annotation: Option<usize>,
     /// Whether values carry no types, as in CSV, so that attributes are typed by their looks.
@@ -114,6 +116,7 @@ pub(super) fn find(columns: &[ColumnInfo], options: &Options, path: &str) -> Res
         roles: [None; Field::ALL.len()],
         attributes: Vec::new(),
         service_map: None,
+        is_error_column: false,
         annotation: columns
             .iter()
             .position(|column| column.name == "meta.annotation_type")
@@ -139,6 +142,9 @@ pub(super) fn find(columns: &[ColumnInfo], options: &Options, path: &str) -> Res
     }
     collect_attributes(&mut mapping, columns, options);
     check(&mapping, unresolved, path)?;
+    mapping.is_error_column = mapping
+        .role(Field::Status)
+        .is_some_and(|role| dialect::ERROR_COLUMNS.contains(&normalized(&columns[role.column].name).as_str()));
     Ok(mapping)
 }
 

@@ -81,7 +81,7 @@ impl<'m> Rows<'m> {
                 return None;
             }
         };
-        let (status, http_status) = status(field(Field::Status));
+        let (status, http_status) = status(field(Field::Status), mapping.is_error_column);
         let service = self.service(field(Field::Service), &cell);
         let operation = self.name(1, field(Field::Operation));
         let batch = &mut self.sink.batch;
@@ -279,19 +279,49 @@ fn kind(cell: Cell<'_>) -> SpanKind {
     }
 }
 
-/// A status, and the HTTP status code if that is what the column holds.
-pub(super) fn status(cell: Cell<'_>) -> (SpanStatus, Option<i64>) {
+/// A status, and the HTTP status code if that is what the column holds; a column named after errors has its own way to say it.
+pub(super) fn status(cell: Cell<'_>, is_error_column: bool) -> (SpanStatus, Option<i64>) {
+    if is_error_column { error(cell) } else { coded(cell) }
+}
+
+/// Words for no error, in a column named after errors.
+const NO_ERROR: [&str; 12] = ["", "-", "f", "false", "n", "nan", "nil", "no", "none", "null", "success", "unset"];
+
+/// The status by a column named after errors: whether there is one, in any spelling, or what it says.
+fn error(cell: Cell<'_>) -> (SpanStatus, Option<i64>) {
+    let failed = |failed: bool| (if failed { SpanStatus::Error } else { SpanStatus::Unset }, None);
+    match cell {
+        Cell::Str(text) => {
+            let text = text.trim();
+            if let Some(number) = text.parse::<f64>().ok().filter(|number| !number.is_nan()) {
+                return error(Cell::Double(number));
+            }
+            match SpanStatus::parse(text) {
+                SpanStatus::Unset => failed(!NO_ERROR.iter().any(|word| text.eq_ignore_ascii_case(word))),
+                known => (known, None),
+            }
+        }
+        Cell::Bytes(bytes) => std::str::from_utf8(bytes).map_or(failed(true), |text| error(Cell::Str(text))),
+        Cell::Null | Cell::Bool(_) | Cell::Object(_) => coded(cell),
+        number => match coded(number) {
+            (status, Some(code)) => (status, Some(code)),
+            _ => failed(integer(number) != Some(0)),
+        },
+    }
+}
+
+fn coded(cell: Cell<'_>) -> (SpanStatus, Option<i64>) {
     match cell {
         Cell::Str(text) => {
             let text = text.trim();
             if let Ok(number) = text.parse::<f64>() {
-                return status(Cell::Double(number));
+                return coded(Cell::Double(number));
             }
             let failed = ["true", "failed", "failure"].iter().any(|word| text.eq_ignore_ascii_case(word));
             (if failed { SpanStatus::Error } else { SpanStatus::parse(text) }, None)
         }
         Cell::Bytes(bytes) => {
-            std::str::from_utf8(bytes).map_or((SpanStatus::Unset, None), |text| status(Cell::Str(text)))
+            std::str::from_utf8(bytes).map_or((SpanStatus::Unset, None), |text| coded(Cell::Str(text)))
         }
         Cell::Bool(failed) => (if failed { SpanStatus::Error } else { SpanStatus::Unset }, None),
         Cell::Object(object) => match object.get("code") {

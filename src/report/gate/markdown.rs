@@ -73,16 +73,17 @@ fn row(finding: &Finding) -> String {
         State::Allowed => "✔️ allowed",
     };
     let figure = |value: f64| crate::time::format_ms(value);
-    let percent = finding.change_percent.map_or_else(String::new, |percent| format!(" ({percent:+.1} %)"));
-    let [low, high] = finding.interval;
+    let ([low, high], percent) = finding.signed();
+    let percent = percent.map_or_else(String::new, |percent| format!(" ({percent:+.1} %)"));
     let mut owner = finding.owner.as_ref().map_or_else(String::new, call);
     if let Some(reason) = &finding.allowed_because {
         owner = format!("{owner}{}{reason}", if owner.is_empty() { "" } else { "; " });
     }
     format!(
-        "| {state} | {} | {} | +{} {}{percent} | {} to {} | {} | {} | {} |",
+        "| {state} | {} | {} | {}{} {}{percent} | {} to {} | {} | {} | {} |",
         plain(&finding.name),
         finding.measure.word().replace('_', " "),
+        finding.measure.sign(),
         figure(finding.change),
         finding.unit,
         figure(low),

@@ -1,6 +1,7 @@
 //! Known tables and common names: each row says what the spans must be.
 
 use super::{File, attributes, lines, notes, refusal, spans_of};
+use suspect::span::SpanStatus;
 
 #[test]
 fn rcaeval_traces_have_microseconds_and_http_status_codes() {
@@ -204,4 +205,31 @@ fn epochs_keep_every_nanosecond_whatever_their_unit() {
             spans_of("any.csv", format!("trace_id,span_id,service,name,start,duration_ns\nab,1,s,o,{start},1\n"));
         assert_eq!(read.frame.spans.start_unix_ns, [expected], "{start}");
     }
+}
+
+#[test]
+fn a_column_named_after_errors_says_whether_there_is_one_or_which() {
+    let no = ["", "0", "0.0", "false", "No", "none", "null", "OK", "unset", "-"];
+    let yes = ["1", "1.0", "-1", "TRUE", "yes", "error", "STATUS_CODE_ERROR", "connection refused", "503"];
+    for column in ["error", "is_error", "hasError", "Has Error"] {
+        let rows =
+            no.iter().chain(&yes).zip(1..).map(|(value, id)| format!("a,{id},cart,op,2023-11-14 22:13:20,5,{value}\n"));
+        let header = format!("trace_id,span_id,service,name,start,duration_ms,{column}\n");
+        let frame = spans_of("spans.csv", header + &rows.collect::<String>()).frame;
+        let failed: Vec<bool> = frame.spans.status.iter().map(|status| *status == SpanStatus::Error as u8).collect();
+        let expected: Vec<bool> = no.iter().map(|_| false).chain(yes.iter().map(|_| true)).collect();
+        assert_eq!(failed, expected, "{column}");
+    }
+    // In a column of statuses one is OTLP's code for success.
+    let frame = spans_of(
+        "spans.csv",
+        "trace_id,span_id,service,name,start,duration_ms,status\na,1,cart,op,2023-11-14 22:13:20,5,1\n",
+    );
+    assert_eq!(frame.frame.spans.status, [SpanStatus::Ok as u8]);
+    let rows = [("1", true), ("0", false), ("true", true), ("\"late\"", true), ("null", false)].map(|(value, _)| {
+        format!("{{\"trace_id\":\"a\",\"span_id\":\"1\",\"service\":\"s\",\"name\":\"o\",\"start\":1700000000000,\"duration_ms\":5,\"error\":{value}}}\n")
+    });
+    let frame = spans_of("spans.json", rows.concat()).frame;
+    let failed: Vec<bool> = frame.spans.status.iter().map(|status| *status == SpanStatus::Error as u8).collect();
+    assert_eq!(failed, [true, false, true, true, false]);
 }

@@ -1,0 +1,150 @@
+//! What a policy accepts for a while: its own findings, and its part of what the things that it belongs to are judged by.
+//!
+//! An operation that was made slower on purpose makes its service, its team and all requests slower, too. What it adds is taken off what these
+//! are judged by, as the data tell it: of the mean, typical requests, the slowest 5 % and failures. An entry's requests are not split by
+//! what adds to them, nor calls by who makes them: there an exception has to name what broke the rule.
+
+use super::policy::{Allowed, Measure, Names, Of, Policy, Rule};
+use super::units::{Change, Unit, name};
+use super::{Finding, State};
+use crate::analysis::{Analysis, OperationAccount};
+use jiff::civil::Date;
+
+/// The exceptions that hold, with what they are about.
+pub(super) struct Accepted<'a> {
+    analysis: &'a Analysis,
+    exceptions: Vec<(&'a Allowed, Names, Vec<&'a OperationAccount>)>,
+}
+
+impl<'a> Accepted<'a> {
+    /// Those of a policy as of `today`.
+    ///
+    /// # Errors
+    /// What is wrong with a name.
+    pub(super) fn new(analysis: &'a Analysis, policy: &'a Policy, today: Date) -> Result<Self, String> {
+        let active = policy.allowed.iter().filter(|allowed| allowed.until >= today);
+        let exception = |allowed: &'a Allowed| {
+            let names = Names::new(&allowed.name)?;
+            let is_of_team = |service: &String| {
+                let mut teams = analysis.teams.iter().filter(|team| team.services.contains(service));
+                teams.any(|team| team.team.as_deref().is_some_and(|team| names.are(team)))
+            };
+            let parts = analysis.operations.iter().filter(|account| {
+                let is_part = account.operation.is_some() || account.edge.is_some();
+                is_part && (names.are(&name(account)) || names.are(&account.service) || is_of_team(&account.service))
+            });
+            let parts = parts.collect();
+            Ok((allowed, names, parts))
+        };
+        Ok(Self { analysis, exceptions: active.map(exception).collect::<Result<_, String>>()? })
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.exceptions.is_empty()
+    }
+
+    /// What a unit is judged by, and how much of its change is accepted.
+    pub(super) fn rest(&self, unit: &Unit<'_>, rule: &Rule) -> Option<(Change, f64)> {
+        let change = unit.change(rule.measure)?;
+        let part = self.part(unit, rule);
+        Some(if part > 0.0 { (change.without(part), part) } else { (change, 0.0) })
+    }
+
+    /// How much of a unit's change is by what is accepted in it; 0 if that is less than nothing, or if the unit itself is accepted.
+    fn part(&self, unit: &Unit<'_>, rule: &Rule) -> f64 {
+        let is_own = |(allowed, names, _): &(&Allowed, Names, _)| allowed.is_of(rule.measure) && names.are(&unit.name);
+        if self.exceptions.iter().any(is_own) {
+            return 0.0;
+        }
+        let team = self.analysis.teams.iter().find(|team| team.team.as_ref() == Some(&unit.name));
+        let is_in = |account: &OperationAccount| match rule.of {
+            Of::All => true,
+            Of::Service => account.service == unit.name,
+            Of::Team => team.is_some_and(|team| team.services.contains(&account.service)),
+            Of::Entry | Of::Operation | Of::Edge => false,
+        };
+        let mut known: Vec<*const OperationAccount> = Vec::new();
+        let mut sum = 0.0;
+        for (_, _, parts) in self.exceptions.iter().filter(|(allowed, ..)| allowed.is_of(rule.measure)) {
+            for account in parts.iter().filter(|account| is_in(account)) {
+                // Two exceptions may be about one thing.
+                if !known.contains(&std::ptr::from_ref(*account)) {
+                    known.push(*account);
+                    sum += added(account, rule);
+                }
+            }
+        }
+        f64::max(sum, 0.0)
+    }
+
+    /// A finding with how much is taken off it said.
+    pub(super) fn tell(&self, unit: &Unit<'_>, rule: &Rule, mut finding: Finding) -> Finding {
+        let part = self.part(unit, rule);
+        if part > 0.0 {
+            let told = format!("; beyond {} {} that are accepted", crate::time::format_ms(part), finding.unit);
+            finding.description.push_str(&told);
+        }
+        finding
+    }
+
+    /// A finding that is none without what is accepted in it.
+    pub(super) fn allow_whole(&self, unit: &Unit<'_>, rule: &Rule, mut finding: Finding) -> Finding {
+        let names: Vec<&str> = self
+            .exceptions
+            .iter()
+            .filter(|(allowed, _, parts)| allowed.is_of(rule.measure) && !parts.is_empty())
+            .map(|(allowed, ..)| allowed.name.as_str())
+            .collect();
+        let part = crate::time::format_ms(self.part(unit, rule));
+        finding.state = State::Allowed;
+        finding.allowed_because = Some(format!("{part} {} of it are accepted of {}", finding.unit, names.join(", ")));
+        finding
+    }
+}
+
+/// What an operation or edge adds to what a rule measures of a whole.
+fn added(account: &OperationAccount, rule: &Rule) -> f64 {
+    match rule.measure {
+        // What no request waits for is no part of their mean.
+        Measure::Mean if rule.of == Of::All => account.contribution.ms - account.contribution.background_ms,
+        Measure::Mean => account.contribution.ms,
+        Measure::Typical if rule.of == Of::All => account.typical_ms,
+        Measure::Typical => {
+            account.usual_call.map_or(0.0, |call| call.change_percent / 100.0 * account.own_ms.baseline)
+        }
+        Measure::Tail => account.tail_ms,
+        Measure::Errors => 100.0 * account.contribution.error_ratio,
+        Measure::Calls | Measure::FewerCalls | Measure::NewDependency => 0.0,
+    }
+}
+
+/// Marks findings that the policy accepts; says which exceptions have expired or match nothing.
+pub(super) fn allow(findings: &mut [Finding], policy: &Policy, today: Date) -> Result<Vec<String>, String> {
+    let mut notes = Vec::new();
+    for allowed in &policy.allowed {
+        let names = Names::new(&allowed.name)?;
+        // What is forbidden is accepted only by an exception for all that a name is about.
+        let is_about = |finding: &Finding| match finding.rule {
+            Some(_) => allowed.is_of(finding.measure),
+            None => allowed.measure.is_none(),
+        };
+        let mut own: Vec<&mut Finding> =
+            findings.iter_mut().filter(|finding| names.are(&finding.name) && is_about(finding)).collect();
+        let until = allowed.until;
+        if until < today {
+            let counts = if own.is_empty() { "nothing needs it" } else { "its findings count again" };
+            notes.push(format!("the exception for {} ended on {until}: {counts} ({})", allowed.name, allowed.reason));
+        } else if own.is_empty() {
+            notes.push(format!(
+                "the exception for {} until {until} matches no finding ({})",
+                allowed.name, allowed.reason
+            ));
+        } else {
+            for finding in &mut own {
+                finding.state = State::Allowed;
+                finding.allowed_because = Some(format!("{} (until {until})", allowed.reason));
+            }
+        }
+    }
+    Ok(notes)
+}
