@@ -50,9 +50,10 @@ pub(super) fn document(
         let single = single::warnings(prepared, evidence, &degradation, &requests);
         (present, degradation, single, entries(evidence, requests), diagnostics(prepared, evidence.selection))
     };
-    let ((structure, suspects, traces, distributions), (told, counted)) =
-        forest.both(suspected, || forest.both(told, counted));
-    let ((operations, n_operations_left_out), errors, time) = told;
+    let parts = forest.both(suspected, || forest.both(told, counted));
+    let ((structure, mut suspects, traces, distributions), (told, counted)) = parts;
+    let (mut operations, errors, time) = told;
+    let n_operations_left_out = operations::shorten(&mut operations, &mut suspects);
     let (present, degradation, single, entries, diagnostics) = counted;
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,

@@ -6,7 +6,7 @@ use super::build::{NS_PER_MS, ratio};
 use super::document::{Beside, Exemplar, Pair};
 use super::rows::{PathRows, REGRESSION};
 use super::shapes::{Nearest, Shapes};
-use crate::compare::attribute::{Attribution, Cause, tops};
+use crate::compare::attribute::{Attribution, Cause};
 use crate::compare::paths::{CostTable, Failure, FailureKind, NO_PATH};
 use crate::compare::sums::Sums;
 use crate::compare::{Comparison, Estimate, Selection};
@@ -56,8 +56,23 @@ pub(super) struct Part {
 /// did. Elsewhere the call's time is none of its doing.
 const MIN_CALLS_SHARE: f64 = 0.05;
 
+impl Part {
+    /// Whether time on the path is the suspect's.
+    fn has_time(&self) -> bool {
+        self.is_own[..3].contains(&true)
+    }
+}
+
 /// A suspect's parts, in order of paths.
 pub(super) struct Parts(pub(super) Vec<(u32, Part)>);
+
+impl Parts {
+    /// The part of a path.
+    pub(super) fn of(&self, path: u32) -> Option<&Part> {
+        let place = self.0.binary_search_by_key(&path, |&(known, _)| known).ok()?;
+        Some(&self.0[place].1)
+    }
+}
 
 /// What a suspect costs a request: the times that are its own, and all below the calls that it makes.
 pub(super) struct Stake {
@@ -165,26 +180,23 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Mean time blamed on the suspect per call, and its calls per request, as a channel sees them.
-    pub(super) fn per_call(&self, parts: &Parts, channel: Channel) -> (Pair, Pair) {
+    /// Mean time blamed on the suspect per call that a request waits for, as a channel sees it.
+    pub(super) fn per_call(&self, parts: &Parts, channel: Channel) -> Pair {
+        let has_time = |path: u32| parts.of(path).is_some_and(Part::has_time);
         let [baseline, regression] = self.view(channel).1.map(|sums| {
-            let (mut time_ns, mut n_visits) = (0.0, 0.0);
+            let (mut time_ns, mut n_calls) = (0.0, 0.0);
             for &(path, part) in &parts.0 {
-                let path = path as usize;
-                if part.is_own[..3].contains(&true) {
-                    n_visits += sums.n_visits[path];
+                if part.has_time() && !self.attribution().is_counted_above(&self.table.paths, path, has_time) {
+                    n_calls += sums.n_visits[path as usize];
                 }
+                let path = path as usize;
                 time_ns += if part.is_own[0] { sums.self_ns[path] } else { 0.0 };
                 time_ns += if part.is_own[1] { sums.before_ns[path] } else { 0.0 };
                 time_ns += if part.is_own[2] { sums.wait_ns[path] } else { 0.0 };
             }
-            let requests = tops(&self.table.paths, sums, self.comparison.scope);
-            (ratio(time_ns / NS_PER_MS, n_visits), ratio(n_visits, requests))
+            ratio(time_ns / NS_PER_MS, n_calls)
         });
-        (
-            Pair { baseline: baseline.0, regression: regression.0 },
-            Pair { baseline: baseline.1, regression: regression.1 },
-        )
+        Pair { baseline, regression }
     }
 
     /// What the suspect costs each request.
@@ -202,7 +214,7 @@ impl<'a> Evidence<'a> {
             if owned.contains(&true) {
                 times.push((index, owned));
             }
-            if part.is_own[..3].contains(&true) {
+            if part.has_time() {
                 passes.push(index);
             } else if calls && path.parent != NO_PATH {
                 passes.push(path.parent);

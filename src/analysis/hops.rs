@@ -24,8 +24,7 @@ pub(super) fn propagation(evidence: Evidence<'_>, parts: &Parts, failing: Option
     ways.truncate(N_PATHS);
     ways.into_iter()
         .map(|(path, _)| {
-            let place = parts.0.binary_search_by_key(&path, |&(known, _)| known);
-            let part = place.map_or_else(|_| Part::default(), |place| parts.0[place].1);
+            let part = parts.of(path).copied().unwrap_or_default();
             let entry = evidence.rows.entry(path);
             PropagationPath {
                 hops: hops(evidence, path, &shown(evidence, path, part, failing)),

@@ -1,7 +1,7 @@
 //! The ranking in the document's words: services, and the operations and edges that make up their part.
 
 use super::build::{NS_PER_MS, interval_ms, names, operation, percent, ratio};
-use super::document::{Contribution, Finding, RankedService, StructureChange, Suspect};
+use super::document::{Contribution, Finding, Pair, RankedService, StructureChange, Suspect};
 use super::evidence::Evidence;
 use super::hops::propagation;
 use super::impact::impact;
@@ -203,7 +203,7 @@ fn suspect(
     let (service, subject_operation, edge) = names(evidence, subject);
     let parts = evidence.parts(&[subject]);
     let stake = evidence.stake(&parts);
-    let (per_call_ms, calls_per_request) = evidence.per_call(&parts, Channel::Latency);
+    let per_call_ms = evidence.per_call(&parts, Channel::Latency);
     let shown = evidence.shown(subject, &stake, channel);
     let (exemplars, baseline_trace_ids) = evidence.exemplars(&shown);
     let (latency, failures) = (comparison.subjects[subject as usize], comparison.failures[subject as usize]);
@@ -229,7 +229,7 @@ fn suspect(
         kind: wording::kind(channel, cause.as_ref()).to_owned(),
         reason: String::new(),
         per_call_ms,
-        calls_per_request,
+        calls_per_request: Pair::default(),
         paths: propagation(evidence, &parts, (channel == Channel::Errors).then_some(subject)),
         exemplars,
         baseline_trace_ids,
@@ -239,7 +239,7 @@ fn suspect(
         overturned_by: overturn::Finding { evidence, ranking, grounds, subject, parts: &parts, stake: &stake, channel }
             .overturned_by(),
     };
-    suspect.reason = wording::reason(&suspect, channel, evidence.per_call(&parts, channel).0, cause.as_ref());
+    suspect.reason = wording::reason(&suspect, channel, evidence.per_call(&parts, channel), cause.as_ref());
     if suspect.kind == "network"
         && let Some(gap) = network::main_gap(evidence, subject)
     {

@@ -118,9 +118,9 @@ pub struct Suspect {
     pub kind: String,
     /// Why it is suspected, in a sentence.
     pub reason: String,
-    /// Mean time blamed on it per call.
+    /// Mean time blamed on it per call that a request waits for.
     pub per_call_ms: Pair,
-    /// Calls per request.
+    /// Calls of it per request, whether or not a request waits for them.
     pub calls_per_request: Pair,
     /// The ways from an entry operation to it that carry most of its contribution.
     pub paths: Vec<PropagationPath>,
