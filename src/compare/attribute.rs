@@ -321,6 +321,22 @@ impl Attribution {
         calls
     }
 
+    /// Whether time on a path is a subject's.
+    #[must_use]
+    pub fn has_time_on(&self, subject: u32, path: u32) -> bool {
+        let is_own = |row: u32| self.rows[row as usize].subject == subject;
+        let first = self.shared.partition_point(|&(known, ..)| known < path);
+        let shared = self.shared[first..].iter().take_while(|&&(known, ..)| known == path);
+        self.targets[path as usize][..3].iter().any(|&row| is_own(row))
+            || shared.into_iter().any(|(.., shares)| is_own(shares[0].0))
+    }
+
+    /// Paths with such time, in order.
+    #[must_use]
+    pub fn paths_of(&self, subject: u32) -> Vec<u32> {
+        (0_u32..).zip(&self.targets).map(|(path, _)| path).filter(|&path| self.has_time_on(subject, path)).collect()
+    }
+
     /// Whether a path is the answer to a call whose time is a subject's as its own is, by `owns`: it is then no call besides.
     #[must_use]
     pub fn is_counted_above(&self, paths: &Paths, path: u32, owns: impl Fn(u32) -> bool) -> bool {
