@@ -10,6 +10,7 @@ use super::traces::{self, Shown, TracePair};
 use super::{attributes, network, wording};
 use crate::compare::Estimate;
 use crate::compare::edges::Whose;
+use crate::compare::views::tail_weights;
 use crate::rank::{self, Channel, Ranking, Verdict};
 use rayon::prelude::*;
 
@@ -151,11 +152,15 @@ pub(super) fn suspects(
     });
     let drills = attributes::drill(evidence, &scored, keys);
     let grounds = Grounds::new(evidence);
+    let windows = [&evidence.selection.baseline, &evidence.selection.regression].map(Vec::as_slice);
+    let is_of_tail = |&(_, _, channel): &(f64, u32, Channel)| channel == Channel::TailLatency;
+    let tail = if scored.iter().any(is_of_tail) { tail_weights(evidence.forest, windows) } else { Vec::new() };
     let mut suspects: Vec<(Suspect, Shown)> = scored
         .into_par_iter()
         .map(|(score, subject, channel)| {
             let (attributes, attribute_search) = attributes::carriers(&drills, subject, channel);
-            let (suspect, shown) = suspect(ranking, evidence, (&grounds, structure), score, subject, channel);
+            let found = (&grounds, structure, tail.as_slice());
+            let (suspect, shown) = suspect(ranking, evidence, found, score, subject, channel);
             (Suspect { attributes, attribute_search, ..suspect }, shown)
         })
         .collect();
@@ -194,17 +199,21 @@ fn failures_before_retries(suspects: &mut [(Suspect, Shown)]) {
 fn suspect(
     ranking: &Ranking,
     evidence: Evidence<'_>,
-    (grounds, structure): (&Grounds, &[StructureChange]),
+    (grounds, structure, tail): (&Grounds, &[StructureChange], &[f64]),
     score: f64,
     subject: u32,
     channel: Channel,
 ) -> (Suspect, Shown) {
     let comparison = evidence.comparison;
     let (service, subject_operation, edge) = names(evidence, subject);
-    let parts = evidence.parts(&[subject]);
+    let parts = evidence.parts_in(&[subject], channel);
     let stake = evidence.stake(&parts);
+    let is_looked_at = |trace: u32| channel != Channel::TailLatency || tail[trace as usize] > 0.0;
     let per_call_ms = evidence.per_call(&parts, Channel::Latency);
-    let shown = evidence.shown(subject, &stake, channel);
+    // What speaks against it is told of its part of the mean.
+    let of_mean = (channel == Channel::TailLatency).then(|| evidence.parts(&[subject]));
+    let against = of_mean.as_ref().unwrap_or(&parts);
+    let shown = evidence.shown(subject, (&parts, &stake), channel, &is_looked_at);
     let (exemplars, baseline_trace_ids) = evidence.exemplars(&shown);
     let (latency, failures) = (comparison.subjects[subject as usize], comparison.failures[subject as usize]);
     let contribution = contribution(evidence, latency, failures, front_of(evidence, subject));
@@ -224,20 +233,29 @@ fn suspect(
         edge,
         owner: None,
         score,
+        channel,
         contribution,
         contribution_ms: contribution.ms,
         kind: wording::kind(channel, cause.as_ref()).to_owned(),
         reason: String::new(),
         per_call_ms,
         calls_per_request: Pair::default(),
-        paths: propagation(evidence, &parts, (channel == Channel::Errors).then_some(subject)),
+        paths: propagation(evidence, &parts, (channel == Channel::Errors).then_some(subject), &is_looked_at),
         exemplars,
         baseline_trace_ids,
         attributes: Vec::new(),
         attribute_search: None,
         impact: impact(evidence, &[subject], &parts, &stake, channel),
-        overturned_by: overturn::Finding { evidence, ranking, grounds, subject, parts: &parts, stake: &stake, channel }
-            .overturned_by(),
+        overturned_by: overturn::Finding {
+            evidence,
+            ranking,
+            grounds,
+            subject,
+            parts: against,
+            stake: &stake,
+            channel,
+        }
+        .overturned_by(),
     };
     suspect.reason = wording::reason(&suspect, channel, evidence.per_call(&parts, channel), cause.as_ref());
     if suspect.kind == "network"

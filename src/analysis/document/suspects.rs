@@ -110,7 +110,11 @@ pub struct Suspect {
     pub owner: Option<Owner>,
     /// Its share of its service's score.
     pub score: f64,
-    /// What it adds.
+    /// What it is accused for: of the channels in which it got worse the one that weighs most. For `tail_latency` paths and impact are about
+    /// the slowest 5 % of each entry's requests.
+    #[serde(default)]
+    pub channel: Channel,
+    /// What it adds to the mean of all requests.
     pub contribution: Contribution,
     /// The same as `contribution.ms`.
     pub contribution_ms: f64,
@@ -143,7 +147,7 @@ pub struct Suspect {
 pub struct PropagationPath {
     /// From the entry down to the suspect; a caller and a callee of one name are one hop.
     pub hops: Vec<Hop>,
-    /// What the suspect adds on this way, milliseconds per request.
+    /// What the suspect adds on this way, milliseconds per request that its channel is about.
     pub contribution_ms: f64,
     /// The same for a request to this entry operation.
     pub contribution_ms_per_entry_request: f64,
@@ -208,9 +212,10 @@ pub struct EntryImpact {
     pub n_requests_hurt: f64,
     /// How many more of those that pass the suspect than by the baseline's share fail beginning with it; all of them count as hurt.
     pub n_requests_failed: f64,
-    /// What the suspect adds to a request of this entry, milliseconds; over all entries and their shares it sums to the contribution.
+    /// What the suspect adds to a request of this entry, milliseconds; over all entries and their shares it sums to the contribution. Of a
+    /// suspect of the tail it is to the slowest 5 % of them, and sums to that of the tail.
     pub contribution_ms: f64,
-    /// The same times the entry's requests in the regression, in seconds.
+    /// The same times those requests in the regression, in seconds.
     pub added_seconds: f64,
 }
 

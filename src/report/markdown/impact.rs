@@ -1,5 +1,6 @@
 use super::{Page, count_of, ms, plain, points, signed_ms};
 use crate::analysis::{Analysis, Degradation, Entry, Suspect};
+use crate::rank::Channel;
 use crate::time::format_signed;
 
 /// Entries listed.
@@ -136,7 +137,12 @@ fn part(page: &mut Page, suspect: &Suspect) {
             ]
         })
         .collect();
-    page.table(&["entry", "requests", "hurt by it", "of them by failing", "added on average", "added seconds"], &rows);
+    let added = if suspect.channel == Channel::TailLatency {
+        "added to the slowest 5 % on average"
+    } else {
+        "added on average"
+    };
+    page.table(&["entry", "requests", "hurt by it", "of them by failing", added, "added seconds"], &rows);
 }
 
 fn signed_seconds(seconds: f64) -> String {
