@@ -134,7 +134,7 @@ pub struct Window {
     pub n_traces: u64,
     /// Their spans.
     pub n_spans: u64,
-    /// Requests they stand for, by their sampling weights.
+    /// Requests in them by sampling weight, of which a trace may hold several; fragments where [`Degradation::of`] says so.
     pub n_requests: f64,
 }
 
