@@ -306,7 +306,7 @@ fn decomposition(evidence: Evidence<'_>, view: &View<'_>) -> Decomposition {
                 service: Some(service),
                 operation: subject_operation,
                 edge,
-                callee: key.callee.map(|callee| operation(evidence, callee)),
+                callee: key.callee.map(|callee| structure::asked(evidence, callee)),
                 ..row(estimate, RowCause::Of(key.cause))
             }
         })

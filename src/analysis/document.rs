@@ -268,7 +268,7 @@ pub struct DecompositionRow {
     pub operation: Option<String>,
     /// Edge blamed, if it is one.
     pub edge: Option<Edge>,
-    /// For `calls`, what is called.
+    /// For `calls`, what is called, under the name of the service that is asked.
     pub callee: Option<Operation>,
     /// Milliseconds per request.
     pub contribution_ms: f64,

@@ -7,7 +7,7 @@ use super::hops::propagation;
 use super::impact::impact;
 use super::overturn::{self, Grounds};
 use super::traces::{self, Shown, TracePair};
-use super::{attributes, network, wording};
+use super::{attributes, network, structure, wording};
 use crate::compare::Estimate;
 use crate::compare::edges::Whose;
 use crate::compare::views::tail_weights;
@@ -224,7 +224,8 @@ fn suspect(
     let cause = main.map(|(cause, change_ns, callee)| wording::Main {
         cause,
         change_ms: change_ns / NS_PER_MS,
-        callee: callee.map(|callee| operation(evidence, callee)),
+        asker: callee.map(|callee| operation(evidence, callee).service),
+        callee: callee.map(|callee| structure::asked(evidence, callee)),
     });
     let mut suspect = Suspect {
         rank: 0,
