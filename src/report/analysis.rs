@@ -2,7 +2,7 @@
 
 use super::grid::{Cell, Grid, Kind};
 use super::page::{Label, Page};
-use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, count_of, counted, escape, fit, paint, percent};
+use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, count_of, counted, escape, fit, paint, percent, residual};
 use super::{attributes, network, structure};
 use crate::analysis::{
     Analysis, Decomposition, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause,
@@ -423,6 +423,6 @@ fn quality(page: &mut Page, analysis: &Analysis) {
     for warning in analysis.windows.warnings.iter().chain(&diagnostics.warnings) {
         page.bullet(warning);
     }
-    let residual = analysis.decomposition.residual_ms.abs();
-    page.painted(DIM, 2, &format!("The rows above leave {residual:.1e} ms of the change unexplained."));
+    let residual = residual(analysis.decomposition.residual_ms);
+    page.painted(DIM, 2, &format!("The rows above leave {residual} of the change unexplained."));
 }

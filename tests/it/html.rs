@@ -253,6 +253,17 @@ fn the_error_waterfall_goes_from_one_share_of_failing_requests_to_the_other() {
     let change = 100.0 * (degradation.error_ratio.regression - degradation.error_ratio.baseline);
     assert!((sum - change).abs() < 0.005 * bars.len() as f64, "{sum} of {change}");
     assert!(bars[2][0].contains("authorize card"), "{:?}", bars[2]);
+    // Each step's arithmetic adds up as it is shown.
+    for bar in bars.iter().filter(|bar| bar[1].contains(" points.")) {
+        let sum = bar[1].replace(['%', ' '], "");
+        let (terms, rest) = sum.split_once('=').expect("a sum");
+        let total: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        let (start, step) = terms.split_once(['+', '−']).expect("two terms");
+        let [start, step, total] =
+            [start, step, &total].map(|number| numbers(number).first().copied().expect("a number"));
+        let step = if terms.contains('−') { -step } else { step };
+        assert!((start + step - total).abs() < 0.0101, "{bar:?}");
+    }
     assert!((numbers(&bars[2][2])[0] - 100.0 * analysis.suspects[0].contribution.error_ratio).abs() < 0.006);
 }
 
