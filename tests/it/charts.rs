@@ -173,3 +173,16 @@ fn percentiles_and_counts_are_of_the_requests_that_traces_stand_for() {
     let timeline = analysis.windows.timeline.as_ref().expect("a timeline");
     assert!((timeline.n_requests.iter().sum::<f64>() - 240.0).abs() < 1e-9);
 }
+
+#[test]
+fn durations_of_hours_are_told_in_hours_on_their_axis() {
+    let window = |own: i64| (0..40).map(|number| page("GET /", own + number)).collect::<Vec<_>>();
+    let analysis = analyze(&window(20_000_000), &window(40_000_000));
+    let html = page_of(&analysis);
+    assert!(html.contains(">h</text>") && !html.contains(">ms</text>"));
+    assert!(page_of(&slower()).contains(">ms</text>"));
+}
+
+fn page_of(analysis: &Analysis) -> String {
+    suspect::report::html::page(analysis, &suspect::report::html::Options::default())
+}
