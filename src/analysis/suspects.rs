@@ -183,6 +183,11 @@ pub(super) fn suspects(
     (suspects, pairs)
 }
 
+/// Place of a service in the ranking, from 1.
+fn place_of(ranking: &Ranking, service: u32) -> u32 {
+    (1..).zip(&ranking.services).find(|(_, ranked)| ranked.service == service).map_or(0, |(place, _)| place)
+}
+
 /// Retries are what failures bring: where both accuse a service, the failures take the place of the retries.
 fn failures_before_retries(suspects: &mut [(Suspect, Shown)]) {
     let is_retry = |suspect: &Suspect| ["retries", "retry storm"].contains(&suspect.kind.as_str());
@@ -229,6 +234,7 @@ fn suspect(
     });
     let mut suspect = Suspect {
         rank: 0,
+        service_rank: place_of(ranking, comparison.attribution.blamed[subject as usize]),
         service,
         operation: subject_operation,
         edge,

@@ -541,3 +541,17 @@ fn a_trace_url_that_is_none_and_a_page_on_standard_output_are_refused_before_any
     assert!(refused(&["--html", "-"]).contains("standard output"));
     assert!(refused(&["--trace-url", "https://jaeger.example/{trace_id}"]).contains("--html"));
 }
+
+#[test]
+fn a_suspect_has_the_number_of_its_service_everywhere() {
+    let (analysis, html) = incident("slow-release");
+    assert!(analysis.suspects.len() > analysis.services.iter().filter(|service| service.is_significant).count());
+    for suspect in &analysis.suspects {
+        let service = analysis.services.iter().find(|service| service.service == suspect.service);
+        assert_eq!(Some(suspect.service_rank), service.map(|service| service.rank));
+        let row = html.split(&format!("id=\"suspect-{}\"", suspect.rank)).nth(1).expect("a row");
+        let label = format!("aria-label=\"Evidence of suspect {}, {}", suspect.service_rank, suspect.service);
+        let named = suspect.edge.is_some() || row.split("</button>").next().expect("a button").contains(&label);
+        assert!(named, "{label}");
+    }
+}

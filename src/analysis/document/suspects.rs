@@ -97,8 +97,11 @@ pub struct RankedService {
 /// An operation's or edge's place.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Suspect {
-    /// Place, from 1.
+    /// Place among the suspects, from 1.
     pub rank: u32,
+    /// Place of its service among the services: the number that reports give it and that `--explain` takes.
+    #[serde(default)]
+    pub service_rank: u32,
     /// Service blamed.
     pub service: String,
     /// Operation blamed, if it is one.
