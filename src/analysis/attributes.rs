@@ -49,9 +49,9 @@ pub struct Carrier {
     pub share: f64,
     /// 95 % interval of `share`.
     pub share_interval: [f64; 2],
-    /// Their share of the suspect's calls, each way to it weighted by its part of the change: what even spread would give them.
+    /// Their share of the suspect's calls, whether or not a request waits for them.
     pub share_of_calls: super::Pair,
-    /// Their number.
+    /// Their number; a call and its answer are one.
     pub n_calls: [u64; 2],
     /// `share` over `share_of_calls` in the regression: 1 is even spread.
     pub lift: f64,
@@ -104,6 +104,9 @@ pub(super) fn drill(
     let Some(keys) = keys else { return Vec::new() };
     let mut chosen = scored.to_vec();
     chosen.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+    // What adds to the slowest requests and nothing to the mean has no part of the mean to be carried.
+    let adds = |subject: u32| evidence.comparison.subjects[subject as usize].value > 0.0;
+    chosen.retain(|&(_, subject, channel)| channel != Channel::TailLatency || adds(subject));
     chosen.truncate(MAX_DRILLED);
     let targets: Vec<Target> = chosen
         .iter()

@@ -9,15 +9,16 @@ use super::{
     Narrowed, Prepared, attributes, between, comings, diagnostics, distributions, errors, network, operations, series,
     single, structure, suspects, wording,
 };
-use crate::compare::attribute::Subject;
+use crate::compare::attribute::{Subject, tops};
 use crate::compare::decompose::Effects;
 use crate::compare::paths::Scope;
+use crate::compare::sums::Sums;
 use crate::compare::{Comparison, Estimate, ViewChange};
 use crate::drill::presence::{Present, presence};
 use crate::drill::rollouts::Rollout;
 use crate::normalize::SpanFlags;
 use crate::rank::Ranking;
-use crate::stats::quantile;
+use crate::stats::weighted_quantile;
 use crate::time::format_rfc3339;
 use crate::topology::GraphDocument;
 use crate::window;
@@ -50,9 +51,10 @@ pub(super) fn document(
         let single = single::warnings(prepared, evidence, &degradation, &requests);
         (present, degradation, single, entries(evidence, requests), diagnostics(prepared, evidence.selection))
     };
-    let ((structure, suspects, traces, distributions), (told, counted)) =
-        forest.both(suspected, || forest.both(told, counted));
-    let ((operations, n_operations_left_out), errors, time) = told;
+    let parts = forest.both(suspected, || forest.both(told, counted));
+    let ((structure, mut suspects, traces, distributions), (told, counted)) = parts;
+    let (mut operations, errors, time) = told;
+    let n_operations_left_out = operations::shorten(&mut operations, &mut suspects);
     let (present, degradation, single, entries, diagnostics) = counted;
     let mut analysis = Analysis {
         schema_version: SCHEMA_VERSION,
@@ -94,18 +96,19 @@ pub(super) fn document(
 }
 
 fn windows_document(windows: &window::Windows, narrowed: &Narrowed, evidence: Evidence<'_>) -> Windows {
-    let one = |window: &window::Window, traces: &[u32]| Window {
+    let Comparison { baseline, regression, scope, .. } = evidence.comparison;
+    let one = |window: &window::Window, traces: &[u32], sums: &Sums| Window {
         start: format_rfc3339(window.start_unix_ns),
         end: format_rfc3339(window.end_unix_ns),
         start_unix_ns: window.start_unix_ns,
         end_unix_ns: window.end_unix_ns,
         n_traces: traces.len() as u64,
         n_spans: traces.iter().map(|&trace| evidence.forest.n_spans_of(trace as usize)).sum(),
-        n_requests: traces.iter().map(|&trace| evidence.forest.weight[trace as usize]).sum(),
+        n_requests: tops(&evidence.table.paths, sums, *scope),
     };
     Windows {
-        baseline: one(&windows.baseline, &evidence.selection.baseline),
-        regression: one(&windows.regression, &evidence.selection.regression),
+        baseline: one(&windows.baseline, &evidence.selection.baseline, baseline),
+        regression: one(&windows.regression, &evidence.selection.regression, regression),
         choice: windows.choice,
         description: narrowed.description.clone().unwrap_or_else(|| windows.choice.describe()),
         only: narrowed.only.clone(),
@@ -166,10 +169,29 @@ pub(super) fn pair([baseline, regression]: [f64; 2]) -> Pair {
     Pair { baseline, regression }
 }
 
-fn sorted_ms<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<f64> {
-    let mut durations: Vec<f64> = requests.map(|request| request.duration_ns as f64 / NS_PER_MS).collect();
-    durations.sort_unstable_by(f64::total_cmp);
-    durations
+/// Durations of requests in milliseconds, ascending, each with how many requests it and all before it stand for.
+pub(super) struct Durations {
+    sorted_ms: Vec<f64>,
+    cumulative: Vec<f64>,
+}
+
+impl Durations {
+    pub(super) fn new<'a>(requests: impl Iterator<Item = &'a Request>) -> Self {
+        let mut sorted: Vec<(i64, f64)> = requests.map(|request| (request.duration_ns, request.weight)).collect();
+        sorted.sort_unstable_by(|left, right| left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)));
+        let mut count = 0.0;
+        let add = |&(_, weight): &(i64, f64)| {
+            count += weight;
+            count
+        };
+        let cumulative = sorted.iter().map(add).collect();
+        Self { sorted_ms: sorted.into_iter().map(|(ns, _)| ns as f64 / NS_PER_MS).collect(), cumulative }
+    }
+
+    /// A quantile by sampling weight; `None` if there are none.
+    pub(super) fn quantile_ms(&self, q: f64) -> Option<f64> {
+        weighted_quantile(&self.sorted_ms, &self.cumulative, q)
+    }
 }
 
 pub(super) fn ratio(over: f64, under: f64) -> f64 {
@@ -179,8 +201,8 @@ pub(super) fn ratio(over: f64, under: f64) -> f64 {
 
 fn degradation(ranking: &Ranking, evidence: Evidence<'_>, requests: &[Vec<Request>; 2]) -> Degradation {
     let comparison = evidence.comparison;
-    let durations = requests.each_ref().map(|requests| sorted_ms(requests.iter()));
-    let at = |q: f64| pair(durations.each_ref().map(|durations| quantile(durations, q).unwrap_or(0.0)));
+    let durations = requests.each_ref().map(|requests| Durations::new(requests.iter()));
+    let at = |q: f64| pair(durations.each_ref().map(|durations| durations.quantile_ms(q).unwrap_or(0.0)));
     let error_ratio = requests.each_ref().map(|requests| {
         let failed = requests.iter().map(|request| if request.has_failed { request.weight } else { 0.0 }).sum();
         ratio(failed, requests.iter().map(|request| request.weight).sum())
@@ -290,7 +312,7 @@ fn decomposition(evidence: Evidence<'_>, view: &View<'_>) -> Decomposition {
                 service: Some(service),
                 operation: subject_operation,
                 edge,
-                callee: key.callee.map(|callee| operation(evidence, callee)),
+                callee: key.callee.map(|callee| structure::asked(evidence, callee)),
                 ..row(estimate, RowCause::Of(key.cause))
             }
         })
@@ -348,7 +370,7 @@ fn entries(evidence: Evidence<'_>, mut windows: [Vec<Request>; 2]) -> Vec<Entry>
                 n_requests: pair(n_requests),
                 share: pair([ratio(n_requests[0], totals[0]), ratio(n_requests[1], totals[1])]),
                 mean_ms,
-                p95_ms: pair(own.map(|requests| quantile(&sorted_ms(requests.iter()), 0.95).unwrap_or(0.0))),
+                p95_ms: pair(own.map(|requests| Durations::new(requests.iter()).quantile_ms(0.95).unwrap_or(0.0))),
                 change_ms: if is_in_both { mean_ms.regression - mean_ms.baseline } else { 0.0 },
                 change_interval_ms: if is_in_both { interval_ms(change) } else { [0.0; 2] },
                 error_ratio: pair([ratio(failed_before, n_requests[0]), ratio(failed_after, n_requests[1])]),

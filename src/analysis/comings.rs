@@ -49,7 +49,8 @@ fn stopped(analysis: &Analysis, has_sides: bool) -> Option<(String, bool)> {
         .iter()
         .take(MAX_NAMED)
         .map(|entry| {
-            let Pair { baseline, regression } = entry.n_requests;
+            // The sum of none is a negative zero.
+            let [baseline, regression] = [entry.n_requests.baseline, entry.n_requests.regression].map(|n| n + 0.0);
             format!("{}: {} ({baseline:.0} -> {regression:.0} requests)", entry.service, entry.operation)
         })
         .collect();

@@ -134,7 +134,7 @@ pub struct Window {
     pub n_traces: u64,
     /// Their spans.
     pub n_spans: u64,
-    /// Requests they stand for, by their sampling weights.
+    /// Requests in them by sampling weight, of which a trace may hold several; fragments where [`Degradation::of`] says so.
     pub n_requests: f64,
 }
 
@@ -281,7 +281,7 @@ pub struct DecompositionRow {
     pub operation: Option<String>,
     /// Edge blamed, if it is one.
     pub edge: Option<Edge>,
-    /// For `calls`, what is called.
+    /// For `calls`, what is called, under the name of the service that is asked.
     pub callee: Option<Operation>,
     /// Milliseconds per request.
     pub contribution_ms: f64,

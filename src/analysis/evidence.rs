@@ -5,8 +5,8 @@
 use super::build::{NS_PER_MS, ratio};
 use super::document::{Beside, Exemplar, Pair};
 use super::rows::{PathRows, REGRESSION};
-use super::shapes::{Nearest, Shapes};
-use crate::compare::attribute::{Attribution, Cause, tops};
+use super::shapes::{Nearest, Shapes, beside};
+use crate::compare::attribute::{Attribution, Cause};
 use crate::compare::paths::{CostTable, Failure, FailureKind, NO_PATH};
 use crate::compare::sums::Sums;
 use crate::compare::{Comparison, Estimate, Selection};
@@ -56,8 +56,29 @@ pub(super) struct Part {
 /// did. Elsewhere the call's time is none of its doing.
 const MIN_CALLS_SHARE: f64 = 0.05;
 
+impl Part {
+    /// Whether time on the path is the suspect's.
+    pub(super) fn has_time(&self) -> bool {
+        self.is_own[..3].contains(&true)
+    }
+}
+
 /// A suspect's parts, in order of paths.
 pub(super) struct Parts(pub(super) Vec<(u32, Part)>);
+
+impl Parts {
+    /// The part of a path.
+    pub(super) fn of(&self, path: u32) -> Option<&Part> {
+        let place = self.0.binary_search_by_key(&path, |&(known, _)| known).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    /// Paths of calls that the suspect makes less often, in order.
+    pub(super) fn lost(&self) -> Vec<u32> {
+        let is_lost = |part: &Part| part.is_own[3] && part.calls_ns < 0.0;
+        self.0.iter().filter(|(_, part)| is_lost(part)).map(|&(path, _)| path).collect()
+    }
+}
 
 /// What a suspect costs a request: the times that are its own, and all below the calls that it makes.
 pub(super) struct Stake {
@@ -96,19 +117,34 @@ impl<'a> Evidence<'a> {
         drill::Input { frame, forest, table, selection, comparison, kept, beside }
     }
 
-    /// The paths on which any of `subjects` has effects.
+    /// The paths on which any of `subjects` has effects on the mean.
     pub(super) fn parts(&self, subjects: &[u32]) -> Parts {
+        self.parts_in(subjects, Channel::Latency)
+    }
+
+    /// What the part `which` of a path adds to the requests that a channel looks at: the slowest, or all.
+    fn effect_ns(&self, path: usize, which: usize, channel: Channel) -> f64 {
+        let comparison = self.comparison;
+        match channel {
+            Channel::TailLatency => comparison.tail.effects.of(path)[which],
+            _ => {
+                comparison.effects.of(path)[which] + comparison.background_rate * comparison.background.of(path)[which]
+            }
+        }
+    }
+
+    /// The same on the requests that a channel looks at.
+    pub(super) fn parts_in(&self, subjects: &[u32], channel: Channel) -> Parts {
         let mut is_subject = vec![false; self.attribution().subjects.len()];
         for &subject in subjects {
             is_subject[subject as usize] = true;
         }
         let mut parts = Vec::new();
         for (index, targets) in self.attribution().targets.iter().enumerate() {
-            let (values, behind) = (self.comparison.effects.of(index), self.comparison.background.of(index));
             let mut part = Part::default();
             for (which, &row) in targets.iter().enumerate() {
                 if is_subject[self.attribution().rows[row as usize].subject as usize] {
-                    let effect_ns = values[which] + self.comparison.background_rate * behind[which];
+                    let effect_ns = self.effect_ns(index, which, channel);
                     part.effect_ns += effect_ns;
                     part.calls_ns += if which < 3 { 0.0 } else { effect_ns };
                     part.is_own[which] = true;
@@ -121,8 +157,7 @@ impl<'a> Evidence<'a> {
         // What unanswered calls did is partly that of others, who were seen to do it in answered ones.
         for (path, which, shares) in self.attribution().spread() {
             let index = path as usize;
-            let value = self.comparison.effects.of(index)[which]
-                + self.comparison.background_rate * self.comparison.background.of(index)[which];
+            let value = self.effect_ns(index, which, channel);
             let target = self.attribution().targets[index][which];
             let moved = shares.iter().flat_map(|&(row, share)| [(row, share), (target, -share)]);
             let own = moved.filter(|&(row, _)| is_subject[self.attribution().rows[row as usize].subject as usize]);
@@ -165,26 +200,23 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Mean time blamed on the suspect per call, and its calls per request, as a channel sees them.
-    pub(super) fn per_call(&self, parts: &Parts, channel: Channel) -> (Pair, Pair) {
+    /// Mean time blamed on the suspect per call that a request waits for, as a channel sees it.
+    pub(super) fn per_call(&self, parts: &Parts, channel: Channel) -> Pair {
+        let has_time = |path: u32| parts.of(path).is_some_and(Part::has_time);
         let [baseline, regression] = self.view(channel).1.map(|sums| {
-            let (mut time_ns, mut n_visits) = (0.0, 0.0);
+            let (mut time_ns, mut n_calls) = (0.0, 0.0);
             for &(path, part) in &parts.0 {
-                let path = path as usize;
-                if part.is_own[..3].contains(&true) {
-                    n_visits += sums.n_visits[path];
+                if part.has_time() && !self.attribution().is_counted_above(&self.table.paths, path, has_time) {
+                    n_calls += sums.n_visits[path as usize];
                 }
+                let path = path as usize;
                 time_ns += if part.is_own[0] { sums.self_ns[path] } else { 0.0 };
                 time_ns += if part.is_own[1] { sums.before_ns[path] } else { 0.0 };
                 time_ns += if part.is_own[2] { sums.wait_ns[path] } else { 0.0 };
             }
-            let requests = tops(&self.table.paths, sums, self.comparison.scope);
-            (ratio(time_ns / NS_PER_MS, n_visits), ratio(n_visits, requests))
+            ratio(time_ns / NS_PER_MS, n_calls)
         });
-        (
-            Pair { baseline: baseline.0, regression: regression.0 },
-            Pair { baseline: baseline.1, regression: regression.1 },
-        )
+        Pair { baseline, regression }
     }
 
     /// What the suspect costs each request.
@@ -202,7 +234,7 @@ impl<'a> Evidence<'a> {
             if owned.contains(&true) {
                 times.push((index, owned));
             }
-            if part.is_own[..3].contains(&true) {
+            if part.has_time() {
                 passes.push(index);
             } else if calls && path.parent != NO_PATH {
                 passes.push(path.parent);
@@ -244,13 +276,27 @@ impl<'a> Evidence<'a> {
         if window == REGRESSION { &self.selection.regression } else { &self.selection.baseline }
     }
 
-    /// Traces of the regression that show the suspect best, and what requests spend on it there, each with the baseline's trace to set
-    /// beside it.
-    pub(super) fn shown(&self, subject: u32, stake: &Stake, channel: Channel) -> Vec<(u32, i64, Option<Nearest>)> {
+    /// Whether a trace makes any call of `paths`, which are in order.
+    pub(super) fn makes(&self, trace: u32, paths: &[u32]) -> bool {
+        let mut calls = self.table.costs_of(trace as usize).calls();
+        calls.any(|calls| calls.n_calls > 0 && paths.binary_search(&calls.path).is_ok())
+    }
+
+    /// Traces of the regression that show the suspect best among those that its channel looks at, and what requests spend on it there, each
+    /// with the baseline's trace to set beside it.
+    pub(super) fn shown(
+        &self,
+        subject: u32,
+        (parts, stake): (&Parts, &Stake),
+        channel: Channel,
+        is_looked_at: &(dyn Fn(u32) -> bool + Sync),
+    ) -> Vec<(u32, i64, Option<Nearest>)> {
         let failing = self.failing(&[subject]);
         let by_failures = channel == Channel::Errors;
         let mut spent = self.spent(stake, REGRESSION);
-        spent.retain(|spent| self.table.paths.list[spent.entry as usize].scope == self.comparison.scope);
+        spent.retain(|spent| {
+            self.table.paths.list[spent.entry as usize].scope == self.comparison.scope && is_looked_at(spent.trace)
+        });
         spent.sort_by_key(|spent| spent.trace);
         spent.dedup_by(|next, kept| {
             let same = next.trace == kept.trace;
@@ -270,7 +316,17 @@ impl<'a> Evidence<'a> {
             spent.iter().map(|spent| (spent.time_ns, spent.trace)).collect()
         };
         if channel == Channel::MissingCalls {
-            // What is missing shows where least is left.
+            // What is missing shows where least is left, beside a request that makes the calls.
+            let lost = parts.lost();
+            let whole = self.shapes.usual(|trace| self.makes(trace, &lost));
+            let usual = |trace: u32| beside(self.forest, self.table, trace, &whole);
+            let has_lost = |&(_, trace): &(i64, u32)| !self.makes(trace, &lost) && usual(trace).is_some();
+            if shown.iter().any(has_lost) {
+                shown.retain(has_lost);
+                shown.sort_unstable();
+                let chosen = typical_extremes(&shown, false).iter();
+                return chosen.map(|&(time_ns, trace)| (trace, time_ns, usual(trace))).collect();
+            }
             shown.sort_unstable();
         } else {
             shown.retain(|&(time_ns, _)| by_failures || time_ns > 0);

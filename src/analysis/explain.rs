@@ -12,7 +12,7 @@ use super::explanation::{
 };
 use super::impact::impact;
 use super::resolve::Target;
-use super::{network, standing, suspects};
+use super::{network, standing, structure, suspects};
 use crate::compare::Estimate;
 use crate::compare::attribute::tops;
 use crate::compare::factors::{Factors, factors};
@@ -169,7 +169,7 @@ fn causes(evidence: Evidence<'_>, subjects: &[u32]) -> Vec<CauseAccount> {
     let mut sum_ns = 0.0;
     for (key, row) in rows.filter(|(key, row)| subjects.contains(&key.subject) && row.value != 0.0) {
         sum_ns += row.value;
-        let callee = key.callee.map(|callee| operation(evidence, callee));
+        let callee = key.callee.map(|callee| structure::asked(evidence, callee));
         let [low, high] = interval_ms(*row);
         let contribution_ms = row.value / NS_PER_MS;
         match own.iter_mut().find(|known| known.cause == Some(key.cause) && known.callee == callee) {

@@ -85,7 +85,7 @@ pub struct ChannelAccount {
 pub struct CauseAccount {
     /// How; absent for what fragments and work that nobody waits for add by any cause.
     pub cause: Option<Cause>,
-    /// For `calls`, what is called.
+    /// For `calls`, what is called, under the name of the service that is asked.
     pub callee: Option<Operation>,
     /// Milliseconds per request.
     pub contribution_ms: f64,

@@ -13,27 +13,56 @@ use std::cmp::Reverse;
 /// Ways shown for a suspect.
 const N_PATHS: usize = 3;
 
-/// The ways to the suspect that carry most of its contribution, or most of the failures that began with `failing`.
-pub(super) fn propagation(evidence: Evidence<'_>, parts: &Parts, failing: Option<u32>) -> Vec<PropagationPath> {
+/// The ways to the suspect that carry most of its contribution, or most of the failures that began with `failing`; with spans of the traces
+/// that its channel looks at.
+pub(super) fn propagation(
+    evidence: Evidence<'_>,
+    parts: &Parts,
+    failing: Option<u32>,
+    is_looked_at: &dyn Fn(u32) -> bool,
+) -> Vec<PropagationPath> {
+    let effects = effects(evidence, parts);
     let mut ways: Vec<(u32, f64)> = match failing {
         Some(subject) => failure_paths(evidence, subject),
-        None => parts.0.iter().map(|&(path, part)| (path, part.effect_ns.abs())).collect(),
+        None => effects.iter().map(|&(path, effect_ns)| (path, effect_ns.abs())).collect(),
     };
     ways.retain(|&(_, weight)| weight > 0.0);
     ways.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
     ways.truncate(N_PATHS);
     ways.into_iter()
         .map(|(path, _)| {
-            let place = parts.0.binary_search_by_key(&path, |&(known, _)| known);
-            let part = place.map_or_else(|_| Part::default(), |place| parts.0[place].1);
+            let part = parts.of(path).copied().unwrap_or_default();
+            let found = effects.binary_search_by_key(&path, |&(known, _)| known);
+            let effect_ns = found.map_or(0.0, |place| effects[place].1);
             let entry = evidence.rows.entry(path);
             PropagationPath {
-                hops: hops(evidence, path, &shown(evidence, path, part, failing)),
-                contribution_ms: part.effect_ns / NS_PER_MS,
-                contribution_ms_per_entry_request: per_entry_request(evidence, entry, part.effect_ns) / NS_PER_MS,
+                hops: hops(evidence, path, &shown(evidence, path, part, failing, is_looked_at)),
+                contribution_ms: effect_ns / NS_PER_MS,
+                contribution_ms_per_entry_request: per_entry_request(evidence, entry, effect_ns) / NS_PER_MS,
             }
         })
         .collect()
+}
+
+/// What the suspect adds on each path that leads to it, in order of paths. A call and its answer are one way, which leads to the answer; what
+/// is the suspect's on other paths says nothing of how it reached the entries, unless that is all there is.
+fn effects(evidence: Evidence<'_>, parts: &Parts) -> Vec<(u32, f64)> {
+    let leads = |part: &Part| part.is_own.contains(&true);
+    let any = parts.0.iter().any(|(_, part)| leads(part) && part.effect_ns != 0.0);
+    let own = parts.0.iter().filter(|(_, part)| leads(part) || !any);
+    let mut effects: Vec<(u32, f64)> = own.map(|&(path, part)| (path, part.effect_ns)).collect();
+    let paths = &evidence.table.paths;
+    let has_time = |path: u32| parts.of(path).is_some_and(Part::has_time);
+    for place in (0..effects.len()).rev() {
+        let path = effects[place].0;
+        if evidence.comparison.attribution.is_counted_above(paths, path, has_time) {
+            let caller = paths.list[path as usize].parent;
+            if let Ok(call) = effects.binary_search_by_key(&caller, |&(known, _)| known) {
+                effects[place].1 += std::mem::take(&mut effects[call].1);
+            }
+        }
+    }
+    effects
 }
 
 /// An effect per request as one per request of the entry whose top is path `entry`: exact, for every effect on a path is a product
@@ -60,7 +89,13 @@ fn failure_paths(evidence: Evidence<'_>, subject: u32) -> Vec<(u32, f64)> {
 }
 
 /// Traces of the regression that show the suspect on this path: the slow ones, or those that fail.
-fn shown(evidence: Evidence<'_>, path: u32, part: Part, failing: Option<u32>) -> Vec<u32> {
+fn shown(
+    evidence: Evidence<'_>,
+    path: u32,
+    part: Part,
+    failing: Option<u32>,
+    is_looked_at: &dyn Fn(u32) -> bool,
+) -> Vec<u32> {
     let chosen: Vec<(i64, u32)> = if let Some(subject) = failing {
         let own = evidence.failing(&[subject]).into_iter().filter(|&(_, failed)| failed == path);
         let mut traces: Vec<u32> = own.map(|(trace, _)| trace).collect();
@@ -71,6 +106,7 @@ fn shown(evidence: Evidence<'_>, path: u32, part: Part, failing: Option<u32>) ->
         let mut slow: Vec<(i64, u32)> = evidence
             .rows
             .of(REGRESSION, path)
+            .filter(|row| is_looked_at(row.trace))
             .map(|row| {
                 let cost = row.cost(evidence.table);
                 let [own, before, wait] = [0, 1, 2].map(|which: usize| i64::from(part.is_own[which]));

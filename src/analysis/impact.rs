@@ -2,7 +2,7 @@
 //!
 //! A request is hurt if its failure began with the suspect, or if it did not fail so and spends more time on the suspect than 95 % of the
 //! baseline's requests of the same entry that pass it. Some do in any case, so of both only those beyond the baseline's own share count:
-//! those that failed are among those hurt. Where calls are missing, it is less time than 5 % of them.
+//! those that failed are among those hurt. Where calls are missing, it is one that makes none of them, or less time than 5 % of them.
 
 use super::build::{NS_PER_MS, operation, ratio};
 use super::document::{EntryImpact, Impact};
@@ -10,6 +10,7 @@ use super::evidence::{Evidence, Parts, Spent, Stake};
 use super::hops::per_entry_request;
 use super::rows::{BASELINE, REGRESSION};
 use crate::compare::paths::Scope;
+use crate::compare::views::TAIL_SHARE;
 use crate::rank::Channel;
 use crate::stats::weighted_quantile;
 
@@ -25,6 +26,8 @@ struct Passing {
     time_ns: i64,
     weight: f64,
     has_failed: bool,
+    /// Whether it makes none of the calls that the suspect makes less often.
+    lacks_calls: bool,
 }
 
 /// Counts the requests that the subjects hurt in their channel.
@@ -35,7 +38,8 @@ pub(super) fn impact(
     stake: &Stake,
     channel: Channel,
 ) -> Impact {
-    let windows = [BASELINE, REGRESSION].map(|window| passing(evidence, subjects, stake, window));
+    let lost = if channel == Channel::MissingCalls { parts.lost() } else { Vec::new() };
+    let windows = [BASELINE, REGRESSION].map(|window| passing(evidence, subjects, stake, &lost, window));
     let mut entries: Vec<u32> = windows.iter().flatten().map(|request| request.entry).collect();
     entries.sort_unstable();
     entries.dedup();
@@ -77,7 +81,7 @@ pub(super) fn impact(
 }
 
 /// Requests of a window that pass the suspect, by entry.
-fn passing(evidence: Evidence<'_>, subjects: &[u32], stake: &Stake, window: usize) -> Vec<Passing> {
+fn passing(evidence: Evidence<'_>, subjects: &[u32], stake: &Stake, lost: &[u32], window: usize) -> Vec<Passing> {
     let mut failing: Vec<(u32, u32)> = evidence
         .failing(subjects)
         .into_iter()
@@ -101,6 +105,7 @@ fn passing(evidence: Evidence<'_>, subjects: &[u32], stake: &Stake, window: usiz
             time_ns,
             weight: evidence.forest.weight[trace as usize],
             has_failed: failing.binary_search(&(entry, trace)).is_ok(),
+            lacks_calls: !lost.is_empty() && !evidence.makes(trace, lost),
         })
         .collect()
 }
@@ -132,7 +137,7 @@ fn entry_impact(
     let is_unusual = |request: &Passing| {
         let time_ns = request.time_ns as f64;
         match (limit_ns, channel) {
-            (Some(limit_ns), Channel::MissingCalls) => time_ns < limit_ns,
+            (Some(limit_ns), Channel::MissingCalls) => request.lacks_calls || time_ns < limit_ns,
             (Some(limit_ns), _) => time_ns > limit_ns,
             // Nothing of the kind was there before.
             (None, _) => time_ns > 0.0,
@@ -143,6 +148,7 @@ fn entry_impact(
     let n_slow = beyond([baseline, regression], |request| !request.has_failed, is_unusual);
     let name = operation(evidence, evidence.table.paths.list[entry as usize].operation);
     let n_requests_of_entry = evidence.comparison.regression.n_visits[entry as usize];
+    let share = if channel == Channel::TailLatency { TAIL_SHARE } else { 1.0 };
     let contribution_ms = per_entry_request(evidence, entry, effect_ns) / NS_PER_MS;
     EntryImpact {
         service: name.service,
@@ -153,7 +159,7 @@ fn entry_impact(
         n_requests_hurt: n_failed + n_slow,
         n_requests_failed: n_failed,
         contribution_ms,
-        added_seconds: contribution_ms * n_requests_of_entry / 1e3,
+        added_seconds: contribution_ms * share * n_requests_of_entry / 1e3,
     }
 }
 

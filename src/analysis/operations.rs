@@ -3,7 +3,7 @@
 use super::build::{NS_PER_MS, interval_ms, names, pair, ratio};
 use super::evidence::Evidence;
 use super::suspects::{contribution, fronts};
-use super::{Edge, Pair};
+use super::{Edge, Pair, Suspect};
 use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::paths::{NO_PATH, Path};
@@ -25,7 +25,7 @@ pub struct OperationAccount {
     pub edge: Option<Edge>,
     /// Time blamed on it, milliseconds per request.
     pub own_ms: Pair,
-    /// Mean time blamed on it per call that a request waits for.
+    /// Mean time blamed on it per call that a request waits for; of a service per such call from outside it.
     pub per_call_ms: Pair,
     /// Calls per request, whether or not a request waits for them; of a service those from outside it.
     pub calls_per_request: Pair,
@@ -100,13 +100,29 @@ pub struct Chances {
     pub calls: f64,
 }
 
-/// The accounts, those with the largest part first, and how many are left out.
-pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
+/// Tells suspects what is told of their calls, then leaves out the accounts with the smallest parts; their number.
+pub(super) fn shorten(accounts: &mut Vec<OperationAccount>, suspects: &mut [Suspect]) -> u64 {
+    for suspect in suspects {
+        let is_own = |account: &&OperationAccount| {
+            (&account.service, &account.operation, &account.edge)
+                == (&suspect.service, &suspect.operation, &suspect.edge)
+        };
+        let calls = accounts.iter().find(is_own).map(|account| account.calls_per_request);
+        suspect.calls_per_request = calls.unwrap_or_default();
+    }
+    let n_left_out = accounts.len().saturating_sub(MAX_OPERATIONS) as u64;
+    accounts.truncate(MAX_OPERATIONS);
+    n_left_out
+}
+
+/// The accounts, those with the largest part first.
+pub(super) fn accounts(evidence: Evidence<'_>) -> Vec<OperationAccount> {
     let comparison = evidence.comparison;
     let attribution = &comparison.attribution;
     let (n_subjects, n_services) = (attribution.subjects.len(), evidence.forest.services.len());
     let sums = [&comparison.baseline, &comparison.regression];
     let times = sums.map(|sums| attribution.own_times(sums, n_services).concat());
+    let visits = sums.map(|sums| attribution.own_calls(&evidence.table.paths, sums, n_services).concat());
     let n_requests = sums.map(|sums| tops(&evidence.table.paths, sums, comparison.scope));
     let calls = Calls::new(evidence, n_requests);
     let fronts_ns = fronts(evidence).concat();
@@ -127,7 +143,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
         let failures = of(&comparison.failures, &comparison.service_failures);
         let typical = of(&comparison.typical.subjects, &comparison.typical.services);
         let tail = of(&comparison.tail.subjects, &comparison.tail.services);
-        let [(before_ns, visits_before), (after_ns, visits_after)] = [times[0][unit], times[1][unit]];
+        let [before_ns, after_ns] = [0, 1].map(|window: usize| times[window][unit]);
         let (calls_per_request, calls) = calls.of(unit);
         let per = |ns: f64, count: f64| ratio(ns / NS_PER_MS, count);
         OperationAccount {
@@ -135,7 +151,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
             operation,
             edge,
             own_ms: pair([per(before_ns, n_requests[0]), per(after_ns, n_requests[1])]),
-            per_call_ms: pair([per(before_ns, visits_before), per(after_ns, visits_after)]),
+            per_call_ms: pair([per(before_ns, visits[0][unit]), per(after_ns, visits[1][unit])]),
             calls_per_request,
             calls_per_request_change: calls.value,
             calls_per_request_interval: calls.interval(),
@@ -162,9 +178,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> (Vec<OperationAccount>, u64) {
             |account: &OperationAccount| (account.service.clone(), account.operation.clone(), account.edge.clone());
         size(right).total_cmp(&size(left)).then_with(|| key(left).cmp(&key(right)))
     });
-    let n_left_out = accounts.len().saturating_sub(MAX_OPERATIONS) as u64;
-    accounts.truncate(MAX_OPERATIONS);
-    (accounts, n_left_out)
+    accounts
 }
 
 /// Calls per request of every subject, then of every service, in both windows: as they are and at the traffic that both share, with the
@@ -304,20 +318,25 @@ fn of_window(
     WindowCalls { per_request, at_shared, variances }
 }
 
-/// Of each path what its calls are calls of: its operation or that of a peer without spans, the edge to its peer, which may be blamed on
-/// either end, and a service that is called from outside.
+/// Of each path what its calls are calls of: its operation or that of a peer which left no span of that name, the edge to its peer, which
+/// may be blamed on either end, and a service that is called from outside.
 fn units_of_paths(evidence: Evidence<'_>) -> Vec<Vec<u32>> {
     let (forest, paths) = (evidence.forest, &evidence.table.paths.list);
     let subjects = &evidence.comparison.attribution.subjects;
     let mut by_subject: Vec<(Subject, u32)> = (0..).zip(subjects).map(|(own, key)| (*key, own)).collect();
     by_subject.sort_unstable();
+    let mut answering: Vec<(u32, u32)> = forest.operations.iter().map(|own| (own.service, own.name)).collect();
+    answering.sort_unstable();
     let of_service = |service: u32| u32::try_from(subjects.len()).unwrap_or(u32::MAX).saturating_add(service);
     let of_path = |path: &Path| {
         let operation = forest.operations[path.operation as usize];
         let inferred = operation.peer.filter(|&peer| forest.services[peer as usize].is_inferred);
         let keys = [
             Some(Subject::Operation(operation.service, operation.name)),
-            inferred.map(|peer| Subject::Operation(peer, operation.name)),
+            operation
+                .peer
+                .filter(|&peer| answering.binary_search(&(peer, operation.name)).is_err())
+                .map(|peer| Subject::Operation(peer, operation.name)),
             operation.peer.map(|peer| Subject::Edge(operation.service, peer)),
         ];
         let own = keys.into_iter().flatten().flat_map(|key| {

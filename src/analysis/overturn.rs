@@ -172,7 +172,7 @@ impl Finding<'_> {
 
     /// A baseline that is a little slower would leave nothing of it.
     fn small_change(&self) -> Option<String> {
-        let (per_call, _) = self.evidence.per_call(self.parts, self.channel);
+        let per_call = self.evidence.per_call(self.parts, self.channel);
         let change = per_call.regression - per_call.baseline;
         let is_time =
             self.main_cause().is_some_and(|cause| matches!(cause, Cause::Slower | Cause::Network | Cause::Peer));
@@ -324,7 +324,7 @@ impl Finding<'_> {
         let edge = format!("{} -> {}", self.name(caller), self.name(callee));
         let mut sentences = Vec::new();
         // A clock that is off by little against the rise cannot have made it.
-        let (per_call, _) = self.evidence.per_call(self.parts, self.channel);
+        let per_call = self.evidence.per_call(self.parts, self.channel);
         let rise_ns = (per_call.regression - per_call.baseline) * NS_PER_MS;
         if share(calls.n_moved) >= DOUBTFUL && calls.moved_ns as f64 >= DOUBTFUL * rise_ns {
             sentences.push(format!(

@@ -54,13 +54,19 @@ impl Part {
         }
     }
 
+    /// Whether the interval of its contribution says something.
+    #[must_use]
+    pub fn has_interval(self) -> bool {
+        self != Self::Background
+    }
+
     /// What the part is called where no team is named.
     #[must_use]
     pub fn unnamed(self) -> &'static str {
         match self {
             Self::Services => "nobody known",
             Self::TrafficMix => "traffic mix",
-            Self::Background => "less background work",
+            Self::Background => "background work, taken off",
         }
     }
 }
@@ -75,7 +81,7 @@ pub struct TeamShare {
     pub team: Option<String>,
     /// Its services that take part, those with the largest part first.
     pub services: Vec<String>,
-    /// What they add.
+    /// What they add. Of the background that is taken off no interval is known: its bounds are its value.
     pub contribution: Contribution,
     /// What they add to the slowest 5 % of each entry's requests, milliseconds.
     #[serde(default)]

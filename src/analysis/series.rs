@@ -1,9 +1,8 @@
 //! Latency, errors and traffic over time, for the time chart.
 
 use super::Prepared;
-use super::build::{NS_PER_MS, Request, ratio, requests};
+use super::build::{Durations, Request, ratio, requests};
 use super::evidence::Evidence;
-use crate::stats::quantile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +85,8 @@ fn of_requests(of: SeriesOf, requests: &[Request], start_ns: impl Fn(u32) -> i64
     // Moments may be farther apart than 64 bits hold.
     let after_ns = |at: i64| i128::from(at) - i128::from(start_unix_ns);
     let bucket = |at: i64| usize::try_from(after_ns(at) / i128::from(width_ns)).unwrap_or(0);
-    placed.sort_unstable_by_key(|&(at, request)| (bucket(at), request.duration_ns));
+    // Stable, so that sums are taken in the order of traces.
+    placed.sort_by_key(|&(at, _)| bucket(at));
     let n_buckets = bucket(last) + 1;
     let mut series = TimeSeries {
         of,
@@ -100,13 +100,13 @@ fn of_requests(of: SeriesOf, requests: &[Request], start_ns: impl Fn(u32) -> i64
     };
     for own in placed.chunk_by(|left, right| bucket(left.0) == bucket(right.0)) {
         let at = bucket(own[0].0);
-        let durations: Vec<f64> = own.iter().map(|(_, request)| request.duration_ns as f64 / NS_PER_MS).collect();
+        let durations = Durations::new(own.iter().map(|&(_, request)| request));
         let weight: f64 = own.iter().map(|(_, request)| request.weight).sum();
         let failed: f64 = own.iter().filter(|(_, request)| request.has_failed).map(|(_, request)| request.weight).sum();
         series.n_requests[at] = weight;
-        series.p50_ms[at] = quantile(&durations, 0.5);
-        series.p95_ms[at] = quantile(&durations, 0.95);
-        series.p99_ms[at] = quantile(&durations, 0.99);
+        series.p50_ms[at] = durations.quantile_ms(0.5);
+        series.p95_ms[at] = durations.quantile_ms(0.95);
+        series.p99_ms[at] = durations.quantile_ms(0.99);
         series.error_ratio[at] = Some(ratio(failed, weight));
     }
     Some(series)

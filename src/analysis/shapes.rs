@@ -78,6 +78,15 @@ impl Shapes {
         Self(entries.collect())
     }
 
+    /// By entry operation the baseline's most frequent trace of those that `is_one` says so of.
+    pub(super) fn usual(&self, is_one: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
+        let of_entry = |entry: &Entry| {
+            let shape = entry.shapes.iter().find(|shape| is_one(shape.trace))?;
+            Some((entry.operation, shape.trace))
+        };
+        self.0.iter().filter_map(of_entry).collect()
+    }
+
     /// The baseline trace nearest to `trace`: of its entry, with the fewest calls more or less, then nearest the median duration.
     ///
     /// `None` if the baseline holds no request of this entry.
@@ -98,6 +107,14 @@ impl Shapes {
             .min()
             .map(|(n_calls_apart, _, trace)| Nearest { trace, n_calls_apart })
     }
+}
+
+/// The one of these traces by entry operation that has the entry of `trace`.
+pub(super) fn beside(forest: &Forest, table: &CostTable, trace: u32, usual: &[(u32, u32)]) -> Option<Nearest> {
+    let (operation, _) = entry_and_duration(forest, trace)?;
+    let (_, beside) = usual[usual.binary_search_by_key(&operation, |&(entry, _)| entry).ok()?];
+    let [own, other] = [trace, beside].map(|trace| table.costs_of(trace as usize).calls());
+    Some(Nearest { trace: beside, n_calls_apart: n_calls_apart(own, other) })
 }
 
 /// Sum over call paths of the difference in calls; both lists are in order of paths.

@@ -15,13 +15,20 @@ const MAX_SERVICES: usize = 64;
 pub(super) struct DataSet {
     range: Window,
     roots: Vec<Root>,
+    weights: Vec<f64>,
     entries: Vec<String>,
     signals: Vec<Signal>,
 }
 
 impl DataSet {
     pub(super) fn data(&self) -> Data<'_> {
-        Data { range: self.range, roots: &self.roots, entries: &self.entries, signals: &self.signals }
+        Data {
+            range: self.range,
+            roots: &self.roots,
+            weights: &self.weights,
+            entries: &self.entries,
+            signals: &self.signals,
+        }
     }
 
     /// The requests of these traces, in their order; with what they say about services where that is of use.
@@ -61,6 +68,7 @@ impl DataSet {
         Self {
             range: range.unwrap_or(Window { start_unix_ns: 0, end_unix_ns: 0 }),
             roots,
+            weights: tops.iter().map(|&(trace, _)| forest.weight[trace as usize]).collect(),
             entries: by_name.iter().map(name).collect(),
             signals: if with_signals { signals(forest, prepared.costs(), &tops) } else { Vec::new() },
         }

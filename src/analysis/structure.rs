@@ -20,7 +20,7 @@ pub(super) fn changes(evidence: Evidence<'_>) -> Vec<StructureChange> {
 }
 
 /// An operation by whom it asks, where it asks somebody: its own service says little of a call.
-fn asked(evidence: Evidence<'_>, index: u32) -> Operation {
+pub(super) fn asked(evidence: Evidence<'_>, index: u32) -> Operation {
     let forest = evidence.forest;
     let operation = forest.operations[index as usize];
     let service = operation.peer.unwrap_or(operation.service);
@@ -158,17 +158,11 @@ pub(super) fn refine(
             (Channel::Latency | Channel::TypicalLatency | Channel::TailLatency, kind) => {
                 match (main.map(|main| main.cause), kind) {
                     (Some(Cause::Calls), Kind::NewCall | Kind::MoreCalls | Kind::NPlusOne) => {
-                        let callee = main.and_then(|main| main.callee.as_ref());
-                        is_caller
-                            && change.callee.as_ref().map(|known| &known.operation)
-                                == callee.map(|known| &known.operation)
+                        is_caller && change.callee.as_ref() == main.and_then(|main| main.callee.as_ref())
                     }
-                    (Some(Cause::Misses), Kind::MoreCalls | Kind::NPlusOne) => {
-                        let callee = main.and_then(|main| main.callee.as_ref());
-                        callee.is_some_and(|callee| change.service == callee.service)
-                            && change.callee.as_ref().map(|known| &known.operation)
-                                == callee.map(|known| &known.operation)
-                    }
+                    (Some(Cause::Misses), Kind::MoreCalls | Kind::NPlusOne) => main.is_some_and(|main| {
+                        main.asker.as_ref() == Some(&change.service) && main.callee == change.callee
+                    }),
                     (Some(Cause::LostParallelism), Kind::LostParallelism) => is_caller,
                     (Some(Cause::Retry), Kind::RetryStorm) | (Some(Cause::Peer), Kind::Silent | Kind::Timeouts) => {
                         is_service

@@ -1,15 +1,16 @@
 //! The ranking in the document's words: services, and the operations and edges that make up their part.
 
 use super::build::{NS_PER_MS, interval_ms, names, operation, percent, ratio};
-use super::document::{Contribution, Finding, RankedService, StructureChange, Suspect};
+use super::document::{Contribution, Finding, Pair, RankedService, StructureChange, Suspect};
 use super::evidence::Evidence;
 use super::hops::propagation;
 use super::impact::impact;
 use super::overturn::{self, Grounds};
 use super::traces::{self, Shown, TracePair};
-use super::{attributes, network, wording};
+use super::{attributes, network, structure, wording};
 use crate::compare::Estimate;
 use crate::compare::edges::Whose;
+use crate::compare::views::tail_weights;
 use crate::rank::{self, Channel, Ranking, Verdict};
 use rayon::prelude::*;
 
@@ -151,11 +152,15 @@ pub(super) fn suspects(
     });
     let drills = attributes::drill(evidence, &scored, keys);
     let grounds = Grounds::new(evidence);
+    let windows = [&evidence.selection.baseline, &evidence.selection.regression].map(Vec::as_slice);
+    let is_of_tail = |&(_, _, channel): &(f64, u32, Channel)| channel == Channel::TailLatency;
+    let tail = if scored.iter().any(is_of_tail) { tail_weights(evidence.forest, windows) } else { Vec::new() };
     let mut suspects: Vec<(Suspect, Shown)> = scored
         .into_par_iter()
         .map(|(score, subject, channel)| {
             let (attributes, attribute_search) = attributes::carriers(&drills, subject, channel);
-            let (suspect, shown) = suspect(ranking, evidence, (&grounds, structure), score, subject, channel);
+            let found = (&grounds, structure, tail.as_slice());
+            let (suspect, shown) = suspect(ranking, evidence, found, score, subject, channel);
             (Suspect { attributes, attribute_search, ..suspect }, shown)
         })
         .collect();
@@ -178,6 +183,11 @@ pub(super) fn suspects(
     (suspects, pairs)
 }
 
+/// Place of a service in the ranking, from 1.
+fn place_of(ranking: &Ranking, service: u32) -> u32 {
+    (1..).zip(&ranking.services).find(|(_, ranked)| ranked.service == service).map_or(0, |(place, _)| place)
+}
+
 /// Retries are what failures bring: where both accuse a service, the failures take the place of the retries.
 fn failures_before_retries(suspects: &mut [(Suspect, Shown)]) {
     let is_retry = |suspect: &Suspect| ["retries", "retry storm"].contains(&suspect.kind.as_str());
@@ -194,17 +204,21 @@ fn failures_before_retries(suspects: &mut [(Suspect, Shown)]) {
 fn suspect(
     ranking: &Ranking,
     evidence: Evidence<'_>,
-    (grounds, structure): (&Grounds, &[StructureChange]),
+    (grounds, structure, tail): (&Grounds, &[StructureChange], &[f64]),
     score: f64,
     subject: u32,
     channel: Channel,
 ) -> (Suspect, Shown) {
     let comparison = evidence.comparison;
     let (service, subject_operation, edge) = names(evidence, subject);
-    let parts = evidence.parts(&[subject]);
+    let parts = evidence.parts_in(&[subject], channel);
     let stake = evidence.stake(&parts);
-    let (per_call_ms, calls_per_request) = evidence.per_call(&parts, Channel::Latency);
-    let shown = evidence.shown(subject, &stake, channel);
+    let is_looked_at = |trace: u32| channel != Channel::TailLatency || tail[trace as usize] > 0.0;
+    let per_call_ms = evidence.per_call(&parts, Channel::Latency);
+    // What speaks against it is told of its part of the mean.
+    let of_mean = (channel == Channel::TailLatency).then(|| evidence.parts(&[subject]));
+    let against = of_mean.as_ref().unwrap_or(&parts);
+    let shown = evidence.shown(subject, (&parts, &stake), channel, &is_looked_at);
     let (exemplars, baseline_trace_ids) = evidence.exemplars(&shown);
     let (latency, failures) = (comparison.subjects[subject as usize], comparison.failures[subject as usize]);
     let contribution = contribution(evidence, latency, failures, front_of(evidence, subject));
@@ -215,31 +229,42 @@ fn suspect(
     let cause = main.map(|(cause, change_ns, callee)| wording::Main {
         cause,
         change_ms: change_ns / NS_PER_MS,
-        callee: callee.map(|callee| operation(evidence, callee)),
+        asker: callee.map(|callee| operation(evidence, callee).service),
+        callee: callee.map(|callee| structure::asked(evidence, callee)),
     });
     let mut suspect = Suspect {
         rank: 0,
+        service_rank: place_of(ranking, comparison.attribution.blamed[subject as usize]),
         service,
         operation: subject_operation,
         edge,
         owner: None,
         score,
+        channel,
         contribution,
         contribution_ms: contribution.ms,
         kind: wording::kind(channel, cause.as_ref()).to_owned(),
         reason: String::new(),
         per_call_ms,
-        calls_per_request,
-        paths: propagation(evidence, &parts, (channel == Channel::Errors).then_some(subject)),
+        calls_per_request: Pair::default(),
+        paths: propagation(evidence, &parts, (channel == Channel::Errors).then_some(subject), &is_looked_at),
         exemplars,
         baseline_trace_ids,
         attributes: Vec::new(),
         attribute_search: None,
         impact: impact(evidence, &[subject], &parts, &stake, channel),
-        overturned_by: overturn::Finding { evidence, ranking, grounds, subject, parts: &parts, stake: &stake, channel }
-            .overturned_by(),
+        overturned_by: overturn::Finding {
+            evidence,
+            ranking,
+            grounds,
+            subject,
+            parts: against,
+            stake: &stake,
+            channel,
+        }
+        .overturned_by(),
     };
-    suspect.reason = wording::reason(&suspect, channel, evidence.per_call(&parts, channel).0, cause.as_ref());
+    suspect.reason = wording::reason(&suspect, channel, evidence.per_call(&parts, channel), cause.as_ref());
     if suspect.kind == "network"
         && let Some(gap) = network::main_gap(evidence, subject)
     {

@@ -10,7 +10,9 @@ use crate::time::{format_ms, format_signed};
 pub(super) struct Main {
     pub(super) cause: Cause,
     pub(super) change_ms: f64,
+    /// What is called, and the service that calls it.
     pub(super) callee: Option<Operation>,
+    pub(super) asker: Option<String>,
 }
 
 pub(super) fn ms(value: f64) -> String {

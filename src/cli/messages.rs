@@ -81,5 +81,5 @@ fn set_aside(sources: &[SourceReport]) -> String {
         all.0.iter().map(|(reason, &n_spans)| format!("{} {}", count(n_spans), reason.describe())).collect();
     let n_spans: u64 = sources.iter().map(|source| source.n_spans).sum();
     let total = count(all.total());
-    warning(&format!("{total} of {} set aside: {}", counted(n_spans, "span"), reasons.join(", ")))
+    warning(&format!("{total} of {} set aside while they were read: {}", counted(n_spans, "span"), reasons.join(", ")))
 }

@@ -293,24 +293,66 @@ impl Attribution {
         matches!(self.subjects[subject], Subject::Edge(..))
     }
 
-    /// Nanoseconds blamed on every subject, and on each of `n_services`, with the visits that they are of.
+    /// Subjects that a path's own, before and waiting time are blamed on.
+    fn of_times(&self, path: usize) -> [usize; 3] {
+        [0, 1, 2].map(|part: usize| self.rows[self.targets[path][part] as usize].subject as usize)
+    }
+
+    /// Nanoseconds blamed on every subject, and on each of `n_services`.
     #[must_use]
-    pub fn own_times(&self, sums: &Sums, n_services: usize) -> [Vec<(f64, f64)>; 2] {
-        let mut times = [vec![(0.0, 0.0); self.subjects.len()], vec![(0.0, 0.0); n_services]];
-        for (path, targets) in self.targets.iter().enumerate() {
+    pub fn own_times(&self, sums: &Sums, n_services: usize) -> [Vec<f64>; 2] {
+        let mut times = [vec![0.0; self.subjects.len()], vec![0.0; n_services]];
+        for path in 0..self.targets.len() {
             let parts = [sums.self_ns[path], sums.before_ns[path], sums.wait_ns[path]];
-            let subjects = [0, 1, 2].map(|part: usize| self.rows[targets[part] as usize].subject as usize);
-            let services = subjects.map(|subject| self.blamed[subject] as usize);
-            for (times, own) in times.iter_mut().zip([subjects, services]) {
-                for (part, &unit) in own.iter().enumerate() {
-                    times[unit].0 += parts[part];
-                    if !own[..part].contains(&unit) {
-                        times[unit].1 += sums.n_visits[path];
-                    }
-                }
+            for (part_ns, subject) in parts.into_iter().zip(self.of_times(path)) {
+                times[0][subject] += part_ns;
+                times[1][self.blamed[subject] as usize] += part_ns;
             }
         }
         times
+    }
+
+    /// Calls on the blamed path that these times are of: of every subject, and of each of `n_services` those from outside it.
+    #[must_use]
+    pub fn own_calls(&self, paths: &Paths, sums: &Sums, n_services: usize) -> [Vec<f64>; 2] {
+        let mut calls = [vec![0.0; self.subjects.len()], vec![0.0; n_services]];
+        for (path, &n_visits) in sums.n_visits.iter().enumerate() {
+            let own = self.of_times(path);
+            let caller = paths.list[path].parent;
+            let above = if caller == NO_PATH { Vec::new() } else { self.of_times(caller as usize).to_vec() };
+            let service = |subject: &usize| self.blamed[*subject] as usize;
+            for (part, subject) in own.iter().enumerate() {
+                // The answer to a call is not another call.
+                let is_counted = own[..part].contains(subject) || (self.is_answer[path] && above.contains(subject));
+                calls[0][*subject] += if is_counted { 0.0 } else { n_visits };
+                let mut known = own[..part].iter().chain(&above).map(service);
+                let is_counted = known.any(|known| known == service(subject));
+                calls[1][service(subject)] += if is_counted { 0.0 } else { n_visits };
+            }
+        }
+        calls
+    }
+
+    /// Whether time on a path is a subject's.
+    #[must_use]
+    pub fn has_time_on(&self, subject: u32, path: u32) -> bool {
+        let is_own = |row: u32| self.rows[row as usize].subject == subject;
+        let first = self.shared.partition_point(|&(known, ..)| known < path);
+        let shared = self.shared[first..].iter().take_while(|&&(known, ..)| known == path);
+        self.targets[path as usize][..3].iter().any(|&row| is_own(row))
+            || shared.into_iter().any(|(.., shares)| is_own(shares[0].0))
+    }
+
+    /// Paths with such time, in order.
+    #[must_use]
+    pub fn paths_of(&self, subject: u32) -> Vec<u32> {
+        (0_u32..).zip(&self.targets).map(|(path, _)| path).filter(|&path| self.has_time_on(subject, path)).collect()
+    }
+
+    /// Whether a path is the answer to a call whose time is a subject's as its own is, by `owns`: it is then no call besides.
+    #[must_use]
+    pub fn is_counted_above(&self, paths: &Paths, path: u32, owns: impl Fn(u32) -> bool) -> bool {
+        self.is_answer[path as usize] && owns(paths.list[path as usize].parent)
     }
 
     /// Effects of which a share goes to other rows than their target: path, effect in the order of `targets`, rows and shares.

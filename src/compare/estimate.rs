@@ -266,7 +266,7 @@ impl Evaluation<'_> {
     fn parts(&self, baseline: &Sums) -> [Parts; 2] {
         let requests = tops(&self.table.paths, baseline, self.scope);
         let own = self.attribution.own_times(baseline, self.forest.services.len());
-        let [subjects, services] = own.map(|times| times.iter().map(|(ns, _)| ns / requests).collect::<Vec<f64>>());
+        let [subjects, services] = own.map(|times| times.iter().map(|ns| ns / requests).collect::<Vec<f64>>());
         [
             Parts::new(|replicate| &replicate.subjects, &subjects, |subject| self.attribution.is_edge(subject)),
             Parts::new(|replicate| &replicate.services, &services, |_| false),

@@ -23,6 +23,8 @@ const ALIKE: f64 = 0.25;
 const MAX_CALLS: usize = 32;
 /// Calls a visit that are less than this share of those in the other window are none: some requests of the old version always come late.
 const RARE: f64 = 0.05;
+/// Likeness of calls that have nothing in common but an operation that both lead to.
+const LEADS: u32 = 1;
 /// Operations below two calls that are looked at for one that both lead to.
 const MAX_BELOW: usize = 256;
 /// Positions in [`Attribution::targets`].
@@ -168,18 +170,17 @@ impl Renames<'_> {
         pairs
     }
 
-    /// How much speaks for one being the other: of one service, kind and callee, or leading to the same operations; 0 if nothing does.
+    /// How much speaks for one being the other: more than [`LEADS`] if both are of one service and kind; 0 if nothing does.
     fn likeness(&self, gone: u32, new: u32) -> u32 {
         let [left, right] = [gone, new].map(|path| self.input.forest.operations[self.path(path).operation as usize]);
-        let is_alike = (left.service, left.kind, left.peer) == (right.service, right.kind, right.peer);
         let leads_to = |path: u32| -> HashSet<u32> {
             self.subtree(path, MAX_BELOW).into_iter().skip(1).map(|below| self.path(below).operation).collect()
         };
-        let shares_any = || !leads_to(gone).is_disjoint(&leads_to(new));
-        match (is_alike, shares_any()) {
-            (true, true) => 3,
-            (true, false) => 2,
-            (false, shares) => u32::from(shares),
+        let leads = u32::from(!leads_to(gone).is_disjoint(&leads_to(new)));
+        match ((left.service, left.kind) == (right.service, right.kind), left.peer == right.peer) {
+            (true, true) => 2 * LEADS + 1 + leads,
+            (true, false) => LEADS * leads + leads,
+            (false, _) => leads,
         }
     }
 
@@ -196,7 +197,8 @@ impl Renames<'_> {
 
     /// The new name of each path that is gone with a pair.
     fn names(&self, pair: Pair) -> HashMap<u32, u32> {
-        let mut names = HashMap::from([(pair.gone, pair.new)]);
+        let is_alike = self.likeness(pair.gone, pair.new) > LEADS;
+        let mut names: HashMap<u32, u32> = is_alike.then_some((pair.gone, pair.new)).into_iter().collect();
         let mut stack = vec![pair];
         while let Some(pair) = stack.pop() {
             let [gone, new] = [pair.gone, pair.new].map(|path| self.below.of(path));
@@ -213,7 +215,9 @@ impl Renames<'_> {
                 let is_known = |path: u32| same.iter().any(|pair| path == if is_new { pair.new } else { pair.gone });
                 paths.iter().copied().filter(|&path| !is_known(path)).collect()
             };
-            let renamed = self.pairs(&rest(gone, false), &rest(new, true));
+            let mut renamed = self.pairs(&rest(gone, false), &rest(new, true));
+            // Further down only what is of one service takes the other's name.
+            renamed.retain(|pair| self.likeness(pair.gone, pair.new) > LEADS);
             for pair in same.into_iter().chain(renamed) {
                 names.insert(pair.gone, pair.new);
                 stack.push(pair);

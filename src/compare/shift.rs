@@ -82,8 +82,7 @@ pub(super) fn shifts(
     selection: &Selection,
 ) -> Shifts {
     let n_services = forest.services.len();
-    let [own, _] = attribution.own_times(baseline, n_services);
-    let own_ns: Vec<f64> = own.into_iter().map(|(ns, _)| ns).collect();
+    let [own_ns, _] = attribution.own_times(baseline, n_services);
     let mut strata = strata(attribution, baseline, &own_ns);
     let windows = [selection.baseline.as_slice(), &selection.regression];
     let n_visited = windows.map(|traces| table.n_visited(traces, true));

@@ -141,9 +141,9 @@ pub struct Carrier {
     pub share: f64,
     /// 95 % interval of `share`.
     pub interval: [f64; 2],
-    /// Their share of the suspect's calls in both windows, each way to it weighted by its part of the contribution.
+    /// Their share of the suspect's calls in both windows.
     pub share_of_calls: [f64; 2],
-    /// Their number in both windows.
+    /// Their number in both windows, whether or not a request waits for them; a call with its answer is one.
     pub n_calls: [u64; 2],
     /// False discovery rate of the claim that they have more than their number explains; none where all calls have the value.
     pub q: Option<f64>,

@@ -145,14 +145,19 @@ fn codes(input: Input<'_>, codings: &[&Coding], parts: &[&Parts]) -> Vec<Vec<Cod
     result
 }
 
+/// The share that a group's number explains, whether its calls or only those that have a part in the contribution are counted.
+fn explained(group: &Group) -> f64 {
+    group.share_of_units[1].max(group.share_of_calls[1])
+}
+
 /// What a group explains beyond its number; a share above one explains no more than all.
 fn gain(group: &Group) -> f64 {
-    group.share.min(1.0) - group.share_of_calls[1]
+    group.share.min(1.0) - explained(group)
 }
 
 fn carries(group: &Group) -> bool {
     // Where the contribution itself is hardly known, so is any share of it.
-    let is_known = group.share - Z * group.share_error > group.share_of_calls[1];
+    let is_known = group.share - Z * group.share_error > explained(group);
     group.excess > 0.0 && group.share >= MIN_SHARE && gain(group) >= MIN_GAIN && is_known
 }
 
@@ -205,7 +210,7 @@ fn search(input: Input<'_>, codings: &[Coding], parts: &Parts, mut tried: Vec<Tr
 
 /// Whether a group that all calls are in has all of the contribution, as it must.
 fn carries_all(group: &Group) -> bool {
-    group.share_of_calls[1] > 0.99 && group.part > 0.0
+    group.share_of_units[1] > 0.99 && group.part > 0.0
 }
 
 /// A value worth reporting.

@@ -41,7 +41,7 @@ pub(super) struct Parts {
     pub(super) sign: f64,
     /// Variance of `total` by block.
     influence: Vec<f64>,
-    n_units: [u64; 2],
+    n_calls: [u64; 2],
 }
 
 /// Sums over the units of one effect.
@@ -82,8 +82,11 @@ pub(super) struct Group {
     pub(super) part: f64,
     pub(super) share: f64,
     pub(super) share_error: f64,
-    pub(super) share_of_calls: [f64; 2],
+    /// Share of the units of each effect in both windows, in the mean by their parts of the contribution: what even spread would give it.
+    pub(super) share_of_units: [f64; 2],
+    /// The suspect's calls in it, and their share of all its calls.
     pub(super) n_calls: [u64; 2],
+    pub(super) share_of_calls: [f64; 2],
     /// Part beyond what even spread would give.
     pub(super) excess: f64,
     /// Two-sided p-value of the excess; none where the group is all calls.
@@ -143,7 +146,7 @@ impl Parts {
             term.part *= sign;
             term.scale = term.scale.map(|scale| scale * sign);
         }
-        let mut n_units = [0; 2];
+        let mut n_calls = [0; 2];
         let mut influence = vec![0.0; n_blocks];
         let y: Vec<f64> = units
             .iter()
@@ -151,13 +154,13 @@ impl Parts {
                 let window = usize::from(unit.is_regression);
                 let term = &terms[unit.term as usize];
                 let y = term.scale[window] * (unit.value - unit.weight * before(term));
-                n_units[window] += u64::from(unit.n_calls);
+                n_calls[window] += u64::from(unit.n_calls);
                 let expected = if unit.is_regression { term.part * unit.weight / term.n[1] } else { 0.0 };
                 influence[unit.block as usize] += y - expected;
                 y
             })
             .collect();
-        Self { units, y, terms, n_blocks, total: total * sign, sign, influence, n_units }
+        Self { units, y, terms, n_blocks, total: total * sign, sign, influence, n_calls }
     }
 
     /// Which units are calls of these traces.
@@ -206,12 +209,14 @@ impl Parts {
                 let pi = cell.shares(term);
                 group.part += cell.part[0] + cell.part[1];
                 group.excess += cell.part[0] + cell.part[1] - pi[1] * term.part;
-                for (share, pi) in group.share_of_calls.iter_mut().zip(pi) {
+                for (share, pi) in group.share_of_units.iter_mut().zip(pi) {
                     *share += if weight > 0.0 { pi * term.part.abs() / weight } else { 0.0 };
                 }
             }
             group.share = group.part / self.total;
-            let expected = group.n_calls[1] as f64 / self.n_units[1].max(1) as f64 * self.n_units[0] as f64;
+            group.share_of_calls =
+                [0, 1].map(|window: usize| group.n_calls[window] as f64 / self.n_calls[window].max(1) as f64);
+            let expected = group.share_of_calls[1] * self.n_calls[0] as f64;
             group.only_in_regression = group.n_calls[0] == 0 && expected >= MIN_EXPECTED;
         }
         self.errors(codes, find, &cells, &mut groups);
@@ -246,7 +251,7 @@ impl Parts {
                     let even = if is_regression { part * unit.weight / self.terms[term].n[1] } else { 0.0 };
                     own[group][0] += y;
                     own[group][1] += even;
-                    if is_regression && n_blocks[group].1 != block {
+                    if is_regression && part != 0.0 && n_blocks[group].1 != block {
                         n_blocks[group] = (n_blocks[group].0 + 1, block);
                     }
                 }
@@ -282,7 +287,7 @@ impl Parts {
             let few = f64::from(n_blocks) / f64::from(n_blocks.max(2) - 1);
             group.share_error = (few * squares[0]).sqrt();
             let error = (few * squares[1]).sqrt();
-            if group.share_of_calls[1] < ALL && n_blocks >= MIN_BLOCKS {
+            if group.share_of_units[1] < ALL && n_blocks >= MIN_BLOCKS {
                 group.p =
                     Some(stats::student_p(group.excess / error.max(ROUNDING * self.total), f64::from(n_blocks - 1)));
             }

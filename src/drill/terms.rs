@@ -23,6 +23,8 @@ pub(super) enum What {
     Visited,
     /// Whether a failure of this kind, a number of [`FailureKind`], began with a call.
     Failed(usize),
+    /// Nothing: the calls that no other term has a unit of are counted.
+    Counted,
 }
 
 /// One effect of a suspect on one path.
@@ -58,7 +60,55 @@ impl Alike {
     }
 }
 
-/// The effects that make up a target's contribution, the largest first.
+/// Which units at a path are calls of the suspect, so that each call is one unit's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// None: another term counts them.
+    None,
+    /// Those that nobody waits for.
+    Hidden,
+    /// All.
+    All,
+}
+
+/// Where the units of a target's `terms` are, by path, with the term and what of them counts as calls of the target. The last of the terms
+/// counts calls only.
+pub(super) fn places(input: Input<'_>, target: Target, terms: &[Term], alike: &Alike) -> Vec<(u32, u16, Counts)> {
+    let paths = &input.table.paths;
+    let own = input.comparison.attribution.paths_of(target.subject);
+    let mut is_left: Vec<Counts> = own.iter().map(|_| Counts::All).collect();
+    let mut places = Vec::new();
+    for (term, found) in (0_u16..).zip(terms) {
+        let at = match found.what {
+            What::Calls => vec![paths.list[found.path as usize].parent],
+            What::Failed(_) => alike.of(found.path),
+            What::Counted => {
+                let left = own.iter().zip(&is_left).filter(|&(_, &left)| left != Counts::None);
+                places.extend(left.map(|(&path, &left)| (path, term, left)));
+                continue;
+            }
+            What::Time(_) | What::Visited => vec![found.path],
+        };
+        for path in at.into_iter().filter(|&path| path != NO_PATH) {
+            let left = own.binary_search(&path).ok().map(|place| &mut is_left[place]);
+            let counts = match (found.what, left) {
+                (What::Time(_), Some(left @ Counts::All)) => {
+                    *left = Counts::Hidden;
+                    Counts::All
+                }
+                (What::Failed(_), Some(left @ Counts::All)) => {
+                    *left = Counts::None;
+                    Counts::All
+                }
+                _ => Counts::None,
+            };
+            places.push((path, term, counts));
+        }
+    }
+    places
+}
+
+/// The effects that make up a target's contribution, the largest first, and last the term that counts its other calls.
 pub(super) fn terms(input: Input<'_>, target: Target, alike: &Alike) -> Vec<Term> {
     let mut terms = match target.measure {
         Measure::Failures => failures(input, target.subject, alike),
@@ -76,6 +126,7 @@ pub(super) fn terms(input: Input<'_>, target: Target, alike: &Alike) -> Vec<Term
     });
     let n_terms = n_terms.count().min(MAX_TERMS);
     terms.truncate(n_terms);
+    terms.push(Term { path: NO_PATH, what: What::Counted, effect: 0.0, per_call: None });
     terms
 }
 

@@ -3,7 +3,7 @@
 //! One walk over the traces that touch a suspect collects the units of all suspects, by the same rules by which their cost was found.
 
 use super::calls::Calls;
-use super::terms::{Alike, Term, What, terms};
+use super::terms::{Alike, Counts, Term, What, places, terms};
 use super::{Input, Of, Target};
 use crate::compare::attribute::Subject;
 use crate::compare::paths::NO_PATH;
@@ -25,9 +25,9 @@ pub(super) struct Unit {
     /// Blocks of the baseline come first.
     pub(super) block: u16,
     pub(super) is_regression: bool,
-    /// How many calls it is.
+    /// How many calls of the suspect it is, so that each of them is one unit's: 0 if others are.
     pub(super) n_calls: u32,
-    /// Their sampling weight in sum.
+    /// Sampling weight, in sum over all that it is.
     pub(super) weight: f64,
     /// Measure times weight, in sum.
     pub(super) value: f64,
@@ -46,6 +46,7 @@ pub(super) struct Units {
 struct Use {
     target: usize,
     term: u16,
+    counts: Counts,
 }
 
 /// Collects the units of every target, in one pass over the traces that touch any.
@@ -56,15 +57,8 @@ pub(super) fn collect(input: Input<'_>, targets: &[Target]) -> Vec<Units> {
     // Where each term's units are: at its own path, or at the caller's.
     let mut uses: Vec<(u32, Use)> = Vec::new();
     for (target, units) in result.iter().enumerate() {
-        for (term, found) in (0_u16..).zip(&units.terms) {
-            let paths = match found.what {
-                What::Calls => vec![input.table.paths.list[found.path as usize].parent],
-                What::Failed(_) => alike.of(found.path),
-                _ => vec![found.path],
-            };
-            let own = paths.into_iter().filter(|&path| path != NO_PATH);
-            uses.extend(own.map(|path| (path, Use { target, term })));
-        }
+        let places = places(input, targets[target], &units.terms, &alike);
+        uses.extend(places.into_iter().map(|(path, term, counts)| (path, Use { target, term, counts })));
     }
     uses.sort_by_key(|&(path, of)| (path, of.target, of.term));
     let kept_paths = input.beside.map(|beside| beside.paths_in(input.table)).unwrap_or_default();
@@ -146,7 +140,8 @@ impl<'a> Collector<'a> {
     fn block(&mut self, traces: &[u32], is_regression: bool, block: u16) -> Vec<Vec<Unit>> {
         let mut units = vec![Vec::new(); self.terms.len()];
         for &trace in traces {
-            let mut costs = self.input.table.costs_of(trace as usize).calls();
+            let table = self.input.table;
+            let mut costs = table.costs_of(trace as usize).calls().chain(table.hidden.of(trace as usize).calls());
             if !costs.any(|cost| !self.uses_of(cost.path).is_empty()) {
                 continue;
             }
@@ -161,17 +156,22 @@ impl<'a> Collector<'a> {
                 if path == NO_PATH {
                     continue;
                 }
-                for &(_, Use { target, term }) in self.uses_of(path) {
-                    let Some(value) = self.measure(position, &self.terms[target][term as usize]) else { continue };
-                    let n_calls = self.calls.count[position];
+                for &(_, Use { target, term, counts }) in self.uses_of(path) {
+                    let found = &self.terms[target][term as usize];
+                    let Some(value) = self.measure(position, found, counts) else { continue };
+                    let is_call = counts != Counts::None && !self.is_answered(position, target);
+                    if found.what == What::Counted && !is_call {
+                        continue;
+                    }
+                    let count = self.calls.count[position];
                     units[target].push(Unit {
                         spans: self.spans(position, self.targets[target]),
                         trace,
                         term,
                         block,
                         is_regression,
-                        n_calls,
-                        weight: weight * f64::from(n_calls),
+                        n_calls: if is_call { count } else { 0 },
+                        weight: weight * f64::from(count),
                         value: value * weight,
                     });
                 }
@@ -181,7 +181,7 @@ impl<'a> Collector<'a> {
     }
 
     /// The measure of the unit at `position`, in sum over its calls; none if it is no unit of the term.
-    fn measure(&self, position: usize, term: &Term) -> Option<f64> {
+    fn measure(&self, position: usize, term: &Term, counts: Counts) -> Option<f64> {
         let calls = &self.calls;
         let of_visit = |value: f64| calls.is_visited[position].then_some(value);
         match term.what {
@@ -201,7 +201,17 @@ impl<'a> Collector<'a> {
                 is_asked.then(|| f64::from(n_visited))
             }
             What::Failed(side) => Some(f64::from(calls.n_failed[position][side])),
+            What::Counted => (counts == Counts::All || !calls.is_visited[position]).then_some(0.0),
         }
+    }
+
+    /// Whether the call at `position` has an answer that is the target's, too, and counts for both.
+    fn is_answered(&self, position: usize, target: usize) -> bool {
+        let attribution = &self.input.comparison.attribution;
+        let paths = self.calls.walker.children(position).iter().map(|&child| self.calls.path[child as usize]);
+        paths.filter(|&path| path != NO_PATH).any(|path| {
+            attribution.is_answer[path as usize] && attribution.has_time_on(self.targets[target].subject, path)
+        })
     }
 
     /// The spans around the unit at `position` that may carry an attribute.

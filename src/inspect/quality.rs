@@ -134,6 +134,6 @@ impl Roots {
     /// The roots and the range of all spans, for [`crate::window::split`].
     #[must_use]
     pub fn data(&self) -> Data<'_> {
-        Data { range: self.range, roots: &self.by_trace, entries: &self.entries, signals: &[] }
+        Data { range: self.range, roots: &self.by_trace, weights: &[], entries: &self.entries, signals: &[] }
     }
 }

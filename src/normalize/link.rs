@@ -17,6 +17,15 @@ pub(super) struct LinkCounts {
     pub(super) n_cycles: u64,
 }
 
+impl LinkCounts {
+    /// Counts a span that is the top of a fragment: it names itself, or a parent that is not here.
+    fn cut(&mut self, is_orphan: bool, record: &Record) {
+        let is_cycle = is_orphan && record.parent_id == record.id;
+        self.n_cycles += u64::from(is_cycle);
+        self.n_orphans += u64::from(is_orphan && !is_cycle);
+    }
+}
+
 /// The spans kept of one trace, sorted by start, and the position of each one's parent among them.
 #[derive(Debug, Default)]
 pub(super) struct Linked {
@@ -116,10 +125,10 @@ pub(super) fn link(spans: &SpanColumns, rows: &[u32], counts: &mut LinkCounts, r
 fn link_distinct(records: &[Record], by_id: &[(u64, u32)], counts: &mut LinkCounts, out: &mut Linked) {
     for (position, record) in (0..).zip(records) {
         let found = by_id.binary_search_by_key(&record.parent_id, |&(id, _)| id).ok().map(|index| by_id[index].1);
-        // Nothing is its own parent.
+        // Nothing is its own parent: that is the shortest of cycles.
         let parent = found.filter(|&parent| parent != position && record.parent_id != 0);
         let is_orphan = parent.is_none() && record.parent_id != 0;
-        counts.n_orphans += u64::from(is_orphan);
+        counts.cut(is_orphan, record);
         out.parents.push(parent.unwrap_or(NO_PARENT));
         out.orphan.push(is_orphan);
     }
@@ -151,7 +160,7 @@ fn link_repeated(records: &[Record], by_id: &[(u64, u32)], counts: &mut LinkCoun
         };
         let parent = client_half.or_else(|| if record.parent_id == 0 { None } else { by_link() });
         let is_orphan = parent.is_none() && record.parent_id != 0;
-        counts.n_orphans += u64::from(is_orphan);
+        counts.cut(is_orphan, record);
         out.parents.push(parent.unwrap_or(NO_PARENT));
         out.orphan.push(is_orphan);
     }

@@ -2,7 +2,7 @@
 
 use super::grid::{Cell, Grid, Kind};
 use super::page::{Label, Page};
-use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, count_of, counted, escape, fit, paint, percent};
+use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, count_of, counted, escape, fit, paint, percent, residual};
 use super::{attributes, network, structure};
 use crate::analysis::{
     Analysis, Decomposition, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause,
@@ -275,7 +275,7 @@ pub(super) fn evidence(page: &mut Page, suspect: &Suspect) {
     }
     // Calls that are left out take nobody's time: their reason tells how often that is.
     let does_less = ["missing calls", "early return", "gone call", "fewer calls"].contains(&suspect.kind.as_str());
-    if let Some(hurts) = hurts(&suspect.impact).filter(|_| !does_less) {
+    if let Some(hurts) = hurts(&suspect.impact, suspect.channel).filter(|_| !does_less) {
         labelled(page, "hurts", &hurts);
     }
     for (index, carrier) in attributes::carriers(suspect).iter().enumerate() {
@@ -314,8 +314,9 @@ fn trace(page: &mut Page, label: &str, id: &str, facts: &str) {
 }
 
 /// Whom a suspect hurt: requests and entries, those with most requests hurt first.
-pub(super) fn hurts(impact: &Impact) -> Option<String> {
+pub(super) fn hurts(impact: &Impact, channel: Channel) -> Option<String> {
     const SHOWN: usize = 3;
+    let which = if channel == Channel::TailLatency { " in the slowest 5 %" } else { "" };
     let part = |entry: &EntryImpact| {
         let background = if entry.is_background { " in the background" } else { "" };
         let name = format!("{}: {}", entry.service, entry.operation);
@@ -334,8 +335,11 @@ pub(super) fn hurts(impact: &Impact) -> Option<String> {
         };
         // A request that fails early is no faster for it.
         let shows_time = entry.contribution_ms >= 0.01 || (entry.contribution_ms <= -0.01 && !has_failed);
-        let added =
-            if shows_time { format!(", {} ms on average", signed(entry.contribution_ms)) } else { String::new() };
+        let added = if shows_time {
+            format!(", {} ms on average{which}", signed(entry.contribution_ms))
+        } else {
+            String::new()
+        };
         format!("{counts} to {name}{passing}{failed}{added}")
     };
     let mut parts: Vec<String> = impact.entries.iter().take(SHOWN).map(part).collect();
@@ -419,6 +423,6 @@ fn quality(page: &mut Page, analysis: &Analysis) {
     for warning in analysis.windows.warnings.iter().chain(&diagnostics.warnings) {
         page.bullet(warning);
     }
-    let residual = analysis.decomposition.residual_ms.abs();
-    page.painted(DIM, 2, &format!("The rows above leave {residual:.1e} ms of the change unexplained."));
+    let residual = residual(analysis.decomposition.residual_ms);
+    page.painted(DIM, 2, &format!("The rows above leave {residual} of the change unexplained."));
 }

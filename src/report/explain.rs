@@ -6,6 +6,7 @@ use super::page::{Label, Page};
 use super::text::{BOLD, count, counted, fit, percent};
 use crate::analysis::{EdgeAccount, Explanation, Factor, Pair, PathAccount, Step, Term};
 use crate::compare::attribute::Cause;
+use crate::rank::Channel;
 use crate::time::format_ms as ms;
 use std::fmt::Write;
 
@@ -40,7 +41,7 @@ pub fn text(explanation: &Explanation, columns: usize) -> String {
     arithmetic(&mut page, explanation);
     edges(&mut page, explanation);
     errors(&mut page, explanation);
-    if let Some(hurts) = hurts(&explanation.impact) {
+    if let Some(hurts) = hurts(&explanation.impact, Channel::Latency) {
         page.heading("Hurt");
         page.prose(2, &hurts);
     }

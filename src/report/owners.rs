@@ -27,6 +27,7 @@ pub(super) fn teams(page: &mut Page, analysis: &Analysis) {
     for share in &analysis.teams[..shown] {
         let contribution = &share.contribution;
         let [low, high] = contribution.interval_ms.map(signed);
+        let interval = if share.part.has_interval() { format!("({low} to {high})") } else { String::new() };
         let errors = if contribution.error_ratio.abs() >= 0.000_5 {
             format!("{:+.1} points of errors  ", contribution.error_ratio * 100.0)
         } else {
@@ -35,7 +36,7 @@ pub(super) fn teams(page: &mut Page, analysis: &Analysis) {
         grid.row(vec![
             Cell::text(name(share)),
             Cell::text(signed(contribution.ms)),
-            Cell::dim(format!("({low} to {high})")),
+            Cell::dim(interval),
             Cell::text(format!("{errors}{}", share.services.join(", "))),
         ]);
     }

@@ -196,6 +196,7 @@ fn services(analysis: &Analysis) -> Result<DataFrame, Error> {
 fn suspects(analysis: &Analysis) -> Result<DataFrame, Error> {
     Table::new(&analysis.suspects)
         .integer("rank", |row| Some(i64::from(row.rank)))
+        .integer("service_rank", |row| Some(i64::from(row.service_rank)))
         .text("service", |row| Some(row.service.clone()))
         .text("operation", |row| row.operation.clone())
         .edge(|row| row.edge.as_ref())

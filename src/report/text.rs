@@ -313,6 +313,12 @@ pub fn percent(ratio: f64) -> String {
     }
 }
 
+/// What rounding leaves of a sum, in milliseconds: `2.1e-14 ms`, or `nothing`.
+#[must_use]
+pub fn residual(value_ms: f64) -> String {
+    if value_ms == 0.0 { "nothing".to_owned() } else { format!("{:.1e} ms", value_ms.abs()) }
+}
+
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /// A horizontal bar of `ratio` (0 to 1) of `columns`, in eighths of a column; anything above zero shows.

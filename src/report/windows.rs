@@ -2,7 +2,7 @@
 
 use super::analysis::CAPTION;
 use super::page::{Label, Page};
-use super::text::{DIM, count, drawn_in, left, paint, percent, sparkline, stretch, width};
+use super::text::{DIM, count_of, drawn_in, left, paint, percent, sparkline, stretch, width};
 use crate::analysis::{Window, Windows};
 use crate::time::{format_ms, format_ns, format_rfc3339};
 use crate::window::{MovedSignal, Onset, SignalKind, Timeline};
@@ -50,12 +50,12 @@ fn sparklines(page: &mut Page, timeline: &Timeline, windows: &Windows) {
         let height = |value: f64| if largest > 0.0 { (value / largest * 1e6).clamp(0.0, 1e6) as u64 } else { 0 };
         values.iter().map(|value| value.map_or(0, height)).collect()
     };
-    let most = timeline.n_requests.iter().copied().max().unwrap_or(0);
+    let requests: Vec<Option<f64>> = timeline.n_requests.iter().copied().map(Some).collect();
     let bucket = format_ns(timeline.width_ns).replace(".00 ", " ").replace(".0 ", " ");
     let rows = [
         ("Over time", heights(&timeline.latency_ms), format!("<= {} ms", format_ms(largest(&timeline.latency_ms)))),
         ("  errors", heights(&timeline.error_ratio), format!("<= {}", percent(largest(&timeline.error_ratio)))),
-        ("  requests", timeline.n_requests.clone(), format!("<= {} in {bucket}", count(most))),
+        ("  requests", heights(&requests), format!("<= {} in {bucket}", count_of(largest(&requests)))),
     ];
     let of_scale = rows.iter().map(|(_, _, scale)| width(scale)).max().unwrap_or(0) + 1;
     // On a narrow page the scale stands beside the caption, and the drawing below them.

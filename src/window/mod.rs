@@ -69,6 +69,9 @@ pub struct Data<'a> {
     pub range: Window,
     /// A root a trace, in any order.
     pub roots: &'a [Root],
+    /// Sampling weights of the roots, in their order; empty if each counts once. Only the [`Timeline`] counts by them: chance goes by
+    /// what was seen.
+    pub weights: &'a [f64],
     /// Names of the entry operations.
     pub entries: &'a [String],
     /// What the requests say about each service.
@@ -79,7 +82,7 @@ impl<'a> Data<'a> {
     /// Data of which no more is known than the roots.
     #[must_use]
     pub fn of_roots(range: Window, roots: &'a [Root]) -> Self {
-        Self { range, roots, entries: &[], signals: &[] }
+        Self { range, roots, weights: &[], entries: &[], signals: &[] }
     }
 }
 

@@ -168,8 +168,9 @@ impl<'a> Requests<'a> {
     pub(super) fn new(data: Data<'a>) -> Option<Self> {
         let roots = data.roots;
         let mut order: Vec<u32> = (0..u32::try_from(roots.len()).ok()?).collect();
+        let weight = |root: u32| data.weights.get(root as usize).map_or(0, |weight| weight.to_bits());
         let key = |root: &Root| (root.start_unix_ns, root.duration_ns, root.is_error, root.entry);
-        order.sort_by_key(|&root| key(&roots[root as usize]));
+        order.sort_by_key(|&root| (key(&roots[root as usize]), weight(root)));
         let starts: Vec<i64> = order.iter().map(|&root| roots[root as usize].start_unix_ns).collect();
         let grid = Grid::of(&starts)?;
         let mut place = vec![0; roots.len()];
@@ -205,6 +206,11 @@ impl<'a> Requests<'a> {
 
     pub(super) fn root(&self, place: usize) -> &Root {
         &self.data.roots[self.order[place] as usize]
+    }
+
+    /// How many requests the one at place `place` stands for.
+    pub(super) fn weight(&self, place: u32) -> f64 {
+        self.data.weights.get(self.order[place as usize] as usize).copied().unwrap_or(1.0)
     }
 
     pub(super) fn bucket(&self, place: u32) -> usize {

@@ -12,8 +12,8 @@ pub struct Timeline {
     pub start_unix_ns: i64,
     /// Length of a bucket, nanoseconds.
     pub width_ns: i64,
-    /// Requests that start in each bucket. Strays outside the middle 98 % count in the first and last.
-    pub n_requests: Vec<u64>,
+    /// Requests by sampling weight that start in each bucket. Strays outside the middle 98 % count in the first and last.
+    pub n_requests: Vec<f64>,
     /// Typical latency in each bucket, milliseconds: a geometric mean for the traffic mix of all the data; absent in a
     /// bucket without a request.
     pub latency_ms: Vec<Option<f64>>,
@@ -27,23 +27,24 @@ impl Timeline {
     pub fn of(data: Data) -> Option<Self> {
         let requests = Requests::new(data)?;
         let n_buckets = requests.grid.n_buckets;
-        let mut n_requests = vec![0_u64; n_buckets];
+        let mut n_requests = vec![0.0; n_buckets];
         let (mut logs, mut failures) = (vec![0.0; n_buckets], vec![0.0; n_buckets]);
         let subject = Subject { kind: SignalKind::Latency, source: Source::Roots, entry: None, name: String::new() };
-        let (mut log, mut relative) = (0.0, 0.0);
+        let (mut log, mut relative, mut all) = (0.0, 0.0, 0.0);
         for observation in requests.observe(&subject) {
             let bucket = requests.buckets[requests.bucket(observation.place)];
-            n_requests[bucket] += 1;
-            logs[bucket] += observation.relative;
-            failures[bucket] += f64::from(u8::from(requests.root(observation.place as usize).is_error));
-            log += observation.value.max(1.0).ln();
-            relative += observation.relative;
+            let weight = requests.weight(observation.place);
+            n_requests[bucket] += weight;
+            logs[bucket] += weight * observation.relative;
+            failures[bucket] += if requests.root(observation.place as usize).is_error { weight } else { 0.0 };
+            log += weight * observation.value.max(1.0).ln();
+            relative += weight * observation.relative;
+            all += weight;
         }
-        let n = requests.len().max(1) as f64;
-        let typical_ms = ((log - relative) / n).exp() / 1e6;
+        let typical_ms = ((log - relative) / if all > 0.0 { all } else { 1.0 }).exp() / 1e6;
         let mean = |sums: &[f64], value: fn(f64, f64) -> f64| {
             let each = sums.iter().zip(&n_requests);
-            each.map(|(&sum, &n)| (n > 0).then(|| value(sum / n as f64, typical_ms))).collect()
+            each.map(|(&sum, &n)| (n > 0.0).then(|| value(sum / n, typical_ms))).collect()
         };
         Some(Self {
             start_unix_ns: requests.grid.start_of(0),

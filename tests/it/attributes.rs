@@ -495,3 +495,32 @@ fn a_number_with_many_values_is_told_by_its_range_and_one_that_counts_on_with_ti
     assert!(suspect.attributes[0].value.starts_with("over 7"), "{:?}", names(suspect));
     assert_eq!(suspect.attribute_search.map(|search| search.n_keys), Some(1));
 }
+
+#[test]
+fn a_call_with_its_answer_is_counted_once_and_so_is_one_that_nobody_waits_for() {
+    // As gRPC names them; a second call, of the next host, runs behind the first.
+    let analysis = analyze(
+        &spans(|index, is_regression| {
+            let own = 10 + noise(index);
+            let slow = if is_regression && index % 5 == 3 { 20 } else { 0 };
+            let host = |number: i64| format!("catalog-{}", number % 5);
+            vec![
+                server(1, 0, "gateway page", 0..own + slow + 4),
+                client(2, 1, "gateway list", 1..own + slow + 3),
+                server(3, 2, "catalog list", 2..own + slow + 2).resource("host.name", &host(index)),
+                client(4, 1, "gateway list", 1..own),
+                server(5, 4, "catalog list", 2..own - 1).resource("host.name", &host(index + 1)),
+            ]
+        }),
+        Attributes::All,
+    );
+    let suspect = first(&analysis);
+    assert_eq!((suspect.service.as_str(), names(suspect)), ("catalog", vec!["host.name=catalog-3".to_owned()]));
+    let carrier = &suspect.attributes[0];
+    // A fifth of 800 calls in each window.
+    assert_eq!(carrier.n_calls, [160, 160]);
+    assert_close(carrier.share_of_calls.baseline, 0.2);
+    assert_close(carrier.share_of_calls.regression, 0.2);
+    assert_close(carrier.share, 1.0);
+    assert_close(carrier.lift, 5.0);
+}

@@ -1,6 +1,6 @@
 //! What the charts of a report are drawn from: requests over time, spread of durations, traces span by span; worked by hand.
 
-use crate::builder::{EPOCH_NS, MS};
+use crate::builder::{EPOCH_NS, Given, MS, server};
 use crate::evidence::{analyze, page};
 use suspect::analysis::{Analysis, SeriesOf, TraceView};
 
@@ -147,4 +147,42 @@ fn a_window_is_marked_however_short_it_is_and_never_as_the_other() {
     // Both in one column.
     shorten(&mut analysis.windows.regression, start_ns + 5);
     assert_eq!(strip(&analysis), "*  * is both");
+}
+
+#[test]
+fn percentiles_and_counts_are_of_the_requests_that_traces_stand_for() {
+    // 20 traces of 14 ms that stand for themselves and 10 of 104 ms that stand for 10 each, with two requests each: 240 requests.
+    let sampled = |own: i64, rate: &str| -> Vec<Given> {
+        let second = server(4, 0, "gateway GET /", 0..own + 4);
+        page("GET /", own).into_iter().chain([second]).map(|span| span.attribute("sample_rate", rate)).collect()
+    };
+    let window: Vec<_> = (0..30).map(|n| if n % 3 == 0 { sampled(100, "10") } else { sampled(10, "1") }).collect();
+    let analysis = analyze(&window, &window);
+    let whole = &analysis.degradation;
+    for (quantile, expected) in [(whole.p50_ms, 104.0), (whole.p95_ms, 104.0), (whole.p99_ms, 104.0)] {
+        assert_eq!((quantile.baseline, quantile.regression), (expected, expected));
+    }
+    assert!((analysis.entries[0].p95_ms.regression - 104.0).abs() < 1e-9);
+    assert!(
+        analysis.time.iter().flat_map(|series| &series.p50_ms).flatten().all(|&p50_ms| (p50_ms - 104.0).abs() < 1e-9)
+    );
+    for window in [&analysis.windows.baseline, &analysis.windows.regression] {
+        assert_eq!((window.n_traces, window.n_requests), (30, 240.0));
+    }
+    // One request of a trace stands for it in the choice of windows.
+    let timeline = analysis.windows.timeline.as_ref().expect("a timeline");
+    assert!((timeline.n_requests.iter().sum::<f64>() - 240.0).abs() < 1e-9);
+}
+
+#[test]
+fn durations_of_hours_are_told_in_hours_on_their_axis() {
+    let window = |own: i64| (0..40).map(|number| page("GET /", own + number)).collect::<Vec<_>>();
+    let analysis = analyze(&window(20_000_000), &window(40_000_000));
+    let html = page_of(&analysis);
+    assert!(html.contains(">h</text>") && !html.contains(">ms</text>"));
+    assert!(page_of(&slower()).contains(">ms</text>"));
+}
+
+fn page_of(analysis: &Analysis) -> String {
+    suspect::report::html::page(analysis, &suspect::report::html::Options::default())
 }

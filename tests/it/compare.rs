@@ -614,3 +614,23 @@ proptest! {
         prop_assert_eq!(first_difference(&one, &on_threads(2, &shuffled)), None);
     }
 }
+
+#[test]
+fn calls_of_one_name_are_told_apart_by_whom_they_ask() {
+    let page = |n_first: i64, n_second: i64| -> Vec<Given> {
+        let mut spans = vec![server(1, 0, "shop page", 0..10 * (n_first + n_second) + 2)];
+        for call in 0..n_first + n_second {
+            let (id, at) = (2 + 2 * call.cast_unsigned(), 1 + 10 * call);
+            let callee = if call < n_first { "stock get" } else { "bank get" };
+            spans.push(client(id, 1, "shop POST", at..at + 10));
+            spans.push(server(id + 1, id, callee, at..at + 10));
+        }
+        spans
+    };
+    let window = |spans: Vec<Given>| vec![spans; 40];
+    let analysis = crate::builder::analysed(&window(page(1, 3)), &window(page(4, 1)));
+    let rows = analysis.decomposition.rows.iter().filter_map(|row| Some((row.callee.as_ref()?, row.contribution_ms)));
+    let named: Vec<String> =
+        rows.map(|(callee, ms)| format!("{}: {} {ms:+.0}", callee.service, callee.operation)).collect();
+    assert_eq!(named, ["stock: POST +30", "bank: POST -20"]);
+}

@@ -13,6 +13,7 @@ use suspect::rank::Verdict;
 use suspect::report::markdown::{Options, markdown};
 use suspect::report::schema::Document;
 use suspect::report::{self};
+use suspect::time::format_ms;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -390,4 +391,17 @@ fn whatever_the_names_markdown_makes_nothing_of_them_and_the_text_stays_in_its_l
         let plain = anstream::adapter::strip_str(&report::analysis::text(&poisoned, report::WIDTH)).to_string();
         crate::program::assert_readable(&plain);
     }
+}
+
+#[test]
+fn an_entry_that_is_alone_has_the_interval_of_the_whole() {
+    let window = |own: i64| {
+        let trace = |number: i64| page("page", own + number * 7 % 11);
+        (0..60).map(trace).collect::<Vec<_>>()
+    };
+    let analysis = analyze(&window(10), &window(40));
+    let text = markdown(&analysis, &Options::default());
+    let [low, high] = analysis.degradation.interval_ms.map(|bound| format!("+{} ms", format_ms(bound)));
+    assert!(text.contains(&format!("95 % interval {low} to {high}; ")), "{text}");
+    assert!(text.contains(&format!("| {low} to {high} |")), "{text}");
 }

@@ -1,9 +1,10 @@
 //! What proves a suspect: whom it hurt, spans to open at every hop, the trace to set beside; worked by hand on tiny traces.
 
-use crate::builder::{EPOCH_NS, Given, client, frame, server};
+use crate::builder::{EPOCH_NS, Given, client, frame, internal, server};
 use suspect::analysis::{self, Analysis, Suspect};
 use suspect::ingest::Ingested;
-use suspect::window;
+use suspect::rank::Channel;
+use suspect::{report, window};
 
 const SECOND_MS: i64 = 1_000;
 /// The regression begins this long after the baseline.
@@ -330,4 +331,107 @@ fn a_contribution_is_a_share_of_the_change_only_where_that_is_told_from_none_and
     analysis.degradation.typical_interval_ms = [-1.0, 90.0];
     analysis.degradation.tail_interval_ms = [-1.0, 90.0];
     assert_eq!(shown(&analysis), (0, false, false));
+}
+
+#[test]
+fn a_call_and_its_answer_of_one_name_are_one_call_and_calls_that_nobody_waits_for_count() {
+    // As gRPC names them. A second call runs behind the first and holds nobody up.
+    let named = |own: i64| -> Vec<Given> {
+        vec![
+            server(1, 0, "gateway page", 0..own + 4),
+            client(2, 1, "gateway list", 1..own + 3),
+            server(3, 2, "catalog list", 2..own + 2),
+            internal(4, 3, "catalog sort", 3..4),
+            client(5, 1, "gateway list", 1..own),
+            server(6, 5, "catalog list", 2..own - 1),
+        ]
+    };
+    let window = |own: i64| (0..60).map(|number| named(own + number % 3)).collect::<Vec<_>>();
+    let analysis = analyze(&window(10), &window(40));
+    let suspect = first(&analysis);
+    assert_eq!((suspect.service.as_str(), suspect.operation.as_deref()), ("catalog", Some("list")));
+    // Of 11 ms on average one is spent in `sort`.
+    assert_close(suspect.per_call_ms.baseline, 10.0);
+    assert_close(suspect.per_call_ms.regression, 40.0);
+    assert_close(suspect.calls_per_request.baseline, 2.0);
+    assert_close(suspect.calls_per_request.regression, 2.0);
+    let account = |operation: Option<&str>| {
+        let is_own = |own: &&suspect::analysis::OperationAccount| {
+            own.service == "catalog" && own.operation.as_deref() == operation && own.edge.is_none()
+        };
+        analysis.operations.iter().find(is_own).expect("an account")
+    };
+    assert_eq!(account(Some("list")).per_call_ms, suspect.per_call_ms);
+    assert_eq!(account(Some("list")).calls_per_request, suspect.calls_per_request);
+    // A call of the service from outside holds all of it: one more in `sort`, and two on the way.
+    assert_close(account(None).per_call_ms.regression, 43.0);
+    assert_close(account(None).calls_per_request.regression, 2.0);
+    // The call leads to its answer: one way.
+    assert_eq!(suspect.paths.len(), 1, "{:?}", suspect.paths);
+    assert_close(suspect.paths[0].contribution_ms, 30.0);
+}
+
+#[test]
+fn who_is_accused_for_the_slowest_requests_is_shown_by_these() {
+    // All pages become 50 ms faster but for each 25th, which takes a second longer: 8 of the 10 slowest.
+    let baseline: Vec<_> = (0..200).map(|number| page("page", 60 + number % 3)).collect();
+    let slow = |number: i64| if number % 25 == 24 { 1_060 } else { 10 };
+    let regression: Vec<_> = (0..200).map(|number| page("page", slow(number) + number % 3)).collect();
+    let analysis = analyze(&baseline, &regression);
+    let suspect = first(&analysis);
+    assert_eq!((suspect.service.as_str(), suspect.channel), ("catalog", Channel::TailLatency));
+    assert!(suspect.contribution.ms < 0.0, "{:?}", suspect.contribution);
+    let traces: Vec<f64> = suspect.exemplars.iter().map(|exemplar| exemplar.suspect_ms).collect();
+    assert!(traces.len() == 3 && traces.iter().all(|&ms| ms >= 1_060.0), "{traces:?}");
+    let spans = &suspect.paths[0].hops.last().expect("a hop").exemplars;
+    assert!(spans.iter().all(|span| span.duration_ms >= 1_060.0), "{spans:?}");
+    // 8 of 10 take 1,000 ms more and 2 take 50 less, give or take 2: what is told of it is told of the slowest.
+    let [path, entry] = [suspect.paths[0].contribution_ms, suspect.impact.entries[0].contribution_ms];
+    assert!((path - 790.0).abs() < 3.0 && (entry - 790.0).abs() < 3.0, "{path} {entry}");
+    assert!((suspect.impact.added_seconds - 7.9).abs() < 0.03, "{}", suspect.impact.added_seconds);
+    let text = report::analysis::text(&analysis, report::WIDTH);
+    assert!(text.contains("on average in the") && !text.contains("None of"), "{text}");
+    let html = report::html::page(&analysis, &report::html::Options::default());
+    assert!(html.contains("the slowest 5 % of requests: +7") && html.contains(" in the slowest 5 %"), "{html}");
+}
+
+#[test]
+fn a_request_that_returns_early_stands_beside_one_that_makes_the_calls() {
+    let early = || vec![server(1, 0, "gateway page", 0..2)];
+    let whole = |number: i64| page("page", 40 + number % 3);
+    let baseline: Vec<_> = (0..60).map(whole).collect();
+    let regression: Vec<_> = (0..60).map(|number| if number % 2 == 0 { early() } else { whole(number) }).collect();
+    let analysis = analyze(&baseline, &regression);
+    let suspect = first(&analysis);
+    assert_eq!((suspect.service.as_str(), suspect.channel), ("gateway", Channel::MissingCalls));
+    for exemplar in &suspect.exemplars {
+        let beside = exemplar.beside.as_ref().expect("a trace of the baseline");
+        assert_close(exemplar.duration_ms, 2.0);
+        assert_eq!(beside.n_calls_apart, 2);
+        assert_close(beside.duration_ms, 45.0);
+    }
+    // Every one that lacks the calls is hurt, though none takes less time in the gateway than a whole one does.
+    assert_close(suspect.impact.n_requests_hurt, 30.0);
+}
+
+#[test]
+fn ways_to_a_suspect_end_there_though_it_hides_what_others_do() {
+    // a, side by side with b, becomes the longer one: what b no longer adds is counted to a, and says nothing of the way to it.
+    let both = |a: i64| -> Vec<Given> {
+        vec![
+            server(1, 0, "gateway page", 0..a.max(30) + 2),
+            client(2, 1, "gateway first", 1..a + 1),
+            server(3, 2, "a get", 1..a + 1),
+            client(4, 1, "gateway second", 1..31),
+            server(5, 4, "b get", 1..31),
+        ]
+    };
+    let window = |a: i64| (0..60).map(|number| both(a + number % 3)).collect::<Vec<_>>();
+    let analysis = analyze(&window(20), &window(70));
+    let suspect = first(&analysis);
+    assert_eq!(suspect.service, "a");
+    for path in analysis.suspects.iter().filter(|suspect| suspect.service == "a").flat_map(|suspect| &suspect.paths) {
+        let last = path.hops.last().expect("a hop");
+        assert!(last.service == "a" || last.operation == "first", "{:?}", path.hops);
+    }
 }

@@ -253,6 +253,17 @@ fn the_error_waterfall_goes_from_one_share_of_failing_requests_to_the_other() {
     let change = 100.0 * (degradation.error_ratio.regression - degradation.error_ratio.baseline);
     assert!((sum - change).abs() < 0.005 * bars.len() as f64, "{sum} of {change}");
     assert!(bars[2][0].contains("authorize card"), "{:?}", bars[2]);
+    // Each step's arithmetic adds up as it is shown.
+    for bar in bars.iter().filter(|bar| bar[1].contains(" points.")) {
+        let sum = bar[1].replace(['%', ' '], "");
+        let (terms, rest) = sum.split_once('=').expect("a sum");
+        let total: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        let (start, step) = terms.split_once(['+', '−']).expect("two terms");
+        let [start, step, total] =
+            [start, step, &total].map(|number| numbers(number).first().copied().expect("a number"));
+        let step = if terms.contains('−') { -step } else { step };
+        assert!((start + step - total).abs() < 0.0101, "{bar:?}");
+    }
     assert!((numbers(&bars[2][2])[0] - 100.0 * analysis.suspects[0].contribution.error_ratio).abs() < 0.006);
 }
 
@@ -529,4 +540,18 @@ fn a_trace_url_that_is_none_and_a_page_on_standard_output_are_refused_before_any
     assert!(stderr.contains("must begin with `https://`"), "{stderr}");
     assert!(refused(&["--html", "-"]).contains("standard output"));
     assert!(refused(&["--trace-url", "https://jaeger.example/{trace_id}"]).contains("--html"));
+}
+
+#[test]
+fn a_suspect_has_the_number_of_its_service_everywhere() {
+    let (analysis, html) = incident("slow-release");
+    assert!(analysis.suspects.len() > analysis.services.iter().filter(|service| service.is_significant).count());
+    for suspect in &analysis.suspects {
+        let service = analysis.services.iter().find(|service| service.service == suspect.service);
+        assert_eq!(Some(suspect.service_rank), service.map(|service| service.rank));
+        let row = html.split(&format!("id=\"suspect-{}\"", suspect.rank)).nth(1).expect("a row");
+        let label = format!("aria-label=\"Evidence of suspect {}, {}", suspect.service_rank, suspect.service);
+        let named = suspect.edge.is_some() || row.split("</button>").next().expect("a button").contains(&label);
+        assert!(named, "{label}");
+    }
 }

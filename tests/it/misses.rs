@@ -45,7 +45,7 @@ fn calls_for_what_a_cache_lacks_are_the_cache_s_and_the_report_says_so() {
     // 12 of 20 pages more, 5 ms each.
     assert!((suspect.contribution.ms - 3.0).abs() < 1e-9, "{suspect:?}");
     assert_eq!(suspect.operation.as_deref(), Some("GET"));
-    let reason = "more lookups of copies: GET miss and lead to shop: SELECT, +3.00 ms a request; shop: page calls store: SELECT 0.80 times a visit instead of 0.20";
+    let reason = "more lookups of copies: GET miss and lead to store: SELECT, +3.00 ms a request; shop: page calls store: SELECT 0.80 times a visit instead of 0.20";
     assert!(suspect.reason.contains(reason), "{}", suspect.reason);
     let text = report::analysis::text(&analysis, report::WIDTH);
     assert!(text.contains("new code there that makes little of its"), "{text}");

@@ -331,3 +331,29 @@ fn hostile_names_of_teams_are_harmless_in_every_rendering() {
         assert!(page.contains(shown), "the page does not name the team");
     }
 }
+
+#[test]
+fn what_is_no_teams_is_told_once_and_the_background_without_an_interval() {
+    let mut spans = requests(|number, _| [20 + number % 3, 20]);
+    // More requests of a kind that takes longer, and sweeps that nobody waits for, which take longer.
+    let other =
+        |number: i64| server(1, 0, "front POST", 0..200).trace(5_000 + number).later(3_600_000 + number * 1_000);
+    spans.extend((0..20).map(other));
+    let sweep = |number: i64, window: i64| {
+        server(1, 9, "stock sweep", 0..10 + 40 * window).trace(7_000 + 100 * window + number)
+    };
+    let sweeps = (0..2).flat_map(|window| (0..60).map(move |number| (number, window)));
+    spans.extend(sweeps.map(|(number, window)| sweep(number, window).later(3_600_000 * window + number * 1_000)));
+    let analysis = analysed(&spans, TWO_TEAMS);
+    assert_sums(&analysis);
+    let behind = analysis.teams.iter().find(|share| share.part == Part::Background).expect("the background");
+    assert!(behind.contribution.ms < 0.0, "{behind:?}");
+    let text = suspect::report::analysis::text(&analysis, 120);
+    let line = text.lines().find(|line| line.contains("background work, taken off")).expect("a line");
+    assert!(!line.contains(" to "), "{line}");
+    let html = suspect::report::html::page(&analysis, &suspect::report::html::Options::default());
+    let table = html.split("table class=\"data teams\"").nth(1).and_then(|rest| rest.split("</table>").next());
+    let table = table.expect("a table of teams");
+    assert_eq!(table.matches("traffic mix").count(), 1, "{table}");
+    assert_eq!(table.matches("other requests were made").count(), 0, "{table}");
+}

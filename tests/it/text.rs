@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use suspect::report::text::{
-    bar, call, count, escape, fit, left, lines_within, percent, right, shown_width, sparkline, stretch, width, wrap,
+    bar, call, count, escape, fit, left, lines_within, percent, residual, right, shown_width, sparkline, stretch,
+    width, wrap,
 };
 
 #[test]
@@ -135,4 +136,10 @@ proptest! {
         prop_assert!(width(&call) <= columns, "{call:?}");
         prop_assert!(!call.chars().any(char::is_control));
     }
+}
+
+#[test]
+fn a_sum_that_leaves_nothing_says_so() {
+    assert_eq!(residual(0.0), "nothing");
+    assert_eq!(residual(-2.14e-14), "2.1e-14 ms");
 }

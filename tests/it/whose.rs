@@ -241,8 +241,8 @@ fn requests_that_wait_for_workers_which_their_answers_keep_are_the_callee_s() {
         let outcome = outcome(&vec![page(0, 0); 3], &vec![page(late, longer); 3]);
         (outcome.edge("shop", "audit").before.whose, outcome.services())
     };
-    assert_eq!(whose(10, 0), (Caller, vec!["shop +10.000".to_owned()]));
+    assert_eq!(whose(10, 0), (Link, vec!["shop +10.000".to_owned()]));
     // Less than a tenth of the wait holds nobody up.
-    assert_eq!(whose(100, 9).0, Caller);
+    assert_eq!(whose(100, 9).0, Link);
     assert_eq!(whose(10, 40), (Callee, vec!["audit +10.000".to_owned(), "store +40.000".to_owned()]));
 }

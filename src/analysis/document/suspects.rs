@@ -97,8 +97,11 @@ pub struct RankedService {
 /// An operation's or edge's place.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Suspect {
-    /// Place, from 1.
+    /// Place among the suspects, from 1.
     pub rank: u32,
+    /// Place of its service among the services: the number that reports give it and that `--explain` takes.
+    #[serde(default)]
+    pub service_rank: u32,
     /// Service blamed.
     pub service: String,
     /// Operation blamed, if it is one.
@@ -110,7 +113,11 @@ pub struct Suspect {
     pub owner: Option<Owner>,
     /// Its share of its service's score.
     pub score: f64,
-    /// What it adds.
+    /// What it is accused for: of the channels in which it got worse the one that weighs most. For `tail_latency` paths and impact are about
+    /// the slowest 5 % of each entry's requests.
+    #[serde(default)]
+    pub channel: Channel,
+    /// What it adds to the mean of all requests.
     pub contribution: Contribution,
     /// The same as `contribution.ms`.
     pub contribution_ms: f64,
@@ -118,9 +125,9 @@ pub struct Suspect {
     pub kind: String,
     /// Why it is suspected, in a sentence.
     pub reason: String,
-    /// Mean time blamed on it per call.
+    /// Mean time blamed on it per call that a request waits for.
     pub per_call_ms: Pair,
-    /// Calls per request.
+    /// Calls of it per request, whether or not a request waits for them.
     pub calls_per_request: Pair,
     /// The ways from an entry operation to it that carry most of its contribution.
     pub paths: Vec<PropagationPath>,
@@ -143,7 +150,7 @@ pub struct Suspect {
 pub struct PropagationPath {
     /// From the entry down to the suspect; a caller and a callee of one name are one hop.
     pub hops: Vec<Hop>,
-    /// What the suspect adds on this way, milliseconds per request.
+    /// What the suspect adds on this way, milliseconds per request that its channel is about.
     pub contribution_ms: f64,
     /// The same for a request to this entry operation.
     pub contribution_ms_per_entry_request: f64,
@@ -208,9 +215,10 @@ pub struct EntryImpact {
     pub n_requests_hurt: f64,
     /// How many more of those that pass the suspect than by the baseline's share fail beginning with it; all of them count as hurt.
     pub n_requests_failed: f64,
-    /// What the suspect adds to a request of this entry, milliseconds; over all entries and their shares it sums to the contribution.
+    /// What the suspect adds to a request of this entry, milliseconds; over all entries and their shares it sums to the contribution. Of a
+    /// suspect of the tail it is to the slowest 5 % of them, and sums to that of the tail.
     pub contribution_ms: f64,
-    /// The same times the entry's requests in the regression, in seconds.
+    /// The same times those requests in the regression, in seconds.
     pub added_seconds: f64,
 }
 

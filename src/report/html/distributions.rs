@@ -11,6 +11,8 @@ const DENSITY: f64 = 74.0;
 const CUMULATIVE: f64 = 56.0;
 const CAPTION: f64 = 18.0;
 const AXIS: f64 = 18.0;
+/// Units of the axis, in milliseconds: the largest of which there are ten.
+const UNITS: [(f64, &str); 4] = [(1.0, "ms"), (1e3, "s"), (6e4, "min"), (3.6e6, "h")];
 
 pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     let is_whole = |own: &&Distribution| {
@@ -116,18 +118,21 @@ fn axis(bounds_ms: &[f64], total: f64) -> Markup {
     }
     let span = (high / low).ln();
     let place = |value: f64| if span > 0.0 { (value / low).ln() / span } else { 0.0 };
+    let unit = UNITS.iter().rev().find(|(unit_ms, _)| high >= 10.0 * unit_ms).unwrap_or(&UNITS[0]);
+    let (low, high) = (low / unit.0, high / unit.0);
     #[expect(clippy::cast_possible_truncation, reason = "a power of ten of a duration")]
     let (first, last) = (low.log10().ceil() as i32, high.log10().floor() as i32);
     let digits: &[f64] = if last - first >= 3 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let marks = (first - 1..=last).flat_map(|power| digits.iter().map(move |digit| digit * 10_f64.powi(power)));
-    let marks: Vec<f64> = marks.filter(|mark| (0.04..=0.96).contains(&place(*mark))).take(24).collect();
-    // Each needs some room for its text.
-    let every = marks.len().div_ceil(6).max(1);
+    let marks: Vec<f64> = marks.filter(|mark| (0.04..=0.88).contains(&place(*mark))).take(24).collect();
+    // Each needs some room for its text, the unit at the end its own.
+    let n_digits = marks.iter().map(|mark| round(*mark).len()).max().unwrap_or(1);
+    let every = marks.len().div_ceil((36 / (n_digits + 2)).clamp(1, 6)).max(1);
     html! {
         @for mark in marks.iter().step_by(every) {
             text.tick x=(at(place(*mark))) y=(xy(total - 5.0)) text-anchor="middle" { (round(*mark)) }
         }
-        text.tick x="100%" y=(xy(total - 5.0)) text-anchor="end" { "ms" }
+        text.tick x="100%" y=(xy(total - 5.0)) text-anchor="end" { (unit.1) }
     }
 }
 

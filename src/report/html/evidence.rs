@@ -5,8 +5,9 @@ use super::names::shorten;
 use super::numbers::{amount, arrow, interval, ms, percent, points, signed_ms};
 use super::verdict::contribution_words;
 use super::{Page, links, scrolled};
-use crate::analysis::{Carrier, Exemplar, Owner, PropagationPath, Suspect};
+use crate::analysis::{Carrier, Exemplar, OperationAccount, Owner, PropagationPath, Suspect};
 use crate::drill::Of;
+use crate::rank::Channel;
 use crate::report::text::counted;
 use maud::{Markup, html};
 
@@ -32,6 +33,7 @@ pub(super) fn of(page: &Page<'_>, suspect: &Suspect) -> Markup {
                     ul.plain { @for sentence in &suspect.overturned_by { li { (page.names.sentence(sentence)) } } }
                 }
             }
+            @if let Some(accused) = accused_for(page, suspect) { dt { "Accused for" } dd { (accused) } }
             dt { "Contribution" }
             dd { (contribution_words(&suspect.contribution)) }
             dt { "A call of it" }
@@ -43,7 +45,7 @@ pub(super) fn of(page: &Page<'_>, suspect: &Suspect) -> Markup {
         }
         @if !suspect.paths.is_empty() {
             h3 { "How it reached the entries" }
-            @for path in suspect.paths.iter().take(MAX_PATHS) { (way(page, path)) }
+            @for path in suspect.paths.iter().take(MAX_PATHS) { (way(page, path, suspect.channel)) }
             @if suspect.paths.len() > MAX_PATHS { p.muted { (suspect.paths.len() - MAX_PATHS) " more ways are in the JSON." } }
         }
         (carriers(page, suspect))
@@ -55,6 +57,20 @@ pub(super) fn of(page: &Page<'_>, suspect: &Suspect) -> Markup {
             }
         }
     }
+}
+
+/// The requests that it is accused for, where those are not all, and what it adds to them.
+fn accused_for(page: &Page<'_>, suspect: &Suspect) -> Option<String> {
+    let is_own = |account: &&OperationAccount| {
+        (&account.service, &account.operation, &account.edge) == (&suspect.service, &suspect.operation, &suspect.edge)
+    };
+    let own = page.analysis.operations.iter().find(is_own)?;
+    let (which, ms, bounds) = match suspect.channel {
+        Channel::TypicalLatency => ("typical requests", own.typical_ms, own.typical_interval_ms),
+        Channel::TailLatency => ("the slowest 5 % of requests", own.tail_ms, own.tail_interval_ms),
+        Channel::Latency | Channel::Errors | Channel::MissingCalls => return None,
+    };
+    Some(format!("{which}: {} ms for each of them, 95 % interval {}", signed_ms(ms), interval(bounds, signed_ms)))
 }
 
 /// What more data would have to show, where those at hand show nothing against it: its interval at zero, another service first.
@@ -105,6 +121,7 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
                     span.muted {
                         @if entry.n_requests_failed > 0.0 { ", " (amount(entry.n_requests_failed)) " of them by failing" }
                         ", " (signed_ms(entry.contribution_ms)) " ms on average"
+                        @if suspect.channel == Channel::TailLatency { " in the slowest 5 %" }
                         @if entry.is_background { ", in the background" }
                     }
                 }
@@ -114,13 +131,14 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
     }
 }
 
-fn way(page: &Page<'_>, path: &PropagationPath) -> Markup {
+fn way(page: &Page<'_>, path: &PropagationPath, channel: Channel) -> Markup {
     let n_hops = path.hops.len();
     let is_kept = |index: usize| n_hops <= MAX_HOPS || index < MAX_HOPS / 2 || index + MAX_HOPS / 2 >= n_hops;
     html! {
         div.way {
             p {
                 strong { (signed_ms(path.contribution_ms)) " ms a request" }
+                @if channel == Channel::TailLatency { " of the slowest 5 %" }
                 span.muted { ", " (signed_ms(path.contribution_ms_per_entry_request)) " ms a request to this entry" }
             }
             ol.hops {

@@ -282,7 +282,7 @@
     }
     if (box.rank) {
       const link = make('a', make('p', facts), `Suspect ${box.rank}`);
-      link.href = `#suspect-${box.rank}`;
+      link.href = `#suspect-${box.part}`;
     }
   }
 

@@ -41,8 +41,9 @@ pub(super) struct Node {
     tone: i8,
     pub(super) status: &'static str,
     inferred: bool,
-    /// Place of its first suspect.
+    /// Number of it as a suspect, and place of its first part among the suspects.
     rank: Option<u32>,
+    part: Option<u32>,
     /// How much it is shown while others are collapsed: 2 for what adds and takes away, suspects and the ways to them, 1 for what
     /// else is new or gone.
     changed: u8,
@@ -180,7 +181,8 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
         let tone = if is_failing { of_failures } else { of_time };
         let effect =
             if is_failing { format!("{} points fail", points(failures)) } else { format!("{} ms", signed_ms(adds_ms)) };
-        let rank = analysis.suspects.iter().find(|suspect| suspect.service == row.service).map(|suspect| suspect.rank);
+        let first = analysis.suspects.iter().find(|suspect| suspect.service == row.service);
+        let (rank, part) = (first.map(|suspect| suspect.service_rank), first.map(|suspect| suspect.rank));
         let mut tags = Vec::new();
         tags.extend(row.is_entry.then_some("entry"));
         tags.extend(row.is_inferred.then_some("no spans of its own"));
@@ -208,6 +210,7 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
                 status,
                 inferred: row.is_inferred,
                 rank,
+                part,
                 changed: if tone != 0 || rank.is_some() || kept.contains(row.service.as_str()) {
                     2
                 } else {

@@ -20,6 +20,11 @@ pub(super) fn percent(ratio: f64) -> String {
     if ratio.is_finite() { tidy(&text::percent(ratio)) } else { "–".to_owned() }
 }
 
+/// A share as percent with the decimals of [`points`], so that what is added up shows to add up.
+pub(super) fn percent_points(ratio: f64) -> String {
+    if ratio.is_finite() { tidy(&format!("{:.2} %", ratio * 100.0)) } else { "–".to_owned() }
+}
+
 /// A number that is percent already, whole, with its sign.
 pub(super) fn signed_percent(value: f64) -> String {
     if !value.is_finite() {

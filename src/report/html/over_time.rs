@@ -79,7 +79,7 @@ fn series(analysis: &Analysis) -> Option<(Vec<TimeSeries>, bool)> {
         of: SeriesOf::All,
         start_unix_ns: timeline.start_unix_ns,
         width_ns: timeline.width_ns,
-        n_requests: timeline.n_requests.iter().map(|&n_requests| n_requests as f64).collect(),
+        n_requests: timeline.n_requests.clone(),
         p50_ms: timeline.latency_ms.clone(),
         p95_ms: none.clone(),
         p99_ms: none,

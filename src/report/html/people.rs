@@ -5,7 +5,7 @@ use super::names::shorten;
 use super::numbers::{clock, day, interval, points, signed_ms, signed_percent};
 use super::svg::at;
 use super::{Page, links, scrolled};
-use crate::analysis::{ChangeAccount, Credit, Owner, RowCause, TeamShare};
+use crate::analysis::{ChangeAccount, Credit, Owner, TeamShare};
 use crate::report::text::count;
 use maud::{Markup, html};
 
@@ -21,7 +21,6 @@ pub(super) fn teams(page: &Page<'_>) -> Option<Markup> {
         return None;
     }
     let largest = teams.iter().map(|team| team.contribution.ms.abs()).fold(0.0, f64::max);
-    let mix = page.analysis.decomposition.rows.iter().find(|row| row.cause == RowCause::TrafficMix);
     let table = html! {
         table.data.teams {
             caption.sr { "The change by team" }
@@ -35,9 +34,6 @@ pub(super) fn teams(page: &Page<'_>) -> Option<Markup> {
             }
             tbody {
                 @for team in teams.iter().take(MAX_TEAMS) { (team_row(page, team, largest)) }
-                @if let Some(mix) = mix {
-                    (sum_row("other requests were made", mix.contribution_ms, "the traffic mix"))
-                }
                 (sum_row("Change of the mean", page.analysis.degradation.change_ms, "all of these together"))
             }
         }
@@ -80,7 +76,7 @@ fn team_row(page: &Page<'_>, team: &TeamShare, largest: f64) -> Markup {
                     }
                 }
             }
-            td.number.wide { (interval(own.interval_ms, signed_ms)) }
+            td.number.wide { @if team.part.has_interval() { (interval(own.interval_ms, signed_ms)) } }
             td.number.wide { @if let Some(percent) = own.told_percent(&page.analysis.degradation) { (signed_percent(percent)) } }
             td.number.wide { (points(own.error_ratio)) }
             td {

@@ -6,7 +6,7 @@ use super::{Page, scrolled};
 use crate::analysis::Diagnostics;
 use crate::diagnostics::SourceReport;
 use crate::normalize::Repairs;
-use crate::report::text::{count, counted, total};
+use crate::report::text::{count, counted, residual, total};
 use crate::time::format_ns;
 use maud::{Markup, html};
 
@@ -167,7 +167,7 @@ pub(super) fn method(page: &Page<'_>) -> Markup {
             "Every instant of a request is given to one span: the one it waits for. What requests spend on each call path in the two windows "
             "is split into slower spans, longer ways, more or fewer calls, lost parallelism and other traffic, so that the parts sum to the "
             "change of the mean (" (signed_ms(analysis.decomposition.change_ms)) " ms; rounding leaves "
-            (format!("{:.1e}", analysis.decomposition.residual_ms.abs())) " ms)."
+            (residual(analysis.decomposition.residual_ms)) ")."
         }
         p {
             "Intervals are 95 %, from resampled traces; certainty is the share of resamples in which the same service comes first. "

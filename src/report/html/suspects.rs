@@ -35,7 +35,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
         @if !suspects.is_empty() {
             p.lead {
                 "Operations, and ways between services, that got worse and are certain enough to accuse. Each opens to its evidence "
-                "and to what speaks against it."
+                "and to what speaks against it, and has the number of its service."
             }
             (tools(&suspects))
             (table(page, &suspects))
@@ -117,8 +117,8 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
                     tr.head {
                         td data-value=(suspect.rank) {
                             button.open type="button" aria-expanded="true" aria-controls={ (id) "-evidence" }
-                                aria-label={ "Evidence of suspect " (suspect.rank) ", " (shorten(&label(suspect), 80)) } {
-                                span.rank { (suspect.rank) }
+                                aria-label={ "Evidence of suspect " (suspect.service_rank) ", " (shorten(&label(suspect), 80)) } {
+                                span.rank { (suspect.service_rank) }
                             }
                         }
                         th scope="row" data-value=(shorten(&label(suspect), 200)) { (name(page, suspect)) div.narrow.muted { (suspect.kind) } }

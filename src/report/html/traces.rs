@@ -44,6 +44,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
 
 fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool, is_printed: bool) -> Markup {
     let suspect = page.analysis.suspects.iter().find(|suspect| suspect.rank == pair.suspect);
+    let number = suspect.map_or(pair.suspect, |suspect| suspect.service_rank);
     let name = suspect.map_or_else(|| "service".to_owned(), |suspect| shorten(&suspects::label(suspect), 64));
     let scale_ms = scale_ms(pair);
     let shown = shown_rows(pair, scale_ms);
@@ -51,10 +52,10 @@ fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool, is_printed:
     html! {
         details class=(if is_printed { "pair printed" } else { "pair" }) id=(id) open[is_open] {
             summary {
-                span.rank { (pair.suspect) } " " bdi { (name) } ": " (ms(pair.regression.duration_ms)) " ms"
+                span.rank { (number) } " " bdi { (name) } ": " (ms(pair.regression.duration_ms)) " ms"
                 @if let Some(baseline) = &pair.baseline { span.muted { " beside " (ms(baseline.duration_ms)) " ms" } }
             }
-            div.scroll role="region" tabindex="0" aria-label={ "Spans of a slow request, suspect " (pair.suspect) } {
+            div.scroll role="region" tabindex="0" aria-label={ "Spans of a slow request, suspect " (number) } {
                 table.trace {
                     caption.sr { "Spans by call path; durations in ms, of them the time that the request waited for the span itself, and how long it waited before the span" }
                     thead {

@@ -1,7 +1,7 @@
 //! The steps from one figure of the baseline to that of the regression, for the mean, the tail and the error rate.
 
 use super::Page;
-use super::numbers::{amount, ms, percent, points, signed_ms};
+use super::numbers::{amount, ms, percent_points, points, signed_ms};
 use crate::analysis::{Analysis, Decomposition, DecompositionRow, OperationAccount, RowCause, excludes_zero};
 use crate::compare::attribute::Cause;
 use maud::{Markup, html};
@@ -201,7 +201,7 @@ fn of_failures(page: &Page<'_>) -> Way {
         whole: "of the change of the failing share",
         is_certain: excludes_zero(degradation.error_ratio_interval),
         steps,
-        show: percent,
+        show: percent_points,
         show_signed: points,
     }
 }

@@ -50,11 +50,12 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
             vec![
                 team.team.as_deref().map_or_else(|| team.part.unnamed().to_owned(), plain),
                 signed_ms(team.contribution.ms),
-                format!(
-                    "{} to {}",
-                    signed_ms(team.contribution.interval_ms[0]),
-                    signed_ms(team.contribution.interval_ms[1])
-                ),
+                if team.part.has_interval() {
+                    let [low, high] = team.contribution.interval_ms.map(signed_ms);
+                    format!("{low} to {high}")
+                } else {
+                    String::new()
+                },
                 points(team.contribution.error_ratio),
                 plain(&team.services.join(", ")),
             ]

@@ -1,5 +1,6 @@
 use super::{Page, count_of, ms, plain, points, signed_ms};
 use crate::analysis::{Analysis, Degradation, Entry, Suspect};
+use crate::rank::Channel;
 use crate::time::format_signed;
 
 /// Entries listed.
@@ -84,19 +85,24 @@ fn entries(page: &mut Page, analysis: &Analysis) {
         },
         if n_apart > 0 { format!("; {n_apart} more had requests in one window only") } else { String::new() }
     ));
+    let whole = &analysis.degradation;
     let rows: Vec<Vec<String>> = changed
         .iter()
         .take(MAX_ENTRIES)
         .map(|entry| {
+            // An entry that is alone is the whole, of which the interval was told above.
+            let is_whole = analysis.entries.len() == 1;
+            let change_ms = if is_whole { whole.interval_ms } else { entry.change_interval_ms };
+            let failing = if is_whole { whole.error_ratio_interval } else { entry.error_ratio_interval };
             let failing_change = entry.error_ratio.regression - entry.error_ratio.baseline;
             vec![
                 plain(&format!("{}: {}", entry.service, entry.operation)),
                 count_of(entry.n_requests.regression),
                 format!("{} to {}", ms(entry.mean_ms.baseline), ms(entry.mean_ms.regression)),
                 signed_ms(entry.change_ms),
-                format!("{} to {}", signed_ms(entry.change_interval_ms[0]), signed_ms(entry.change_interval_ms[1])),
+                format!("{} to {}", signed_ms(change_ms[0]), signed_ms(change_ms[1])),
                 points(failing_change),
-                format!("{} to {}", points(entry.error_ratio_interval[0]), points(entry.error_ratio_interval[1])),
+                format!("{} to {}", points(failing[0]), points(failing[1])),
             ]
         })
         .collect();
@@ -136,7 +142,12 @@ fn part(page: &mut Page, suspect: &Suspect) {
             ]
         })
         .collect();
-    page.table(&["entry", "requests", "hurt by it", "of them by failing", "added on average", "added seconds"], &rows);
+    let added = if suspect.channel == Channel::TailLatency {
+        "added to the slowest 5 % on average"
+    } else {
+        "added on average"
+    };
+    page.table(&["entry", "requests", "hurt by it", "of them by failing", added, "added seconds"], &rows);
 }
 
 fn signed_seconds(seconds: f64) -> String {

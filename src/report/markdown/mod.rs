@@ -10,7 +10,7 @@ mod impact;
 pub use escape::{code, code_in_table, plain};
 
 use super::graph::{Level, mermaid};
-use super::text::{count, count_of, counted, percent};
+use super::text::{count, count_of, counted, percent, residual};
 use crate::analysis::{Analysis, Credit, Suspect, Window};
 use crate::rank::Verdict;
 use crate::time::{format_ms, format_rfc3339, format_signed};
@@ -258,8 +258,8 @@ fn method(analysis: &Analysis) -> [String; 4] {
     }
     [
         format!(
-            "Every instant of a request is blamed on the one span that its caller waited for; the change of the mean is split by call path into rows that sum to it (left over: {:.0e} ms).",
-            analysis.decomposition.residual_ms.abs()
+            "Every instant of a request is blamed on the one span that its caller waited for; the change of the mean is split by call path into rows that sum to it (left over: {}).",
+            residual(analysis.decomposition.residual_ms)
         ),
         "Intervals are 95 %, from a bootstrap over traces and the noise between stretches of the baseline; suspects stand out at a false discovery rate of 5 %.".to_owned(),
         format!(
