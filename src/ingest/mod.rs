@@ -148,7 +148,7 @@ fn gather(read: Vec<Read>) -> Result<Ingested, Error> {
             batches.push(batch);
         }
         if report.n_other_signals > 0 {
-            report.notes.push(format!("{} documents of logs or metrics hold no spans", report.n_other_signals));
+            report.notes.push(format!("documents of logs or metrics, which hold no spans: {}", report.n_other_signals));
         }
         sources.push(report);
     }
