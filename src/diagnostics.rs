@@ -138,6 +138,9 @@ pub struct SourceReport {
     pub n_skipped_records: u64,
     /// The first of them, at most [`MAX_EXAMPLES`].
     pub skipped_records: Vec<SkippedRecord>,
+    /// Documents of logs or metrics among those of traces, which are no fault; a note tells them when all is read.
+    #[serde(skip)]
+    pub n_other_signals: u64,
     /// Whether the last record is cut off, as in an export that is still being written.
     pub truncated: bool,
     /// Why the file as a whole could not be read.
@@ -165,6 +168,7 @@ impl SourceReport {
         self.n_skipped_records += other.n_skipped_records;
         self.skipped_records.extend(other.skipped_records);
         self.skipped_records.truncate(MAX_EXAMPLES);
+        self.n_other_signals += other.n_other_signals;
         self.truncated |= other.truncated;
         self.error = self.error.take().or(other.error);
         self.notes.extend(other.notes);

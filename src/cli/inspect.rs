@@ -5,7 +5,7 @@ use super::places::Places;
 use super::{Context, Exit, Format, InputArgs, OutputArgs, context};
 use crate::error::Error;
 use crate::span::AttributeSelection;
-use crate::{inspect, report};
+use crate::{inspect, normalize, report};
 
 pub(super) const MANUAL: Manual = Manual {
     first: "  suspect inspect traces/
@@ -34,8 +34,9 @@ pub struct Args {
 /// Runs the command. An input without spans is shown too, and then is an error.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     Places::default().spans(&args.input.paths).result(&args.output).check()?;
-    let options = args.input.options(AttributeSelection::Keys(Vec::new()));
-    let (ingested, exit) = context.read(&args.input.paths, &options)?;
+    let options = args.input.options(AttributeSelection::Keys(normalize::failure_attributes()));
+    let (mut ingested, exit) = context.read(&args.input.paths, &options)?;
+    normalize::mark_failures(&mut ingested.frame);
     let inspection = inspect::summarize(&ingested)?;
     let text = match args.output.format {
         Format::Terminal => report::inspect::render(&inspection, context.columns(&args.output)),

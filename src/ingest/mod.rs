@@ -147,6 +147,9 @@ fn gather(read: Vec<Read>) -> Result<Ingested, Error> {
             report.absorb(part);
             batches.push(batch);
         }
+        if report.n_other_signals > 0 {
+            report.notes.push(format!("documents of logs or metrics, which hold no spans: {}", report.n_other_signals));
+        }
         sources.push(report);
     }
     // As for files: a path that leads to nothing is an error if there is nothing else.

@@ -88,6 +88,10 @@ impl<'s, 'o, 'a> Reader<'s, 'o, 'a> {
             }
         }
         if let (false, Some(key), 0) = (found, strange, depth) {
+            if matches!(&*key, "resourceLogs" | "resource_logs" | "resourceMetrics" | "resource_metrics") {
+                self.sink.report.n_other_signals += 1;
+                return Ok(());
+            }
             let place = self.locator.place(start.position());
             self.sink.skip(place, format!("found an object with `{key}`, expected `resourceSpans`"));
         }

@@ -30,6 +30,26 @@ pub fn required_attributes() -> Vec<String> {
     keys.sort_unstable();
     keys
 }
+
+/// Attributes that say whether a span failed where its status does not.
+#[must_use]
+pub fn failure_attributes() -> Vec<String> {
+    let mut keys: Vec<String> = HTTP_STATUS.iter().chain(&GRPC_STATUS).map(|&key| key.to_owned()).collect();
+    keys.push(ESCAPED.to_owned());
+    keys.sort_unstable();
+    keys
+}
+
+/// Gives spans that failed by their attributes alone the status that says so.
+pub fn mark_failures(frame: &mut SpanFrame) {
+    let failed = failed(frame);
+    for (status, failed) in frame.spans.status.iter_mut().zip(failed) {
+        if failed {
+            *status = SpanStatus::Error as u8;
+        }
+    }
+}
+
 /// Whether an exception left the span, and what went wrong by type and message.
 const FAILURE: [&str; 5] = [ESCAPED, "exception.type", "exception.message", "error.type", schema::STATUS_DESCRIPTION];
 const ESCAPED: &str = "exception.escaped";

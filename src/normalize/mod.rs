@@ -16,7 +16,7 @@ mod skew;
 mod sort;
 mod template;
 
-pub use attributes::required_attributes;
+pub use attributes::{failure_attributes, mark_failures, required_attributes};
 pub use away::{Need, Stretch};
 pub use join::{Joined, Request, Summed};
 pub use link::NO_PARENT;

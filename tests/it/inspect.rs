@@ -254,3 +254,15 @@ fn a_rate_below_one_a_minute_still_draws_a_line_of_one_row() {
     assert!(row.contains('█') && row.contains("less than 1, steps of "), "{row}");
     assert!(plain.lines().all(|line| line.chars().count() <= report::WIDTH), "{plain}");
 }
+
+#[test]
+fn a_span_that_failed_by_its_http_status_alone_is_an_error_as_the_analysis_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let row = |id: u32, kind: &str, code: u32| format!("a{id},{id},shop,op,{kind},2023-11-14 22:13:20,5,{code}\n");
+    let rows = [row(1, "SERVER", 500), row(2, "SERVER", 404), row(3, "CLIENT", 404), row(4, "SERVER", 200)];
+    let header = "trace_id,span_id,service,name,kind,start,duration_ms,http.response.status_code\n";
+    std::fs::write(folder.path().join("spans.csv"), header.to_owned() + &rows.concat()).expect("a file");
+    let arguments = ["inspect", "spans.csv", "--quiet", "--format", "json"];
+    let inspection = crate::program::run_in(folder.path(), &arguments).json();
+    assert_eq!((inspection["error_ratio"].as_f64(), inspection["n_spans"].as_u64()), (Some(0.5), Some(4)));
+}
