@@ -7,7 +7,7 @@
 
 mod floors;
 
-use crate::compare::attribute::{Cause, tops};
+use crate::compare::attribute::Cause;
 use crate::compare::decompose::Effects;
 use crate::compare::paths::{CostTable, NO_PATH, Path};
 use crate::compare::sums::Sums;
@@ -168,7 +168,7 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
             .then(right.score.total_cmp(&left.score))
             .then_with(|| name(left).cmp(name(right)))
     });
-    let verdict = verdict(table, comparison, &services, floor_ns);
+    let verdict = verdict(comparison, &services, floor_ns);
     Ranking { verdict, services, floor_ns, missing }
 }
 
@@ -505,14 +505,13 @@ fn firsts(forest: &Forest, channels: &[ChannelInput<'_>], weighed: &[Weighed], t
     n_firsts.into_iter().map(|n_firsts| f64::from(n_firsts) / n_replicates.max(1) as f64).collect()
 }
 
-fn verdict(table: &CostTable, comparison: &Comparison, services: &[RankedService], floor_ns: f64) -> Verdict {
-    let n_requests =
-        [&comparison.baseline, &comparison.regression].map(|sums| tops(&table.paths, sums, comparison.scope));
+fn verdict(comparison: &Comparison, services: &[RankedService], floor_ns: f64) -> Verdict {
     let found = services.iter().flat_map(|service| &service.findings).any(|finding| finding.is_significant);
     if found {
         return Verdict::Regression;
     }
-    if n_requests.iter().any(|&n_requests| n_requests < MIN_REQUESTS) {
+    // However many more each of them stands for.
+    if comparison.n_traces.iter().any(|&n_traces| (n_traces as f64) < MIN_REQUESTS) {
         return Verdict::Inconclusive;
     }
     let mix = comparison.mix_ns;

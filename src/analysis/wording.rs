@@ -285,7 +285,7 @@ pub(super) fn warnings(analysis: &Analysis) -> Vec<String> {
     };
     let few = [&analysis.windows.baseline, &analysis.windows.regression]
         .iter()
-        .any(|window| window.n_requests < MIN_REQUESTS);
+        .any(|window| (window.n_traces as f64) < MIN_REQUESTS);
     warn(few, format!("a window holds fewer than {MIN_REQUESTS} requests: only large changes can be told from chance"));
     let (n_on_both, n_traces) = (diagnostics.n_traces_on_both_sides, analysis.windows.regression.n_traces);
     warn(

@@ -104,6 +104,8 @@ impl Estimate {
 /// The change between two windows.
 #[derive(Debug)]
 pub struct Comparison {
+    /// Traces of the baseline and of the regression.
+    pub n_traces: [usize; 2],
     /// Sums of the baseline.
     pub baseline: Sums,
     /// Sums of the regression.
@@ -204,9 +206,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     };
     let sum = |blocks: &[Blocks; 2]| blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
     let (mean_blocks, typical_blocks, tail_blocks) = (blocks(View::Mean), blocks(View::Typical), blocks(View::Tail));
-    let [baseline, regression] = sum(&mean_blocks);
-    let typical_sums = sum(&typical_blocks);
-    let tail_sums = sum(&tail_blocks);
+    let [[baseline, regression], typical_sums, tail_sums] = [&mean_blocks, &typical_blocks, &tail_blocks].map(sum);
 
     let (scope, background_rate) = scope(table, [&baseline, &regression]);
     let effects = decompose(&table.paths, &baseline, &regression, scope);
@@ -267,6 +267,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     );
     let [baseline, regression] = sums;
     Comparison {
+        n_traces: [selection.baseline.len(), selection.regression.len()],
         effects,
         background,
         rows: mean.rows,

@@ -240,7 +240,7 @@ fn who_is_slowest_in_the_slowest_requests_does_not_outvote_who_made_all_slower()
         ]
     };
     let before: Vec<_> = jittered(100, 30).map(|own| page(own, 10)).collect();
-    let waits = |number: usize| if number % 10 == 0 { 80 } else { 10 };
+    let waits = |number: usize| if number.is_multiple_of(10) { 80 } else { 10 };
     let after: Vec<_> = jittered(100, 50).enumerate().map(|(number, own)| page(own, waits(number))).collect();
     let analysis = analysed(&before, &after);
     assert!(finding(&analysis, "gateway", Channel::TailLatency).is_some_and(|finding| finding.is_significant));
