@@ -137,7 +137,8 @@ pub(super) fn edge_reason(part: &str, (caller, callee): (&str, &str), gap: &Gap)
     let blamed = if is_callers { caller } else { callee };
     let [caller_worth, callee_worth] = gap.worths.map(|worth| ms(worth / 1e6));
     let worths = format!("{caller_worth} of {caller} against {callee_worth} of {callee}");
-    let why_tied = || match (part, is_callers) {
+    let why = || match (part, is_callers) {
+        _ if !gap.is_tie() => format!("the edges of {blamed} that rose explain it better"),
         ("before", true) => format!("{callee}'s own work is no slower, so requests were late when they arrived"),
         ("before", false) => format!("{callee}'s own work became slower too"),
         ("wait", true) => format!("{caller} waits longer for its other callees too"),
@@ -151,10 +152,10 @@ pub(super) fn edge_reason(part: &str, (caller, callee): (&str, &str), gap: &Gap)
         ),
         Whose::Link => format!(
             "no other edge of either end rose ({worths} a call): the way between them is slow, which counts for {blamed} because {}",
-            why_tied()
+            why()
         ),
         Whose::Caller | Whose::Callee if gap.is_tie() => {
-            format!("the edges of both ends rose alike ({worths} a call), and {}", why_tied())
+            format!("the edges of both ends rose alike ({worths} a call), and {}", why())
         }
         _ if is_callers == (gap.worths[0] > gap.worths[1]) => {
             format!("the edges of {blamed} that rose explain it better ({worths} a call)")

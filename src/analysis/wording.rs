@@ -223,7 +223,7 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                     ms(whole)
                 ),
                 "slow link" if let Some(edge) = &suspect.edge => format!(
-                    "calls from {} to {} spend {total} more on their way (network, queue or connection pool) in a request on average, which the link or either end may be to blame for",
+                    "calls from {} to {} spend {total} more on their way (network, queue or connection pool) in a request on average, which the link itself or {service} may be to blame for",
                     edge.caller, edge.callee
                 ),
                 "network" | "slow link" => format!(

@@ -4,7 +4,8 @@
 //! resampling. [`mod@decompose`] splits the change of the mean, [`attribute`] says whose each part is, and `estimate` repeats both on
 //! bootstrap replicates to learn how certain the parts are. All that is done in three [`views`] of the latency: of the mean, of typical
 //! requests and of the slowest; the noise between stretches of the baseline sets the bar, and `apart` tells what one operation did from what
-//! all did. [`edges`] says whose network it was, [`structure`] tells which calls are new, gone, more, fewer or no longer
+//! all did. `critical`, `failing`, `misses`, `renamed` and `unanswered` tell which effects belong elsewhere than where they are measured,
+//! [`edges`] says whose network it was, [`structure`] tells which calls are new, gone, more, fewer or no longer
 //! answered.
 
 mod apart;
