@@ -101,8 +101,10 @@ pub struct Attribution {
 /// An effect of a path that two share: path, effect in the order of [`Attribution::targets`], the second's row and share.
 type Shared = (u32, usize, [(u32, f64); 1]);
 
-/// Position of the effect of calls in [`Attribution::targets`].
-const CALLS: usize = 3;
+/// Positions of effects in [`Attribution::targets`].
+pub(super) const WAIT: usize = 2;
+pub(super) const CALLS: usize = 3;
+pub(super) const CRITICAL: usize = 4;
 /// Index of failures of calls that left no span.
 const UNANSWERED: usize = FailureKind::Unanswered as usize;
 

@@ -18,7 +18,7 @@
 //! `s = I_c / C_c` of a visit's time in that of all calls of a path `c`, that part of the change of a visit's time `x` below it is
 //! `(x / s)_bar D s`, and goes where the path's own effect goes: to be waited for more often is worth what it adds to the request.
 
-use super::attribute::{Attribution, UNCHANGED, calls_ns};
+use super::attribute::{Attribution, CALLS, CRITICAL, UNCHANGED, calls_ns};
 use super::factors::factors;
 use super::paths::{NO_PATH, Scope};
 use super::unanswered::{Input, Shares};
@@ -32,10 +32,6 @@ const MAX_PARTS: usize = 32;
 const MIN_PART: f64 = 0.05;
 /// Paths above one that are looked at, the nearest: what is waited for rarely changes at more levels at once.
 const MAX_ABOVE: usize = 16;
-/// Positions in [`Attribution::targets`].
-const CALLS: usize = 3;
-/// The position of the effects that are shared out here.
-pub(super) const CRITICAL: usize = 4;
 
 /// Of each path and effect that goes elsewhere, the rows and shares.
 pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, usize, Shares)> {

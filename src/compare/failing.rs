@@ -13,7 +13,7 @@
 //! in a row anyway: as far as first tries became as much rarer as repeats became more frequent, the two are one.
 
 use super::Selection;
-use super::attribute::{Attribution, Cause};
+use super::attribute::{Attribution, CALLS, Cause, WAIT};
 use super::paths::{CostTable, Failure, FailureKind, NO_PATH};
 use super::unanswered::Input;
 use hashbrown::HashSet;
@@ -79,10 +79,6 @@ pub(super) struct Moved {
     pub(super) to_row: Option<(u32, f64)>,
 }
 
-/// Positions in [`Attribution::targets`].
-const WAIT: usize = 2;
-const CALLS: usize = 3;
-
 /// Calls of one caller that other failures made more or fewer.
 #[derive(Debug)]
 struct Unit {
@@ -137,9 +133,17 @@ fn repeats(input: Input<'_>, failing: &Failing) -> Vec<Unit> {
     if failing.origins.is_empty() {
         return Vec::new();
     }
-    let mut tries = BTreeMap::<(u32, u32), Vec<u32>>::new();
-    for (index, path) in (0..).zip(&input.paths.list).filter(|(_, path)| path.parent != NO_PATH) {
-        tries.entry((path.parent, path.operation)).or_default().push(index);
+    let paths = || (0..).zip(&input.paths.list).filter(|(_, path)| path.parent != NO_PATH);
+    let repeats = paths().filter(|(_, path)| path.is_retry);
+    let mut tries: BTreeMap<(u32, u32), Vec<u32>> =
+        repeats.map(|(_, path)| ((path.parent, path.operation), Vec::new())).collect();
+    if tries.is_empty() {
+        return Vec::new();
+    }
+    for (index, path) in paths() {
+        if let Some(own) = tries.get_mut(&(path.parent, path.operation)) {
+            own.push(index);
+        }
     }
     let unit = |((_, operation), at): ((u32, u32), Vec<u32>)| {
         let operation = input.forest.operations[operation as usize];
@@ -149,7 +153,7 @@ fn repeats(input: Input<'_>, failing: &Failing) -> Vec<Unit> {
         let change_ns = effects.iter().map(|&(path, which, _)| input.effects_of(path as usize)[which]).sum();
         Unit { at, own: operation.peer.unwrap_or(operation.service), cause: Cause::Retry, effects, change_ns }
     };
-    tries.into_iter().map(unit).filter(|unit| !unit.effects.is_empty()).collect()
+    tries.into_iter().map(unit).collect()
 }
 
 /// Calls that visits make more or less often because they fail.

@@ -11,7 +11,7 @@
 //! shared out over the times that it is made of: equal ones cancel out, and what differs is left where it was spent. The time of an answer that
 //! only one window shows goes where the caller's waiting for it went in the other.
 
-use super::attribute::Attribution;
+use super::attribute::{Attribution, CALLS, WAIT};
 use super::paths::{NO_PATH, Path};
 use super::sums::Sums;
 use super::unanswered::{Input, Shares};
@@ -27,9 +27,6 @@ const RARE: f64 = 0.05;
 const LEADS: u32 = 1;
 /// Operations below two calls that are looked at for one that both lead to.
 const MAX_BELOW: usize = 256;
-/// Positions in [`Attribution::targets`].
-const WAIT: usize = 2;
-const CALLS: usize = 3;
 
 /// A gone and a new path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@
 //! So a change of the unanswered calls is shared as that of the answered ones was, by as much as those changed a call; the rest stays
 //! with the callee. A service that fell silent where it is at fault has no answered calls to speak for it, and keeps all.
 
-use super::attribute::{Attribution, is_outbound, tops};
+use super::attribute::{Attribution, CALLS, WAIT, is_outbound, tops};
 use super::decompose::Effects;
 use super::paths::{FailureKind, NO_PATH, Paths, Scope};
 use super::sums::Sums;
@@ -125,10 +125,6 @@ impl Input<'_> {
         is_below
     }
 }
-
-/// Positions in [`Attribution::targets`].
-const WAIT: usize = 2;
-const CALLS: usize = 3;
 
 /// Decides for every client operation with unanswered calls.
 pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Spread {
