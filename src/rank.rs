@@ -371,11 +371,8 @@ impl Weighed {
 /// A slow callee fills its caller's pool, so that in the slowest requests the caller waits for itself. Where the mean tells who got slower, other
 /// views of the latency may add to it, but not outvote it.
 fn trust(channels: &[ChannelInput<'_>], weighed: &[Weighed]) -> Vec<f64> {
-    let is_told = |channel: Channel| {
-        let mut of = channels.iter().zip(weighed).filter(|(own, _)| own.channel == channel);
-        of.any(|(_, weighed)| weighed.0.iter().any(|part| part.is_significant))
-    };
-    let by_mean = is_told(Channel::Latency);
+    let of_mean = channels.iter().zip(weighed).filter(|(channel, _)| channel.channel == Channel::Latency);
+    let by_mean = of_mean.flat_map(|(_, weighed)| &weighed.0).any(|part| part.is_significant);
     let trust = |channel: &ChannelInput<'_>| match channel.channel {
         Channel::TypicalLatency | Channel::TailLatency if by_mean => OTHER_VIEWS,
         _ => 1.0,

@@ -4,7 +4,7 @@
 use super::document::{Analysis, Entry, Pair};
 use crate::rank::{MIN_REQUESTS, Verdict};
 
-/// An entry is hardly asked any more at this share of its requests a second, or of all requests where the windows are data sets.
+/// An entry is hardly asked any more at this share of its requests among all, and of its requests a second where the windows are times.
 const HARDLY: f64 = 0.2;
 /// So many requests must be missed for that.
 const MISSED: f64 = 10.0;
@@ -31,17 +31,18 @@ pub(super) fn doubt(analysis: &mut Analysis, has_sides: bool) -> Vec<String> {
 
 /// Entries that are hardly asked any more, the one with most requests first, and whether they were many.
 fn stopped(analysis: &Analysis, has_sides: bool) -> Option<(String, bool)> {
-    let [before, after] = [&analysis.windows.baseline, &analysis.windows.regression].map(|window| {
-        let seconds = window.end_unix_ns.saturating_sub(window.start_unix_ns) as f64 / 1e9;
-        if has_sides { window.n_requests } else { seconds }
-    });
-    if before <= 0.0 || after <= 0.0 {
-        return None;
-    }
+    let windows = [&analysis.windows.baseline, &analysis.windows.regression];
+    let requests = windows.map(|window| window.n_requests);
+    let seconds = windows.map(|window| window.end_unix_ns.saturating_sub(window.start_unix_ns) as f64 / 1e9);
+    // A window may reach beyond the data, and data sets be of any load; and others may come more often than before.
+    let extents = if has_sides { vec![requests] } else { vec![requests, seconds] };
     let has_stopped = |entry: &&Entry| {
         let Pair { baseline, regression } = entry.n_requests;
-        let expected = baseline / before * after;
-        baseline >= MIN_REQUESTS && regression <= HARDLY * expected && expected - regression >= MISSED
+        baseline >= MIN_REQUESTS
+            && extents.iter().all(|[before, after]| {
+                let expected = baseline / before * after;
+                regression <= HARDLY * expected && expected - regression >= MISSED
+            })
     };
     let mut stopped: Vec<&Entry> = analysis.entries.iter().filter(has_stopped).collect();
     stopped.sort_by(|left, right| right.n_requests.baseline.total_cmp(&left.n_requests.baseline));

@@ -219,6 +219,12 @@ impl<'a> Evidence<'a> {
         Pair { baseline, regression }
     }
 
+    /// Whether the baseline has none of the calls whose time is the suspect's.
+    pub(super) fn is_new(&self, parts: &Parts) -> bool {
+        let mut own = parts.0.iter().filter(|(_, part)| part.has_time());
+        own.all(|&(path, _)| self.comparison.baseline.n_visits[path as usize] == 0.0)
+    }
+
     /// What the suspect costs each request.
     pub(super) fn stake(&self, parts: &Parts) -> Stake {
         let paths = &self.table.paths.list;

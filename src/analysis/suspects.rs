@@ -231,6 +231,7 @@ fn suspect(
         change_ms: change_ns / NS_PER_MS,
         asker: callee.map(|callee| operation(evidence, callee).service),
         callee: callee.map(|callee| structure::asked(evidence, callee)),
+        is_new: evidence.is_new(&parts),
     });
     let mut suspect = Suspect {
         rank: 0,

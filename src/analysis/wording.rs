@@ -13,6 +13,8 @@ pub(super) struct Main {
     /// What is called, and the service that calls it.
     pub(super) callee: Option<Operation>,
     pub(super) asker: Option<String>,
+    /// Whether no call of the baseline has time that is the suspect's.
+    pub(super) is_new: bool,
 }
 
 pub(super) fn ms(value: f64) -> String {
@@ -80,7 +82,7 @@ fn reason_of_these(suspect: &Suspect, channel: Channel, per_call_ms: Pair, main:
     };
     let callee =
         main.callee.as_ref().map_or_else(String::new, |callee| format!("{}: {}", callee.service, callee.operation));
-    if matches!(main.cause, Cause::Slower | Cause::Peer | Cause::Network) && per_call_ms.baseline == 0.0 {
+    if matches!(main.cause, Cause::Slower | Cause::Peer | Cause::Network) && main.is_new {
         return format!(
             "{name}, which is new, takes {after} a call: {} a request beside what it replaces",
             signed_ms(main.change_ms)

@@ -228,6 +228,12 @@ impl Attribution {
         self.spread.effects.sort_unstable();
     }
 
+    /// The path of the top of the request that a path is in.
+    #[must_use]
+    pub fn top(&self, path: u32) -> u32 {
+        self.top[path as usize]
+    }
+
     fn top_of(&self, path: usize, parent: u32) -> u32 {
         if parent == NO_PATH { u32::try_from(path).unwrap_or(u32::MAX) } else { self.top[parent as usize] }
     }

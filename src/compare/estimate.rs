@@ -241,7 +241,8 @@ impl Evaluation<'_> {
                 self.replicate(effects, [rest, &regression], true)
             })
         });
-        let of = Resampled { point, moments, null_moments, noise, support: Support::new(self, blocks), view };
+        let support = Support::new(self, blocks, [&baseline, &regression]);
+        let of = Resampled { point, moments, null_moments, noise, support, view };
         let Support { rows, subjects, failures, services, service_failures, totals, failing } = &of.support;
         let mut all = of.estimates(|replicate| &replicate.totals, totals, false);
         all[FAILURES] = of.failures(|replicate| &replicate.totals, totals, &failing.totals)[FAILURES];

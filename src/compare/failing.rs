@@ -40,18 +40,19 @@ impl Failing {
     #[must_use]
     pub fn new(table: &CostTable, selection: &Selection, weight: &[f64]) -> Self {
         let mut result = Self::default();
-        if table.failures.is_empty() && table.failing_visits.is_empty() {
+        if table.failures.is_empty() && table.survived.is_empty() && table.failing_visits.is_empty() {
             return result;
         }
-        let mut weights = vec![[0.0; 2]; weight.len()];
-        for (window, traces) in [&selection.baseline, &selection.regression].into_iter().enumerate() {
+        // A bit for each window.
+        let mut windows = vec![0_u8; weight.len()];
+        for (bit, traces) in [(1, &selection.baseline), (2, &selection.regression)] {
             for &trace in traces {
-                weights[trace as usize][window] = weight[trace as usize];
+                windows[trace as usize] |= bit;
             }
         }
         let add = |counts: &mut [f64; 2], trace: u32| {
-            for (count, weight) in counts.iter_mut().zip(weights[trace as usize]) {
-                *count += weight;
+            for (count, bit) in counts.iter_mut().zip([1, 2]) {
+                *count += if windows[trace as usize] & bit == 0 { 0.0 } else { weight[trace as usize] };
             }
         };
         for &(trace, Failure { path, kind, .. }) in table.failures.iter().chain(&table.survived) {

@@ -9,8 +9,8 @@
 use super::Estimate;
 use super::attribute::tops;
 use super::estimate::{Evaluation, N_TOTALS, Replicate};
-use super::paths::{NO_PATH, Scope};
-use super::sums::Blocks;
+use super::paths::Scope;
+use super::sums::{Blocks, Sums};
 use super::views::View;
 use rayon::prelude::*;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
@@ -193,25 +193,21 @@ pub(super) struct Concerned {
 }
 
 impl Concerned {
-    fn new(evaluation: &Evaluation<'_>, blocks: &[Blocks; 2], n_totals: usize) -> Self {
+    fn new(evaluation: &Evaluation<'_>, blocks: &[Blocks; 2], windows: [&Sums; 2]) -> Self {
         let (attribution, paths) = (evaluation.attribution, &evaluation.table.paths);
-        let n_paths = paths.len();
-        let windows = blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
         // Sampled requests count for more than they are.
         let seen = [0, 1].map(|window: usize| {
             let weighted: f64 =
-                [Scope::Request, Scope::Background].map(|scope| tops(paths, &windows[window], scope)).iter().sum();
+                [Scope::Request, Scope::Background].map(|scope| tops(paths, windows[window], scope)).iter().sum();
             (blocks[window].n_traces() as f64 / weighted.max(f64::MIN_POSITIVE)).min(1.0)
         });
-        let mut top = vec![0_u32; n_paths];
         let mut begun: Vec<(u32, u32)> = Vec::new();
-        for (own, (index, path)) in (0_u32..).zip(paths.list.iter().enumerate()) {
-            top[index] = if path.parent == NO_PATH { own } else { top[path.parent as usize] };
+        for (own, index) in (0_u32..).zip(0..paths.len()) {
             for (kind, &subject) in attribution.failure_subjects[index].iter().enumerate() {
                 if windows.iter().any(|sums| sums.n_failures[kind][index] > 0.0) {
                     let others = [0, 1].map(|window| attribution.failure_shares(own, window));
                     let others = others.into_iter().flatten().map(|&(subject, _)| subject);
-                    begun.extend(others.chain([subject]).map(|subject| (subject, top[index])));
+                    begun.extend(others.chain([subject]).map(|subject| (subject, attribution.top(own))));
                 }
             }
         }
@@ -234,12 +230,12 @@ impl Concerned {
         }
         let services = sum(&mut begun, evaluation.forest.services.len());
         let all = blocks.each_ref().map(|blocks| (blocks.n_traces() as f64).max(1.0));
-        Self { subjects, services, totals: vec![all; n_totals] }
+        Self { subjects, services, totals: vec![all; N_TOTALS] }
     }
 }
 
 impl Support {
-    pub(super) fn new(evaluation: &Evaluation<'_>, blocks: &[Blocks; 2]) -> Self {
+    pub(super) fn new(evaluation: &Evaluation<'_>, blocks: &[Blocks; 2], windows: [&Sums; 2]) -> Self {
         let attribution = evaluation.attribution;
         let n_services = evaluation.forest.services.len();
         let mut rows = [vec![0_u32; attribution.rows.len()], vec![0; attribution.rows.len()]];
@@ -284,7 +280,7 @@ impl Support {
             failures: vec![whole; failures],
             service_failures: vec![whole; if failures > 0 { n_services } else { 0 }],
             totals: vec![whole; N_TOTALS],
-            failing: if failures > 0 { Concerned::new(evaluation, blocks, N_TOTALS) } else { Concerned::default() },
+            failing: if failures > 0 { Concerned::new(evaluation, blocks, windows) } else { Concerned::default() },
         }
     }
 }

@@ -39,28 +39,32 @@ struct Pair {
 pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, Shares)> {
     let taken: HashSet<u32> =
         attribution.spread().filter(|&(_, which, _)| which == CALLS).map(|(path, ..)| path).collect();
-    let windows = Renames { input, below: Below::new(&input.paths.list) };
+    let renames = Renames { input, below: Below::new(&input.paths.list) };
     let mut found: Vec<(u32, Shares)> = Vec::new();
     let mut paired = HashSet::<u32>::new();
-    for (parent, children) in windows.below.parents() {
+    for (parent, children) in renames.below.parents() {
         if !input.sums.iter().all(|sums| sums.n_visits[parent as usize] > 0.0) {
             continue;
         }
-        for pair in windows.pairs(children, children) {
+        for pair in renames.pairs(children, children) {
             paired.extend([pair.gone, pair.new]);
             if taken.contains(&pair.gone) || taken.contains(&pair.new) {
                 continue;
             }
             // The pair and all that is below it.
-            let names = windows.names(pair);
-            found.push((pair.gone, windows.times(attribution, pair.gone, 0, &names)));
-            found.push((pair.new, windows.times(attribution, pair.new, 1, &HashMap::new())));
+            let names = renames.names(pair);
+            found.push((pair.gone, renames.times(attribution, pair.gone, 0, &names)));
+            found.push((pair.new, renames.times(attribution, pair.new, 1, &HashMap::new())));
         }
     }
     for (index, path) in (0_u32..).zip(&input.paths.list) {
         let is_answer = attribution.is_answer[index as usize] && !taken.contains(&index) && !paired.contains(&index);
-        if is_answer && (windows.is_in(index) == [true, false] || windows.is_in(index) == [false, true]) {
-            let beside = windows.below.of(path.parent);
+        if !is_answer {
+            continue;
+        }
+        let [before, after] = renames.is_in(index);
+        if before != after {
+            let beside = renames.below.of(path.parent);
             // The caller's other answers tell what the silent ones hide; see `unanswered`.
             if beside.iter().all(|&other| other == index) {
                 found.push((index, vec![(attribution.targets[path.parent as usize][WAIT], 1.0)]));

@@ -43,11 +43,11 @@ impl<'a> Accepted<'a> {
         self.exceptions.is_empty()
     }
 
-    /// What a unit is judged by, and how much of its change is accepted.
-    pub(super) fn rest(&self, unit: &Unit<'_>, rule: &Rule) -> Option<(Change, f64)> {
+    /// What a unit is judged by: its change without what of it is accepted.
+    pub(super) fn rest(&self, unit: &Unit<'_>, rule: &Rule) -> Option<Change> {
         let change = unit.change(rule.measure)?;
         let part = self.part(unit, rule);
-        Some(if part > 0.0 { (change.without(part), part) } else { (change, 0.0) })
+        Some(if part > 0.0 { change.without(part) } else { change })
     }
 
     /// How much of a unit's change is by what is accepted in it; 0 if that is less than nothing, or if the unit itself is accepted.
@@ -63,13 +63,13 @@ impl<'a> Accepted<'a> {
             Of::Team => team.is_some_and(|team| team.services.contains(&account.service)),
             Of::Entry | Of::Operation | Of::Edge => false,
         };
-        let mut known: Vec<*const OperationAccount> = Vec::new();
+        let mut known: Vec<&OperationAccount> = Vec::new();
         let mut sum = 0.0;
         for (_, _, parts) in self.exceptions.iter().filter(|(allowed, ..)| allowed.is_of(rule.measure)) {
-            for account in parts.iter().filter(|account| is_in(account)) {
+            for &account in parts.iter().filter(|account| is_in(account)) {
                 // Two exceptions may be about one thing.
-                if !known.contains(&std::ptr::from_ref(*account)) {
-                    known.push(*account);
+                if !known.iter().any(|known| std::ptr::eq(*known, account)) {
+                    known.push(account);
                     sum += added(account, rule);
                 }
             }

@@ -187,7 +187,7 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
     let tests = if accepted.is_none() {
         raw.clone()
     } else {
-        tests(analysis, policy, &named, |unit, rule| accepted.rest(unit, rule).map(|(rest, _)| rest))
+        tests(analysis, policy, &named, |unit, rule| accepted.rest(unit, rule))
     };
     let rule_of = |test: &Test<'_>| &policy.rules[test.rule];
     let is_broken = |test: &&Test<'_>| is_broken(rule_of(test), test, policy.false_alarm_rate);

@@ -49,21 +49,18 @@ impl Floors {
         if n_tops.contains(&0.0) {
             return result;
         }
-        let mut top = vec![0_usize; paths.len()];
         let mut entries = vec![Entry::default(); paths.len()];
         let mut reached: Vec<(u32, u32)> = Vec::new();
-        for (index, path) in paths.list.iter().enumerate() {
-            top[index] = if path.parent == NO_PATH { index } else { top[path.parent as usize] };
+        for (own, (index, path)) in (0_u32..).zip(paths.list.iter().enumerate()) {
             if path.scope != scope {
                 continue;
             }
-            let entry = &mut entries[top[index]];
+            let top = attribution.top(own);
+            let entry = &mut entries[top as usize];
             for (sums, n_tops) in windows.into_iter().zip(n_tops) {
                 entry.part_ns += (sums.self_ns[index] + sums.before_ns[index] + sums.wait_ns[index]) / n_tops / 2.0;
                 entry.share += if path.parent == NO_PATH { sums.n_visits[index] / n_tops / 2.0 } else { 0.0 };
             }
-            let top = u32::try_from(top[index]).unwrap_or(NO_PATH);
-            let own = u32::try_from(index).unwrap_or(NO_PATH);
             reached.extend(attribution.all_rows_of(own).map(|row| (attribution.rows[row as usize].subject, top)));
         }
         let floor = |tops: &[(u32, u32)]| {

@@ -262,6 +262,35 @@ fn requests_that_no_longer_come_are_told_and_make_no_all_clear() {
 }
 
 #[test]
+fn fewer_requests_to_all_entries_alike_may_be_a_window_that_reaches_beyond_the_data() {
+    let before = [entries("page", "catalog", jittered(300, 20)), entries("pay", "bank", jittered(200, 20))].concat();
+    let after = [entries("page", "catalog", jittered(30, 20)), entries("pay", "bank", jittered(20, 20))].concat();
+    let analysis = analysed(&before, &after);
+    assert_eq!(analysis.verdict, Verdict::NoSignificantChange, "{}", analysis.summary);
+    // Nor are there fewer of what others only come more often beside.
+    let before = [entries("page", "catalog", jittered(60, 20)), entries("pay", "bank", jittered(40, 20))].concat();
+    let after = [entries("page", "catalog", jittered(600, 20)), entries("pay", "bank", jittered(40, 20))].concat();
+    assert!(!analysed(&before, &after).summary.contains("hardly come"), "{}", analysed(&before, &after).summary);
+}
+
+#[test]
+fn only_what_the_baseline_never_called_is_told_as_new() {
+    let page = |answer: &str, own: i64| {
+        vec![
+            server(1, 0, "gateway page", 0..own + 4),
+            client(2, 1, "gateway GET", 1..own + 3),
+            server(3, 2, answer, 2..own + 2),
+        ]
+    };
+    let pages = |answer: &str, own: i64| vec![page(answer, own); 40];
+    let reason = |before: Vec<Vec<Given>>, after: Vec<Vec<Given>>| analysed(&before, &after).suspects[0].reason.clone();
+    let renamed = reason(pages("catalog list", 10), pages("catalog list v2", 30));
+    assert_eq!(renamed, "list v2, which is new, takes 30.0 ms a call: +20.0 ms a request beside what it replaces");
+    let instant = reason(pages("catalog list", 0), pages("catalog list", 20));
+    assert_eq!(instant, "list itself takes 20.0 ms a call instead of 0.000 ms");
+}
+
+#[test]
 fn requests_of_which_none_has_a_counterpart_are_no_traffic_mix() {
     let analysis = analysed(&entries("v1", "catalog", jittered(60, 20)), &entries("v2", "catalog", jittered(60, 40)));
     assert_eq!(analysis.verdict, Verdict::Inconclusive);

@@ -1,7 +1,7 @@
-//! What failures of others make of calls, each worked by hand beside what only looks like it.
+//! Where failures begin, and what they make of the calls of others, each worked by hand beside what only looks like it.
 
-use super::{change, charged_once, outcome};
-use crate::builder::{Given, client, server};
+use super::{Outcome, assert_close, change, charged_again, charged_once, outcome};
+use crate::builder::{Given, client, internal, server};
 
 /// A charge whose first try fails because the bank's own store does; each takes as long as in [`charged_once`].
 fn charged_again_for_the_store() -> Vec<Given> {
@@ -92,4 +92,106 @@ fn a_call_side_by_side_with_one_that_failed_did_not_make_it_good() {
         spans
     };
     assert_eq!(change(shards(false), shards(true)).failures(), ["shard: GET +1.000"]);
+}
+
+/// The same request, all well.
+fn succeeded(spans: &[Given], without_failures: fn() -> Vec<Given>) -> Outcome {
+    change(without_failures(), spans.to_vec())
+}
+
+fn order() -> Vec<Given> {
+    vec![
+        server(1, 0, "gateway order", 0..20),
+        client(2, 1, "gateway POST", 1..19),
+        server(3, 2, "bank charge", 2..18),
+        internal(4, 3, "bank sign", 3..10),
+    ]
+}
+
+#[test]
+fn a_failure_began_with_the_deepest_span_that_failed() {
+    let failed: Vec<Given> = order().into_iter().map(Given::failed).collect();
+    let outcome = succeeded(&failed, order);
+    assert_eq!(outcome.failures(), ["bank: sign +1.000"]);
+    assert_close(outcome.comparison.failure_change.value, 1.0);
+    assert_eq!(outcome.table.propagated.len(), 3);
+    // Half of the requests: half a request a request.
+    let half = super::outcome(&[order(), order()], &[order(), failed]);
+    assert_eq!(half.failures(), ["bank: sign +0.500"]);
+}
+
+#[test]
+fn of_two_failing_calls_the_one_that_ended_last_failed_the_request() {
+    let calls = || {
+        vec![
+            server(1, 0, "gateway order", 0..20),
+            client(2, 1, "gateway POST", 1..5).attribute("peer.service", "mail"),
+            client(3, 1, "gateway PUT", 6..9).attribute("peer.service", "stock"),
+        ]
+    };
+    let outcome = succeeded(&calls().into_iter().map(Given::failed).collect::<Vec<_>>(), calls);
+    assert_eq!(outcome.failures(), ["stock: PUT +1.000"]);
+}
+
+#[test]
+fn a_failure_that_a_retry_made_good_is_swallowed() {
+    let outcome = change(charged_once(), charged_again(5));
+    assert!(outcome.failures().is_empty(), "{:?}", outcome.failures());
+    assert_eq!(outcome.swallowed(), ["shop: POST"]);
+    assert_close(outcome.comparison.failure_change.value, 0.0);
+}
+
+#[test]
+fn a_failure_that_a_retry_made_good_is_not_why_the_request_failed() {
+    // The charge succeeds at the second try, then storing the order fails, and that ends before the retry does.
+    let order = || {
+        vec![
+            server(1, 0, "shop checkout", 0..20),
+            client(2, 1, "shop POST", 1..5).attribute("peer.service", "bank"),
+            client(3, 1, "shop POST", 6..12).attribute("peer.service", "bank"),
+            client(4, 1, "shop INSERT", 7..11).attribute("db.system.name", "mysql"),
+        ]
+    };
+    let mut failing = order();
+    for index in [0, 1, 3] {
+        failing[index] = failing[index].clone().failed();
+    }
+    assert_eq!(succeeded(&failing, order).failures(), ["mysql: INSERT +1.000"]);
+}
+
+#[test]
+fn a_failing_call_without_an_answer_is_the_peers_failure() {
+    let call = || {
+        vec![
+            server(1, 0, "shop checkout", 0..20),
+            client(2, 1, "shop POST", 1..15).attribute("server.address", "api.cardnet.example"),
+        ]
+    };
+    let outcome = succeeded(&call().into_iter().map(Given::failed).collect::<Vec<_>>(), call);
+    assert_eq!(outcome.failures(), ["api.cardnet.example: POST +1.000"]);
+}
+
+#[test]
+fn a_timeout_is_the_failure_of_the_callee_that_took_too_long() {
+    let call = |answered: std::ops::Range<i64>| {
+        vec![
+            server(1, 0, "shop checkout", 0..12),
+            client(2, 1, "shop POST", 1..11),
+            server(3, 2, "bank charge", answered),
+        ]
+    };
+    let failing = |answered| {
+        let mut spans = call(answered);
+        for index in [0, 1] {
+            spans[index] = spans[index].clone().failed();
+        }
+        spans
+    };
+    // The caller gave up at 11 ms, the answer was ready at 50: nothing failed but patience.
+    let late = change(call(2..10), failing(2..50));
+    assert_eq!(late.failures(), ["bank: charge +1.000"]);
+    assert_close(late.change_ms(), 0.0);
+    // An answer in time that the caller could not use is the caller's own failure.
+    let early = change(call(2..10), failing(2..10));
+    assert_eq!(early.failures(), ["shop: POST +1.000"]);
 }
