@@ -22,6 +22,11 @@ const MANY_PATHS: usize = 100_000;
 /// down to this many, which know a standard error to 10 %.
 const FEWEST_REPLICATES: u64 = 50;
 
+/// Replicates of so few paths take no memory worth a word: threads need not wait for each other after each,
+const FEW_PATHS: usize = 10_000;
+/// but after so many.
+const MOST_EACH: usize = 25;
+
 fn n_replicates(n_paths: usize) -> u64 {
     match n_paths {
         ..MANY_PATHS => N_REPLICATES,
@@ -214,7 +219,8 @@ impl Evaluation<'_> {
         let mut parts = (view == View::Mean).then(|| self.parts(&baseline));
         let numbers: Vec<u64> = (0..n_replicates(n_paths)).collect();
         // A few at a time, so that memory holds few; their order, and so every sum, is that of their numbers.
-        for some in numbers.chunks(rayon::current_num_threads()) {
+        let n_at_once = rayon::current_num_threads() * (1 + FEW_PATHS / n_paths.max(1)).min(MOST_EACH);
+        for some in numbers.chunks(n_at_once) {
             let of = |&replicate: &u64| self.replicates(replicate, blocks, [&baseline, &regression]);
             let replicates: Vec<[[Replicate; 2]; 2]> = some.par_iter().map(of).collect();
             for [replicates, null_replicates] in replicates {

@@ -44,6 +44,7 @@ pub(super) struct Best {
 }
 
 /// Weights and weighted values summed up to each bucket, the last ones repeated up to whole blocks of [`LANES`].
+#[derive(Default)]
 struct Prefix {
     n_buckets: usize,
     weights: Vec<f64>,
@@ -69,25 +70,34 @@ impl Prefix {
 
     /// Of values whose mean is known.
     fn around(mean: f64, values: impl Iterator<Item = (f64, f64)>) -> Self {
-        let n = (values.size_hint().0 + 1).next_multiple_of(LANES);
-        let (mut weights, mut sums, mut variance) = (Vec::with_capacity(n), Vec::with_capacity(n), 0.0);
+        let mut prefix = Self::default();
+        prefix.fill(mean, values);
+        prefix
+    }
+
+    /// The same in memory that is there.
+    fn fill(&mut self, mean: f64, values: impl Iterator<Item = (f64, f64)>) {
+        let Self { n_buckets, weights, sums, bounds, variance } = self;
+        weights.clear();
+        sums.clear();
+        bounds.clear();
         weights.push(0.0);
         sums.push(0.0);
+        *variance = 0.0;
         let (mut weight, mut sum) = (0.0, 0.0);
         for (value, own) in values {
             weight += own;
             sum += own * (value - mean);
-            variance += own * (value - mean).powi(2);
+            *variance += own * (value - mean).powi(2);
             weights.push(weight);
             sums.push(sum);
         }
-        let n_buckets = sums.len() - 1;
+        *n_buckets = sums.len() - 1;
         weights.resize(weights.len().next_multiple_of(LANES), weight);
         sums.resize(sums.len().next_multiple_of(LANES), sum);
-        let bounds = sums.as_chunks::<LANES>().0.iter().map(|sums| {
+        bounds.extend(sums.as_chunks::<LANES>().0.iter().map(|sums| {
             sums.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[least, most], &sum| [least.min(sum), most.max(sum)])
-        });
-        Self { n_buckets, bounds: bounds.collect(), weights, sums, variance }
+        }));
     }
 
     fn total(&self) -> f64 {
@@ -187,23 +197,38 @@ fn best(prefix: &Prefix, is_two_sided: bool) -> Best {
             known = look(0, first);
         }
     }
-    // Of nearly all pairs of blocks it is seen at once that no stretch explains more.
     let ends = 2 * least..(n + 1).saturating_sub(least);
-    for end_block in ends.start / LANES..ends.end.div_ceil(LANES) {
-        for first_block in least / LANES..=end_block {
-            if prefix.most(first_block, end_block, is_two_sided) < known {
-                continue;
-            }
-            let block = |block: usize, within: Range<usize>| {
-                let start = (block * LANES).max(within.start);
-                start..((block + 1) * LANES).min(within.end).max(start)
-            };
-            for end in block(end_block, ends.clone()) {
-                if prefix.is_any_more(first_block, end, is_two_sided, known) {
-                    for first in block(first_block, least..end + 1 - least) {
-                        known = look(first, end);
-                    }
+    let mut look_in = |first_block: usize, end_block: usize, mut known: f64| {
+        let block = |block: usize, within: Range<usize>| {
+            let start = (block * LANES).max(within.start);
+            start..((block + 1) * LANES).min(within.end).max(start)
+        };
+        for end in block(end_block, ends.clone()) {
+            if prefix.is_any_more(first_block, end, is_two_sided, known) {
+                for first in block(first_block, least..end + 1 - least) {
+                    known = look(first, end);
                 }
+            }
+        }
+        known
+    };
+    let (first_blocks, end_blocks) = (least / LANES.., ends.start / LANES..ends.end.div_ceil(LANES));
+    // From the least sum to the largest is a good guess: of nearly all other pairs of blocks it is then seen at once that no stretch explains more.
+    let extreme = |is_better: fn([f64; 2], [f64; 2]) -> bool| {
+        let blocks = first_blocks.start..end_blocks.end;
+        blocks.reduce(|best, block| if is_better(prefix.bounds[block], prefix.bounds[best]) { block } else { best })
+    };
+    let lowest = extreme(|[low, _], [best, _]| low < best);
+    let highest = extreme(|[_, high], [_, best]| high > best);
+    if let (Some(lowest), Some(highest)) = (lowest, highest)
+        && (lowest <= highest || is_two_sided)
+    {
+        known = look_in(lowest.min(highest), lowest.max(highest), known);
+    }
+    for end_block in end_blocks {
+        for first_block in first_blocks.start..=end_block {
+            if prefix.most(first_block, end_block, is_two_sided) >= known {
+                known = look_in(first_block, end_block, known);
             }
         }
     }
@@ -348,7 +373,7 @@ fn shuffles(series: &[Series], noise: &[Vec<f64>], buckets: &Range<usize>, round
     let means: Vec<f64> = series.iter().zip(noise).map(mean_of).collect();
     rounds
         .into_par_iter()
-        .map(|round| {
+        .map_init(Prefix::default, |prefix, round| {
             let places = shuffled_blocks(buckets.len(), 0, round);
             series
                 .iter()
@@ -356,7 +381,8 @@ fn shuffles(series: &[Series], noise: &[Vec<f64>], buckets: &Range<usize>, round
                 .zip(&means)
                 .map(|((series, noise), &mean)| {
                     let shuffled = places.iter().map(|&place| (noise[place], series.weights[buckets.start + place]));
-                    best(&Prefix::around(mean, shuffled), series.is_two_sided).explained
+                    prefix.fill(mean, shuffled);
+                    best(prefix, series.is_two_sided).explained
                 })
                 .collect()
         })
