@@ -6,7 +6,7 @@ use super::build::{NS_PER_MS, ratio};
 use super::document::{Beside, Exemplar, Pair};
 use super::rows::{PathRows, REGRESSION};
 use super::shapes::{Nearest, Shapes, beside};
-use crate::compare::attribute::{Attribution, Cause};
+use crate::compare::attribute::{Attribution, Cause, tops};
 use crate::compare::paths::{CostTable, Failure, FailureKind, NO_PATH};
 use crate::compare::sums::Sums;
 use crate::compare::{Comparison, Estimate, Selection};
@@ -200,10 +200,10 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Mean time blamed on the suspect per call that a request waits for, as a channel sees it.
-    pub(super) fn per_call(&self, parts: &Parts, channel: Channel) -> Pair {
+    /// Time blamed on the suspect, and its calls that a request waits for, in each window as a channel sees it.
+    fn used(&self, parts: &Parts, channel: Channel) -> [(f64, f64); 2] {
         let has_time = |path: u32| parts.of(path).is_some_and(Part::has_time);
-        let [baseline, regression] = self.view(channel).1.map(|sums| {
+        self.view(channel).1.map(|sums| {
             let (mut time_ns, mut n_calls) = (0.0, 0.0);
             for &(path, part) in &parts.0 {
                 if part.has_time() && !self.attribution().is_counted_above(&self.table.paths, path, has_time) {
@@ -214,9 +214,26 @@ impl<'a> Evidence<'a> {
                 time_ns += if part.is_own[1] { sums.before_ns[path] } else { 0.0 };
                 time_ns += if part.is_own[2] { sums.wait_ns[path] } else { 0.0 };
             }
-            ratio(time_ns / NS_PER_MS, n_calls)
-        });
+            (time_ns, n_calls)
+        })
+    }
+
+    /// Mean time blamed on the suspect per call that a request waits for, as a channel sees it.
+    pub(super) fn per_call(&self, parts: &Parts, channel: Channel) -> Pair {
+        let [baseline, regression] =
+            self.used(parts, channel).map(|(time_ns, n_calls)| ratio(time_ns / NS_PER_MS, n_calls));
         Pair { baseline, regression }
+    }
+
+    /// Milliseconds and calls of the suspect that a mean request waits for.
+    pub(super) fn per_request(&self, parts: &Parts) -> [(f64, f64); 2] {
+        let Comparison { baseline, regression, scope, .. } = self.comparison;
+        let n_requests = [baseline, regression].map(|sums| tops(&self.table.paths, sums, *scope));
+        let used = self.used(parts, Channel::Latency);
+        [0, 1].map(|window| {
+            let ((time_ns, n_calls), n) = (used[window], n_requests[window]);
+            (ratio(time_ns / NS_PER_MS, n), ratio(n_calls, n))
+        })
     }
 
     /// Whether the baseline has none of the calls whose time is the suspect's.

@@ -13,7 +13,7 @@ use crate::compare::attribute::{Cause, Subject};
 use crate::compare::edges::Whose;
 use crate::profile;
 use crate::rank::{Channel, Ranking};
-use crate::time::format_rfc3339;
+use crate::time::{format_ms, format_rfc3339};
 use std::collections::BTreeMap;
 
 /// A rival that comes first in fewer resamples than this is not worth a word: so often the first place is right in any case.
@@ -41,6 +41,8 @@ const DOUBTFUL: f64 = 0.2;
 const FEW_OF_ENTRY: f64 = 30.0;
 /// So few failing requests may have a reason of their own.
 const FEW_FAILURES: usize = 10;
+/// What adds more than so many times what requests now spend there is told.
+const BEYOND_SPENT: f64 = 1.2;
 /// A change of less than this share of the time before would also come of a slightly slower baseline.
 const SMALL_CHANGE: f64 = 0.2;
 
@@ -110,6 +112,7 @@ impl Finding<'_> {
             return sentences;
         }
         sentences.extend(self.small_change());
+        sentences.extend(self.rarer_calls());
         sentences.extend(self.concentration_and_stretches());
         sentences.extend(self.other_end());
         sentences.extend(self.load());
@@ -182,6 +185,23 @@ impl Finding<'_> {
                 ms(per_call.regression),
                 ms(per_call.baseline),
                 percent(change, per_call.baseline)
+            )
+        })
+    }
+
+    /// Calls that became rarer while each takes longer: what it adds is counted for as many as there are on average of both windows, which may be far
+    /// more than there are now.
+    fn rarer_calls(&self) -> Option<String> {
+        let [(ms_before, calls_before), (ms_now, calls_now)] = self.evidence.per_request(self.parts);
+        let adds_ms = self.contribution_ns() / NS_PER_MS;
+        (calls_now < calls_before && adds_ms > BEYOND_SPENT * ms_now).then(|| {
+            format!(
+                "calls of it became rarer ({} a request instead of {}) while each takes longer: its {} are those of as many calls as both windows have on average, and what the missing calls take off is their caller's; requests now spend {} on it, {} before",
+                format_ms(calls_now),
+                format_ms(calls_before),
+                signed_ms(adds_ms),
+                ms(ms_now),
+                ms(ms_before)
             )
         })
     }

@@ -309,6 +309,19 @@ fn a_few_requests_that_carry_it_all_are_told() {
 }
 
 #[test]
+fn calls_that_became_rarer_while_each_takes_longer_are_told() {
+    // Four calls of 10 ms a request, then one of 500 ms in every fifth: 490 ms longer for the mean of 4 and 0.2 calls is 1,029 ms.
+    let [before, after] = [many(100, |_| calls(4, 10)), many(100, |n| calls(i64::from(n % 5 == 0), 500))];
+    let against = doubts(&before, &after, "catalog");
+    let found = against.iter().find(|sentence| sentence.starts_with("calls of it became rarer")).expect("fewer calls");
+    assert!(found.contains("(0.200 a request instead of 4.00)") && found.contains("+1029 ms"), "{found}");
+    assert!(found.ends_with("requests now spend 100 ms on it, 40.0 ms before"), "{found}");
+    // As many calls, or as fast ones, leave nothing to tell.
+    let slower = doubts(&before, &many(100, |_| calls(4, 500)), "catalog");
+    assert!(slower.iter().all(|sentence| !sentence.contains("rarer")), "{slower:?}");
+}
+
+#[test]
 fn a_fault_that_came_and_went_and_a_baseline_that_is_not_steady_are_told() {
     let calm = many(200, |n| page("page", 10 + n % 5));
     // The third and fourth tenth of the regression.
