@@ -51,7 +51,8 @@ impl ChangeList {
         if text.trim_start().starts_with('{') {
             for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
                 let event = serde_json::from_str::<Value>(line)
-                    .map_err(|error| error.to_string())
+                    // A line is a document of its own to the parser.
+                    .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "))
                     .and_then(|value| event(&source, |names| field(&value, names)));
                 self.push(&source, number, event);
             }
@@ -70,6 +71,7 @@ impl ChangeList {
                         let column = names.iter().find_map(|name| header.iter().position(|known| known == name))?;
                         record.get(column).filter(|text| !text.is_empty()).map(str::to_owned)
                     };
+                    let cell = |names: &[&str]| Ok(cell(names));
                     (line, event(&source, cell))
                 }
                 Err(error) => (error.position().map_or(0, csv::Position::line), Err(error.to_string())),
@@ -92,16 +94,21 @@ impl ChangeList {
 }
 
 /// The first of the fields that is there, as text.
-fn field(value: &Value, names: &[&str]) -> Option<String> {
-    match names.iter().find_map(|name| value.get(name))? {
-        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
+fn field(value: &Value, names: &[&str]) -> Result<Option<String>, String> {
+    let Some((name, value)) = names.iter().find_map(|name| Some((name, value.get(name)?))) else { return Ok(None) };
+    let kind = match value {
+        Value::String(text) => return Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+        Value::Number(number) => return Ok(Some(number.to_string())),
+        Value::Null => return Ok(None),
+        Value::Bool(_) => "true or false",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    Err(format!("its `{name}` is {kind}, expected one text (of several services, write a line each)"))
 }
 
-fn event(source: &str, get: impl Fn(&[&str]) -> Option<String>) -> Result<ChangeEvent, String> {
-    let time = get(&TIME).ok_or_else(|| format!("it has no `{}`", TIME[0]))?;
+fn event(source: &str, get: impl Fn(&[&str]) -> Result<Option<String>, String>) -> Result<ChangeEvent, String> {
+    let time = get(&TIME)?.ok_or_else(|| format!("it has no `{}`", TIME[0]))?;
     // Offsets and clock times need data to be relative to.
     let is_absolute = time.starts_with(|c: char| c.is_ascii_digit()) && !(time.len() < 9 && time.contains(':'));
     let nowhere = TimeRange { start_unix_ns: 0, end_unix_ns: 0 };
@@ -110,10 +117,10 @@ fn event(source: &str, get: impl Fn(&[&str]) -> Option<String>) -> Result<Change
         .ok_or_else(|| format!("its time `{time}` is none, expected RFC 3339 or seconds, ms, us or ns since 1970"))?;
     Ok(ChangeEvent {
         time_unix_ns,
-        service: get(&SERVICE),
-        kind: get(&KIND).unwrap_or_else(|| "change".to_owned()),
-        title: get(&TITLE).unwrap_or_default(),
-        url: get(&URL),
+        service: get(&SERVICE)?,
+        kind: get(&KIND)?.unwrap_or_else(|| "change".to_owned()),
+        title: get(&TITLE)?.unwrap_or_default(),
+        url: get(&URL)?,
         source: source.to_owned(),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::change_list::ChangeEvent;
 use super::evidence::Evidence;
-use super::moved::{Move, moved};
+use super::moved::{Move, Moved, moved};
 use super::{Analysis, Prepared, wording};
 use crate::drill::presence::{Change as Came, VERSION};
 use crate::drill::rollouts::Rollout;
@@ -148,6 +148,11 @@ fn versions(
     versions
 }
 
+/// Clocks differ by far more than what is cut off.
+fn to_millisecond(unix_ns: i64) -> i64 {
+    unix_ns.saturating_sub(unix_ns.rem_euclid(1_000_000))
+}
+
 fn judge(
     analysis: &Analysis,
     moves: &BTreeMap<String, Move>,
@@ -171,10 +176,15 @@ fn judge(
             (Credit::Unknown, format!("{service} is a suspect, but there is no one moment at which it moved"))
         }
         Move::At { earliest_unix_ns, latest_unix_ns, what } => {
+            let moved = match what {
+                Moved::Time => "the time that requests spend on it",
+                Moved::Failures => "the share of requests that fail by it",
+                Moved::MissingCalls => "the share of requests that lack its calls",
+            };
             let when = format!(
-                "{what} rose between {} and {}",
-                format_rfc3339(*earliest_unix_ns),
-                format_rfc3339(*latest_unix_ns)
+                "{moved} rose between {} and {}",
+                format_rfc3339(to_millisecond(*earliest_unix_ns)),
+                format_rfc3339(to_millisecond(*latest_unix_ns))
             );
             let late_ns = at.saturating_sub(*latest_unix_ns);
             if late_ns > GRACE_NS {
@@ -190,7 +200,9 @@ fn judge(
                     && other.time_unix_ns <= latest_unix_ns.saturating_add(GRACE_NS)
                     && earliest_unix_ns.saturating_sub(other.time_unix_ns) <= MAX_LAG_NS
             };
-            let latest = events.iter().filter(fits).map(|other| other.time_unix_ns).max().unwrap_or(at);
+            // One that is dated after the step by what clocks may differ is the nearest only where there is none before it.
+            let times = || events.iter().filter(fits).map(|other| other.time_unix_ns);
+            let latest = times().filter(|time| time <= latest_unix_ns).max().or_else(|| times().min()).unwrap_or(at);
             if at < latest.min(earliest_unix_ns.saturating_sub(GRACE_NS)) {
                 let nearer = format_ns(latest.saturating_sub(at));
                 return (
@@ -216,8 +228,13 @@ fn judge(
                 _ => format!("; {n_others} other changes of it fit as well"),
             };
             let ranked = analysis.services.iter().find(|ranked| &ranked.service == service);
-            let adds = ranked.map_or_else(String::new, |ranked| {
-                format!("{service} adds {} a request, and ", wording::signed_ms(ranked.contribution.ms))
+            let adds = ranked.map_or_else(String::new, |ranked| match what {
+                Moved::Time => format!("{service} adds {} a request, and ", wording::signed_ms(ranked.contribution.ms)),
+                Moved::Failures => format!(
+                    "{service} adds {} of failing requests, and ",
+                    wording::points(ranked.contribution.error_ratio)
+                ),
+                Moved::MissingCalls => format!("{service} leaves out calls, and "),
             });
             (Credit::Credited, format!("{adds}{when}{late}{others}"))
         }

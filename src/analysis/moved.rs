@@ -26,7 +26,18 @@ pub(super) enum Move {
     /// It is accused, but there is no one moment at which it moved.
     Unclear,
     /// It moved between these moments.
-    At { earliest_unix_ns: i64, latest_unix_ns: i64, what: String },
+    At { earliest_unix_ns: i64, latest_unix_ns: i64, what: Moved },
+}
+
+/// What of a service moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// The time that requests spend on it.
+    Time,
+    /// The requests that fail by it.
+    Failures,
+    /// The requests in which it leaves out calls.
+    MissingCalls,
 }
 
 pub(super) fn moved(analysis: &Analysis, prepared: &Prepared, evidence: Evidence<'_>, service: &str) -> Move {
@@ -39,8 +50,11 @@ pub(super) fn moved(analysis: &Analysis, prepared: &Prepared, evidence: Evidence
     if prepared.has_sides() {
         return Move::NoAxis;
     }
-    let by_failures = ranked.findings.iter().find(|finding| finding.is_significant).map(|finding| finding.channel)
-        == Some(Channel::Errors);
+    let what = match ranked.findings.iter().find(|finding| finding.is_significant).map(|finding| finding.channel) {
+        Some(Channel::Errors) => Moved::Failures,
+        Some(Channel::MissingCalls) => Moved::MissingCalls,
+        Some(Channel::Latency | Channel::TypicalLatency | Channel::TailLatency) | None => Moved::Time,
+    };
     let blamed = &evidence.comparison.attribution.blamed;
     let subjects: Vec<u32> =
         (0_u32..).zip(blamed).filter(|&(_, &own)| own as usize == index).map(|(subject, _)| subject).collect();
@@ -52,12 +66,9 @@ pub(super) fn moved(analysis: &Analysis, prepared: &Prepared, evidence: Evidence
         .into_iter()
         .filter(|&trace| range.contains(&forest.root_start_ns[trace as usize]))
         .collect();
-    match step(&series(&traces, evidence, &subjects, by_failures)) {
+    match step(&series(&traces, evidence, &subjects, what)) {
         None => Move::Unclear,
-        Some([earliest_unix_ns, latest_unix_ns]) => {
-            let what = if by_failures { "requests that fail by it" } else { "the time that requests spend on it" };
-            Move::At { earliest_unix_ns, latest_unix_ns, what: what.to_owned() }
-        }
+        Some([earliest_unix_ns, latest_unix_ns]) => Move::At { earliest_unix_ns, latest_unix_ns, what },
     }
 }
 
@@ -90,14 +101,16 @@ fn innocent(analysis: &Analysis, evidence: Evidence<'_>, index: usize) -> String
 struct Sample {
     start_ns: i64,
     end_ns: i64,
-    /// What it spends on the service, or 1 if it fails by it; in the end less the entry's mean.
+    /// What it spends on the service, or 1 if it fails by it or lacks its calls; in the end less the entry's mean.
     value: f64,
 }
 
 /// What each request of an entry to which the service matters spends on it; in order of start.
-fn series(traces: &[u32], evidence: Evidence<'_>, subjects: &[u32], by_failures: bool) -> Vec<Sample> {
+fn series(traces: &[u32], evidence: Evidence<'_>, subjects: &[u32], what: Moved) -> Vec<Sample> {
     let (forest, table) = (evidence.forest, evidence.table);
-    let stake: Stake = evidence.stake(&evidence.parts(subjects));
+    let parts = evidence.parts(subjects);
+    let stake: Stake = evidence.stake(&parts);
+    let lost = if what == Moved::MissingCalls { parts.lost() } else { Vec::new() };
     let failing: Vec<u32> = evidence.failing(subjects).into_iter().map(|(trace, _)| trace).collect();
     let mut by_entry: BTreeMap<u32, Vec<Sample>> = BTreeMap::new();
     for &trace in traces {
@@ -113,7 +126,12 @@ fn series(traces: &[u32], evidence: Evidence<'_>, subjects: &[u32], by_failures:
                 (0..3).filter(|&part| stake.owns(cost.path, part)).map(|part| parts[part] as f64).sum::<f64>()
             })
             .sum();
-        let value = if by_failures { f64::from(u8::from(failing.binary_search(&trace).is_ok())) } else { time_ns };
+        let share = |is_so: bool| f64::from(u8::from(is_so));
+        let value = match what {
+            Moved::Time => time_ns,
+            Moved::Failures => share(failing.binary_search(&trace).is_ok()),
+            Moved::MissingCalls => share(!evidence.makes(trace, &lost)),
+        };
         let start_ns = forest.root_start_ns[trace as usize];
         let end_ns = forest.first_top(trace as usize).map_or(start_ns, |top| forest.end_ns[top]);
         by_entry.entry(entry).or_default().push(Sample { start_ns, end_ns, value });
@@ -123,7 +141,7 @@ fn series(traces: &[u32], evidence: Evidence<'_>, subjects: &[u32], by_failures:
         if own.iter().all(|sample| sample.value == 0.0) {
             continue;
         }
-        if !by_failures {
+        if what == Moved::Time {
             let mut values: Vec<f64> = own.iter().map(|sample| sample.value).collect();
             values.sort_unstable_by(f64::total_cmp);
             let cap = crate::stats::quantile(&values, CAP).unwrap_or(f64::INFINITY);

@@ -251,7 +251,7 @@ impl Finding<'_> {
         let n_requests = regression.iter().filter(|request| request.time_ns > 0.0).count() as f64;
         if n_carrying <= (FEW_SHARE * n_requests).max(FEW.min(n_requests / 3.0)) {
             sentences.push(format!(
-                "{n_carrying:.0} of {n_requests:.0} requests to {entry} that pass it carry most of it: without the slowest ones of both windows {} of its {} there would be left",
+                "{n_carrying:.0} of {n_requests:.0} requests to {entry} that pass it make up most of it: without the slowest ones of both windows {} of its {} there would be left",
                 signed_ms(left_ns / NS_PER_MS),
                 signed_ms(rise_ns / NS_PER_MS)
             ));
@@ -259,7 +259,7 @@ impl Finding<'_> {
         let [calm, slow] = [&baseline, &regression].map(|requests| stretches(requests));
         if let Some((first, carrying)) = few_stretches(&slow, before, spread(&calm)) {
             sentences.push(format!(
-                "it came and went: {carrying} of {N_STRETCHES} equal parts of the regression's requests to {entry} carry most of it, the slowest from {}",
+                "it came and went: {carrying} of {N_STRETCHES} equal parts of the regression's requests to {entry} make up most of it, the slowest from {}",
                 self.second(first)
             ));
         }

@@ -305,7 +305,9 @@ fn sum(own: &[usize], estimates: &[Estimate], replicates: &[Vec<f64>]) -> Estima
     let told: f64 = own.iter().map(|&service| estimates[service].error.powi(2)).sum();
     let widening = if apart > 0.0 { told / apart } else { 1.0 };
     let value = own.iter().map(|&service| estimates[service].value).sum();
-    let moving = own.iter().filter(|&&service| estimates[service].error > 0.0);
-    let freedom = moving.map(|&service| estimates[service].freedom).fold(f64::INFINITY, f64::min);
+    // Welch's and Satterthwaite's: a service of which little is known, but which hardly errs, tells little of the sum.
+    let of_freedom = |&service: &usize| estimates[service].error.powi(4) / estimates[service].freedom;
+    let uncertain: f64 = own.iter().map(of_freedom).sum();
+    let freedom = if uncertain > 0.0 { told.powi(2) / uncertain } else { f64::INFINITY };
     Estimate { freedom, ..Estimate::new(value, (together * widening).sqrt()) }
 }

@@ -104,7 +104,9 @@ fn describe(change: &StructureChange) -> String {
                 1 => " and one call after it".to_owned(),
                 n_others => format!(" and {n_others} calls after it"),
             };
-            format!("{caller} ends before it calls {callee}{others}: {after} times a visit instead of {before}")
+            format!(
+                "{caller} ends before it calls {callee}{others}: it calls it {after} times a visit instead of {before}"
+            )
         }
         Kind::Silent => format!(
             "{service} leaves a span in {share_after} of the calls to it instead of {share_before}, and its callers suffer"

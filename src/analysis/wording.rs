@@ -126,6 +126,8 @@ pub(super) fn whose(gap: &Gap, edge: Option<&Edge>) -> String {
     let [[callers, of_callers], [callees, of_callees]] = gap.risen;
     let others = |risen: usize, all: usize, name: &str| match (risen.saturating_sub(1), all.saturating_sub(1)) {
         (_, 0) => format!("{name} has no other to compare"),
+        (0, 1) => format!("the only other of {name} did not get slower"),
+        (_, 1) => format!("the only other of {name} got slower likewise"),
         (risen, all) => format!("{risen} of {all} others of {name} got slower likewise"),
     };
     let others = format!("{}, {}", others(callers, of_callers, caller), others(callees, of_callees, callee));

@@ -123,7 +123,12 @@ impl Owners {
         }
         .map_err(|reason| Error::Format { path: path.to_owned(), reason })?;
         let n_rules = self.rules.len() - n_before;
-        self.notes.push(format!("`{}` was read as {}: {n_rules} rules", path.display(), kind.describe()));
+        self.notes.push(format!(
+            "`{}` was read as {}: {}",
+            path.display(),
+            kind.describe(),
+            if n_rules == 1 { "1 rule".to_owned() } else { format!("{n_rules} rules") }
+        ));
         Ok(())
     }
 

@@ -51,6 +51,9 @@ pub(super) fn read(path: &Path, text: &str, owners: &mut Owners) -> Result<(), S
             Patterns::One(pattern) => vec![pattern],
             Patterns::Some(patterns) => patterns,
         };
+        if service.team.trim().is_empty() {
+            return Err(format!("line {line}: `team` is empty, expected the name of the team that owns it"));
+        }
         let person = Person { contact: service.contact, runbook: service.runbook };
         for pattern in patterns {
             let matcher = glob(&pattern).map_err(|fault| format!("line {line}: {fault}"))?;

@@ -2,7 +2,9 @@
 
 use super::grid::{Cell, Grid, Kind};
 use super::page::{Label, Page};
-use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, count, count_of, counted, escape, fit, paint, percent, residual};
+use super::text::{
+    ALERT, BOLD, CAUTION, CODE, DIM, count, count_of, counted, escape, fit, of_it, paint, percent, residual,
+};
 use super::{attributes, network, structure};
 use crate::analysis::{
     Analysis, Decomposition, DecompositionRow, EntryImpact, Impact, Pair, PropagationPath, RankedService, RowCause,
@@ -102,7 +104,7 @@ fn windows(page: &mut Page, analysis: &Analysis) {
     let typical = pair("typical", means(&analysis.typical));
     // Fragments have no end-to-end latency, and so no tail.
     let views = if analysis.tail.regression_mean_ms > 0.0 {
-        vec![format!("{typical},"), format!("{} ms", pair("mean of the slowest 5 %", means(&analysis.tail)))]
+        vec![format!("{typical},"), format!("{} ms", pair("mean of each entry's slowest 5 %", means(&analysis.tail)))]
     } else {
         vec![format!("{typical} ms")]
     };
@@ -140,15 +142,24 @@ pub(super) fn cause_of_row(row: &DecompositionRow) -> &'static str {
     }
 }
 
-/// What a row is about.
-pub(super) fn name_of_row(row: &DecompositionRow) -> Cell {
+/// Whose part of the way between two services a row is, where another row is the other end's.
+pub(super) fn end_of<'a>(row: &'a DecompositionRow, rows: &[DecompositionRow]) -> Option<&'a str> {
+    let own = row.service.as_deref().filter(|_| row.edge.is_some())?;
+    rows.iter().any(|other| other.edge == row.edge && other.service.as_deref() != Some(own)).then_some(own)
+}
+
+/// What a row is about, one of `rows`.
+pub(super) fn name_of_row(row: &DecompositionRow, rows: &[DecompositionRow]) -> Cell {
     let service = row.service.as_deref().unwrap_or("other requests were made");
     match (&row.operation, &row.edge, &row.callee) {
         (Some(operation), _, Some(callee)) => {
             Cell::Call(format!("{service}: {operation}"), format!("{}: {}", callee.service, callee.operation))
         }
         (Some(operation), _, None) => Cell::text(format!("{service}: {operation}")),
-        (None, Some(edge), _) => Cell::text(format!("{} -> {}", edge.caller, edge.callee)),
+        (None, Some(edge), _) => {
+            let end = end_of(row, rows).map_or_else(String::new, |end| format!(" ({end}'s)"));
+            Cell::text(format!("{} -> {}{end}", edge.caller, edge.callee))
+        }
         (None, None, _) => Cell::text(service),
     }
 }
@@ -172,7 +183,7 @@ fn decomposition(page: &mut Page, analysis: &Analysis) {
     };
     let shown = decomposition.rows.len().min(N_ROWS);
     for row in &decomposition.rows[..shown] {
-        line(name_of_row(row), cause_of_row(row), row.contribution_ms, true);
+        line(name_of_row(row, &decomposition.rows), cause_of_row(row), row.contribution_ms, true);
     }
     let rest = &decomposition.rows[shown..];
     if !rest.is_empty() {
@@ -282,16 +293,7 @@ pub(super) fn evidence(page: &mut Page, suspect: &Suspect) {
         labelled(page, if index == 0 { "where" } else { "" }, carrier);
     }
     for (index, exemplar) in suspect.exemplars.iter().enumerate() {
-        let facts = format!(
-            "{} ms, {}",
-            ms(exemplar.duration_ms),
-            // What runs beside the request, behind it or in other fragments of the trace comes on top.
-            if exemplar.suspect_ms > exemplar.duration_ms {
-                format!("{} ms here in all its fragments", ms(exemplar.suspect_ms))
-            } else {
-                format!("{} of it here", ms(exemplar.suspect_ms))
-            }
-        );
+        let facts = format!("{} ms, {}", ms(exemplar.duration_ms), of_it(exemplar.suspect_ms, exemplar.duration_ms));
         trace(page, if index == 0 { "traces" } else { "" }, &exemplar.trace_id, &facts);
     }
     if let Some(beside) = suspect.exemplars.first().and_then(|exemplar| exemplar.beside.as_ref()) {

@@ -238,7 +238,7 @@ impl Edge {
 }
 
 fn named(name: &str) -> String {
-    if name.is_empty() { "(no name)".to_owned() } else { fit(name, NAME).into_owned() }
+    if name.trim().is_empty() { "(no name)".to_owned() } else { fit(name, NAME).into_owned() }
 }
 
 fn operation_label(name: &crate::topology::OperationName) -> String {

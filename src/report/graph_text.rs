@@ -71,7 +71,7 @@ fn remarks(page: &mut Page, document: &GraphDocument, level: Level) {
 }
 
 fn name(name: &str) -> String {
-    if name.is_empty() { "(no name)".to_owned() } else { name.to_owned() }
+    if name.trim().is_empty() { "(no name)".to_owned() } else { name.to_owned() }
 }
 
 fn operation(of: &OperationName) -> String {

@@ -92,7 +92,7 @@ fn services(page: &mut Page, inspection: &Inspection) {
     ])
     .with_heading();
     for detail in details.iter().take(MAX_SERVICES) {
-        let name = if detail.service.is_empty() { "(no name)" } else { &detail.service };
+        let name = if detail.service.trim().is_empty() { "(no name)" } else { &detail.service };
         let cells = [
             name.to_owned(),
             count(detail.n_spans),

@@ -5,6 +5,7 @@
 //! middle, in tables, or goes on in the next line, in prose.
 
 use super::MIN_WIDTH;
+use crate::time::format_ms;
 use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -297,6 +298,12 @@ pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// What a trace spends on a suspect, beside how long it takes: what runs beside the request, behind it or in other fragments of the trace comes on top.
+pub(super) fn of_it(suspect_ms: f64, duration_ms: f64) -> String {
+    let part = if suspect_ms > duration_ms { "ms here in all its fragments" } else { "of it here" };
+    format!("{} {part}", format_ms(suspect_ms))
+}
+
 /// A ratio as percent with what digits it needs: `0 %`, `0.03 %`, `1.2 %`, `37 %`, `100 %`; not a number is `-`.
 #[must_use]
 pub fn percent(ratio: f64) -> String {
@@ -316,7 +323,8 @@ pub fn percent(ratio: f64) -> String {
 /// What rounding leaves of a sum, in milliseconds: `2.1e-14 ms`, or `nothing`.
 #[must_use]
 pub fn residual(value_ms: f64) -> String {
-    if value_ms == 0.0 { "nothing".to_owned() } else { format!("{:.1e} ms", value_ms.abs()) }
+    // Below a picosecond it is rounding.
+    if value_ms.abs() < 1e-9 { "nothing".to_owned() } else { format!("{:.1e} ms", value_ms.abs()) }
 }
 
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];

@@ -123,7 +123,7 @@ fn write_onset(page: &mut Page, onset: &Onset) {
     } else {
         ", from before the data begin".to_owned()
     };
-    let p = if onset.p_value < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", onset.p_value) };
+    let p = chance(onset);
     let name = if onset.is_analysed { "Onset" } else { "Also at" };
     let head = format!("{}  {until}, {p}{sure}", format_rfc3339(onset.start_unix_ns));
     page.labelled(0, &Label::dim(name, CAPTION), &head);
@@ -134,8 +134,13 @@ fn write_onset(page: &mut Page, onset: &Onset) {
     page.labelled(0, &Label::dim("", CAPTION), &parts.join("; "));
 }
 
+/// An onset's chance, no surer than shuffles can tell.
+pub(super) fn chance(onset: &Onset) -> String {
+    if onset.p_value < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", onset.p_value) }
+}
+
 /// A series that changed, in a clause.
-fn signal(signal: &MovedSignal) -> String {
+pub(super) fn signal(signal: &MovedSignal) -> String {
     let name = if signal.name.is_empty() { "all requests" } else { &signal.name };
     let requests = if signal.name.is_empty() { name.to_owned() } else { format!("requests to {name}") };
     let (before, during) = (signal.before, signal.during);

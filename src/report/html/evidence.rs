@@ -8,7 +8,7 @@ use super::{Page, links, scrolled};
 use crate::analysis::{Carrier, Exemplar, OperationAccount, Owner, PropagationPath, Suspect};
 use crate::drill::Of;
 use crate::rank::Channel;
-use crate::report::text::counted;
+use crate::report::text::{counted, of_it};
 use maud::{Markup, html};
 
 /// Ways shown of a suspect.
@@ -173,7 +173,7 @@ fn carriers(page: &Page<'_>, suspect: &Suspect) -> Markup {
     if carriers.is_empty() {
         return html! {
             h3 { "Attributes that carry it" }
-            p { "None of " (counted(search.n_values, "value")) " of " (counted(search.n_keys, "attribute")) " tells its calls apart: it is everywhere alike." }
+            p { "No value (" (counted(search.n_values, "value")) " of " (counted(search.n_keys, "attribute")) ") tells its calls apart: it is everywhere alike." }
         };
     }
     let is_errors = carriers.iter().any(|carrier| carrier.contribution_error_ratio != 0.0);
@@ -231,8 +231,7 @@ fn exemplars(page: &Page<'_>, exemplars: &[Exemplar]) -> Markup {
         ul.plain {
             @for exemplar in exemplars {
                 li {
-                    (page.trace_id(&exemplar.trace_id)) " " (ms(exemplar.duration_ms)) " ms, "
-                    (ms(exemplar.suspect_ms)) " of it here"
+                    (page.trace_id(&exemplar.trace_id)) " " (ms(exemplar.duration_ms)) " ms, " (of_it(exemplar.suspect_ms, exemplar.duration_ms))
                     @if let Some(beside) = &exemplar.beside {
                         span.muted { "; beside " } (page.trace_id(&beside.trace_id)) " " (ms(beside.duration_ms)) " ms"
                         span.muted {

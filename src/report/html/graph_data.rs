@@ -176,7 +176,8 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
             per_request(analysis, [before, after].map(|stats| stats.map_or(0.0, |stats| stats.calls.weighted_calls)));
         let status = status(&row.change);
         let failures = adds.failures.get(row.service.as_str()).copied().unwrap_or(0.0);
-        let (of_time, of_failures) = (tone(adds_ms, largest), tone(failures, most_failures));
+        let of_time = tone(adds_ms, largest);
+        let of_failures = if failures.abs() < MIN_FAILURES { 0 } else { tone(failures, most_failures) };
         let is_failing = of_failures.abs() > of_time.abs() || (of_failures > 0 && of_time < 0);
         let tone = if is_failing { of_failures } else { of_time };
         let effect =
@@ -187,7 +188,7 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
         tags.extend(row.is_entry.then_some("entry"));
         tags.extend(row.is_inferred.then_some("no spans of its own"));
         tags.extend((status != "both").then_some(status));
-        let name = shorten(if row.service.is_empty() { "(no name)" } else { &row.service }, MAX_NAME);
+        let name = shorten(if row.service.trim().is_empty() { "(no name)" } else { &row.service }, MAX_NAME);
         let note = match status {
             "both" => effect,
             word => format!("{word}, {effect}"),

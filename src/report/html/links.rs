@@ -27,8 +27,9 @@ pub fn check_trace_url(template: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// `http` or `https`, and nothing that a browser would drop from an address or end it at.
-fn is_web(address: &str) -> bool {
+/// Whether an address is `http` or `https`, and has nothing that a browser would drop from it or end it at.
+#[must_use]
+pub fn is_web(address: &str) -> bool {
     let lower = address.get(..8.min(address.len())).unwrap_or("").to_ascii_lowercase();
     (lower.starts_with("https://") || lower.starts_with("http://"))
         && !address.chars().any(|c| c.is_control() || c.is_whitespace() || "\"<>\\^`".contains(c))

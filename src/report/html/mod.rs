@@ -28,7 +28,7 @@ mod verdict;
 mod waterfall;
 mod waterfall_rows;
 
-pub use links::{check_trace_url, trace_address};
+pub use links::{check_trace_url, is_web, trace_address};
 
 use crate::analysis::Analysis;
 use base64::Engine as _;

@@ -4,7 +4,9 @@ use super::Page;
 use super::names::shorten;
 use super::numbers::{amount, arrow, clock, moment, ms, percent};
 use super::svg::{at, xy};
+
 use crate::analysis::{Analysis, ChangeAccount, Credit, Pair, SeriesOf};
+use crate::report::windows::chance;
 use crate::time::format_ns;
 use crate::window::{MovedSignal, SignalKind};
 use maud::{Markup, html};
@@ -138,7 +140,7 @@ pub(super) fn onsets(page: &Page<'_>) -> Markup {
                             @if onset.has_before {
                                 " " (percent(onset.confidence)) " of resamples within ±" (format_ns(onset.tolerance_ns)) ","
                             } @else { " from before the data begin," }
-                            @if onset.p_value < 0.0001 { " p < 0.0001" } @else { " p = " (format!("{:.4}", onset.p_value)) }
+                            " " (chance(onset))
                         }
                         ul.plain {
                             @for signal in onset.signals.iter().take(MAX_SIGNALS) { li { (moved(page, signal)) } }

@@ -66,7 +66,7 @@ impl Names {
         let short = shorten(name, MAX_NAME);
         let number = self.number(name);
         html! {
-            @if name.is_empty() { span.muted { "(no name)" } } @else { bdi { (breakable(&short)) } }
+            @if name.trim().is_empty() { span.muted { "(no name)" } } @else { bdi { (breakable(&short)) } }
             @if let Some(number) = number {
                 " " a.full href={ "#name-" (number) } aria-label={ "Full name " (number) } { "[" (number) "]" }
             }

@@ -98,7 +98,7 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
             caption.sr { "Suspects. The head of a column sorts by it, the button of a row opens its evidence." }
             thead {
                 tr {
-                    th scope="col" data-sort="number" aria-sort="ascending" { "#" }
+                    th scope="col" data-sort="number" { "#" }
                     th scope="col" data-sort="text" { "Suspect" }
                     th.wide scope="col" data-sort="text" { "What happened" }
                     th.number scope="col" data-sort="number" { "ms a request" }
@@ -115,7 +115,7 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
                 @let team = suspect.owner.as_ref().map_or("", |owner| owner.team.as_str());
                 tbody id=(id) data-kind=(suspect.kind) data-words=(shorten(&format!("{} {} {team}", label(suspect), suspect.kind).to_lowercase(), 400)) {
                     tr.head {
-                        td data-value=(suspect.rank) {
+                        td data-value=(format!("{}.{:04}", suspect.service_rank, suspect.rank)) {
                             button.open type="button" aria-expanded="true" aria-controls={ (id) "-evidence" }
                                 aria-label={ "Evidence of suspect " (suspect.service_rank) ", " (shorten(&label(suspect), 80)) } {
                                 span.rank { (suspect.service_rank) }

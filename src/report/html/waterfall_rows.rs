@@ -4,6 +4,7 @@ use super::Page;
 use super::numbers::{amount, ms, percent_points, points, signed_ms};
 use crate::analysis::{Analysis, Decomposition, DecompositionRow, OperationAccount, RowCause, excludes_zero};
 use crate::compare::attribute::Cause;
+use crate::report::analysis::end_of;
 use maud::{Markup, html};
 
 /// One step.
@@ -89,7 +90,7 @@ fn of_latency(
     decomposition: &Decomposition,
     interval_ms: [f64; 2],
 ) -> Way {
-    let mut steps: Vec<Step> = decomposition.rows.iter().map(|row| step(page, row)).collect();
+    let mut steps: Vec<Step> = decomposition.rows.iter().map(|row| step(page, row, &decomposition.rows)).collect();
     steps.push(Step {
         name: html! { "residual" },
         label: "residual".to_owned(),
@@ -112,7 +113,7 @@ fn of_latency(
     }
 }
 
-fn step(page: &Page<'_>, row: &DecompositionRow) -> Step {
+fn step(page: &Page<'_>, row: &DecompositionRow, rows: &[DecompositionRow]) -> Step {
     let names = &page.names;
     let service = row.service.as_deref();
     let (name, label) = match (service, &row.operation, &row.edge) {
@@ -127,8 +128,13 @@ fn step(page: &Page<'_>, row: &DecompositionRow) -> Step {
             (name, format!("{service}: {operation}"))
         }
         (_, None, Some(edge)) => {
-            let name = html! { (names.name(&edge.caller)) span.muted { " → " } (names.name(&edge.callee)) };
-            (name, format!("{} to {}", edge.caller, edge.callee))
+            let end = end_of(row, rows);
+            let name = html! {
+                (names.name(&edge.caller)) span.muted { " → " } (names.name(&edge.callee))
+                @if let Some(end) = end { span.muted { " (" (names.name(end)) "'s)" } }
+            };
+            let end = end.map_or_else(String::new, |end| format!(" ({end}'s)"));
+            (name, format!("{} to {}{end}", edge.caller, edge.callee))
         }
         (Some(service), None, None) => (names.name(service), service.to_owned()),
         _ => (html! { "other requests were made" }, "other requests were made".to_owned()),

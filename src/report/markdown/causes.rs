@@ -29,7 +29,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
         .take(MAX_ROWS)
         .map(|row| {
             vec![
-                plain(&name_of_row(row).fitted(80)),
+                plain(&name_of_row(row, &decomposition.rows).fitted(80)),
                 cause_of_row(row).to_owned(),
                 signed_ms(row.contribution_ms),
                 format!("{} to {}", signed_ms(row.interval_ms[0]), signed_ms(row.interval_ms[1])),

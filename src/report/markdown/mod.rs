@@ -10,7 +10,8 @@ mod impact;
 pub use escape::{code, code_in_table, plain};
 
 use super::graph::{Level, mermaid};
-use super::text::{count, count_of, counted, percent, residual};
+use super::text::{count, count_of, counted, of_it, percent, residual};
+use super::windows::{chance, signal};
 use crate::analysis::{Analysis, Credit, Suspect, Window};
 use crate::rank::Verdict;
 use crate::time::{format_ms, format_rfc3339, format_signed};
@@ -151,17 +152,11 @@ fn timeline(analysis: &Analysis) -> Vec<Vec<String>> {
         (windows.regression.end_unix_ns, 4, "regression ends".to_owned()),
     ];
     for onset in &windows.onsets {
-        let signal = onset.signals.first().map_or_else(String::new, |signal| match signal.name.as_str() {
-            "" => String::new(),
-            name => format!(" in {name}"),
-        });
+        // What moved most clearly is where it is seen, not whose fault it is.
+        let seen = onset.signals.first().map_or_else(String::new, signal);
         let analysed = if onset.is_analysed { ", which this is about" } else { "" };
-        moments.push((
-            onset.start_unix_ns,
-            2,
-            format!("change for the worse{signal}, p = {}{analysed}", Short(onset.p_value)),
-        ));
-        moments.extend(onset.end_unix_ns.map(|end| (end, 5, format!("that change is over{signal}"))));
+        moments.push((onset.start_unix_ns, 2, format!("change, seen best in: {seen} ({}){analysed}", chance(onset))));
+        moments.extend(onset.end_unix_ns.map(|end| (end, 5, "that change is over".to_owned())));
     }
     for change in &analysis.changes {
         let credit = match change.credit {
@@ -171,6 +166,10 @@ fn timeline(analysis: &Analysis) -> Vec<Vec<String>> {
         };
         let service = change.service.as_deref().map_or_else(String::new, |service| format!(" of {service}"));
         let title = plain(&format!("{}{service}: {}", change.kind, change.title));
+        let title = match change.url.as_deref().filter(|url| url.len() < 2_000 && super::html::is_web(url)) {
+            Some(url) => format!("[{title}](<{}>)", url.replace('|', "%7C")),
+            None => title,
+        };
         moments.push((change.time_unix_ns, 6, format!("{title} ({credit}: {})", plain(&change.reason))));
     }
     moments.sort();
@@ -234,7 +233,7 @@ fn evidence(page: &mut Page, analysis: &Analysis, options: &Options) {
                 plain(&name(suspect)),
                 trace(&exemplar.trace_id),
                 ms(exemplar.duration_ms),
-                ms(exemplar.suspect_ms),
+                of_it(exemplar.suspect_ms, exemplar.duration_ms),
                 beside.map_or_else(String::new, |beside| {
                     format!("{}, {}", trace(&beside.trace_id), ms(beside.duration_ms))
                 }),
@@ -244,7 +243,7 @@ fn evidence(page: &mut Page, analysis: &Analysis, options: &Options) {
     if rows.is_empty() {
         page.paragraph("No trace is singled out.");
     }
-    page.table(&["suspect", "slow trace", "took", "of it there", "ordinary trace beside it"], &rows);
+    page.table(&["suspect", "slow trace", "took", "spent there", "ordinary trace beside it"], &rows);
 }
 
 /// Four lines, whatever was found.
@@ -272,13 +271,4 @@ fn method(analysis: &Analysis) -> [String; 4] {
         ),
         if doubts.is_empty() { "Nothing in the data limits the answer beyond its intervals.".to_owned() } else { format!("Limits: {}.", doubts.join("; ")) },
     ]
-}
-
-/// A small chance in few digits.
-struct Short(f64);
-
-impl std::fmt::Display for Short {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 >= 0.001 { write!(f, "{:.3}", self.0) } else { write!(f, "{:.0e}", self.0) }
-    }
 }
