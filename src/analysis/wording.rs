@@ -320,7 +320,7 @@ pub(super) fn warnings(analysis: &Analysis) -> Vec<String> {
     warn(
         !repairs.skew.is_empty(),
         format!(
-            "clocks (or their rounding) differ between {} {} of hosts, by up to {}: {} of {} calls between them fell outside their caller and were moved",
+            "clocks (or their rounding) differ between {} {} of hosts (of services, where spans name no host), by up to {}: {} of {} calls between them fell outside their caller and were moved",
             repairs.skew.len(),
             if repairs.skew.len() == 1 { "pair" } else { "pairs" },
             ms(largest as f64 / 1e6),

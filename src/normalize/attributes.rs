@@ -17,6 +17,8 @@ const ADDRESS: [&str; 4] = ["server.address", "net.peer.name", "http.host", "net
 const PORT: [&str; 3] = ["server.port", "net.peer.port", "network.peer.port"];
 const URL: [&str; 2] = ["url.full", "http.url"];
 const HOST: [&str; 5] = ["host.name", "k8s.pod.name", "k8s.pod.ip", "service.instance.id", "host.id"];
+/// Before the name of a service that stands for a host: in no name of a host.
+const NO_HOST: char = '\0';
 const HTTP_STATUS: [&str; 2] = ["http.response.status_code", "http.status_code"];
 const GRPC_STATUS: [&str; 2] = ["rpc.grpc.status_code", "rpc.response.status_code"];
 const SAMPLE_RATE: [&str; 3] = ["sample_rate", "SampleRate", "sampling.rate"];
@@ -60,7 +62,7 @@ const OTHER: [&str; 5] =
 pub(super) struct Facts {
     /// Who a span calls, as its attributes put it: a code of `peers`, or [`NONE`].
     pub(super) peer: Vec<u32>,
-    /// Where a span ran: a code of `hosts`, or [`NONE`].
+    /// Where a span ran: a code of `hosts`, which is its service's where the span does not say.
     pub(super) host: Vec<u32>,
     /// Whether the span failed.
     pub(super) failed: Vec<bool>,
@@ -99,6 +101,15 @@ pub(super) fn facts(frame: &SpanFrame, texts: &mut Texts) -> Facts {
     let mut host = vec![NONE; n_spans];
     for key in HOST {
         fill(&frame.attributes, key, &mut host, |value| hosts.intern(&frame.attributes.text(value)));
+    }
+    // Of spans that do not say where they ran it is known that services hardly share a host.
+    let mut of_service = vec![NONE; frame.names.len()];
+    for (host, &service) in host.iter_mut().zip(&frame.spans.service).filter(|(host, _)| **host == NONE) {
+        let code = &mut of_service[service as usize];
+        if *code == NONE {
+            *code = hosts.intern(&format!("{NO_HOST}{}", frame.names.get(service)));
+        }
+        *host = *code;
     }
     Facts { peer, host, failed: failed(frame), weight: weight(frame) }
 }
