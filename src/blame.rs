@@ -3,8 +3,8 @@
 //! ```text
 //! root   |-------------------------------------------|
 //! A         |--------|      |-----------|
-//! B             |--------------|            (parallel with A)
-//! blame  rrrAAAABBBBBBBBBBBBAAAAAAAAAAAAArrrrrrrrrrrrr
+//! B             |--------------|            (beside the first call of A, before the second)
+//! blame  rrrrrrrBBBBBBBBBBBBAAAAAAAAAAAAArrrrrrrrrrrrr
 //! ```
 //!
 //! From the end of a span backwards, the time belongs to the child that ended last before it, and to the span itself where no child

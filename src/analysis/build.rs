@@ -6,8 +6,8 @@ use super::document::{
 };
 use super::evidence::Evidence;
 use super::{
-    Narrowed, Prepared, attributes, between, comings, diagnostics, distributions, errors, network, operations, series,
-    single, structure, suspects, wording,
+    Narrowed, Prepared, attributes, between, comings, diagnostics, distributions, errors, missing, network, operations,
+    series, single, structure, suspects, wording,
 };
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::decompose::Effects;
@@ -97,7 +97,8 @@ pub(super) fn document(
 
 fn windows_document(windows: &window::Windows, narrowed: &Narrowed, evidence: Evidence<'_>) -> Windows {
     let Comparison { baseline, regression, scope, .. } = evidence.comparison;
-    let one = |window: &window::Window, traces: &[u32], sums: &Sums| Window {
+    let [missing_before, missing_after] = missing::ratios(evidence);
+    let one = |window: &window::Window, traces: &[u32], sums: &Sums, missing_ratio: f64| Window {
         start: format_rfc3339(window.start_unix_ns),
         end: format_rfc3339(window.end_unix_ns),
         start_unix_ns: window.start_unix_ns,
@@ -105,10 +106,11 @@ fn windows_document(windows: &window::Windows, narrowed: &Narrowed, evidence: Ev
         n_traces: traces.len() as u64,
         n_spans: traces.iter().map(|&trace| evidence.forest.n_spans_of(trace as usize)).sum(),
         n_requests: tops(&evidence.table.paths, sums, *scope),
+        missing_ratio,
     };
     Windows {
-        baseline: one(&windows.baseline, &evidence.selection.baseline, baseline),
-        regression: one(&windows.regression, &evidence.selection.regression, regression),
+        baseline: one(&windows.baseline, &evidence.selection.baseline, baseline, missing_before),
+        regression: one(&windows.regression, &evidence.selection.regression, regression, missing_after),
         choice: windows.choice,
         description: narrowed.description.clone().unwrap_or_else(|| windows.choice.describe()),
         only: narrowed.only.clone(),

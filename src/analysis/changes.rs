@@ -132,7 +132,8 @@ fn versions(
         url: None,
         source: VERSION.to_owned(),
     };
-    // On two axes of time no version comes after another.
+    // On two axes of time no version comes after another; and where the baseline is what follows, what it lacks is what went.
+    let is_after = analysis.windows.regression.start_unix_ns >= analysis.windows.baseline.start_unix_ns;
     let rollouts = if prepared.has_sides() { &[] } else { rollouts };
     let service = |rollout: &Rollout| &evidence.forest.services[rollout.service as usize].name;
     let mut versions: Vec<ChangeEvent> = rollouts
@@ -143,9 +144,17 @@ fn versions(
         let is_known = |rollout: &Rollout| *service(rollout) == value.service && rollout.version == value.value;
         value.change == Came::New && value.key == VERSION && !rollouts.iter().any(is_known)
     };
-    let new = analysis.new_values.iter().filter(is_new);
+    let new = analysis.new_values.iter().filter(|_| prepared.has_sides() || is_after).filter(is_new);
     versions.extend(new.map(|new| event(new.seen_unix_ns, &new.service, &new.value, new.replaces.as_deref())));
     versions
+}
+
+/// For a version that came, another version that the data show to carry what its service adds.
+fn carried_by<'a>(analysis: &'a Analysis, event: &ChangeEvent) -> Option<&'a str> {
+    let new = event.title.rsplit(" -> ").next().filter(|_| event.source == VERSION)?;
+    let own = analysis.suspects.iter().filter(|suspect| event.service.as_ref() == Some(&suspect.service));
+    let mut carriers = own.filter_map(|suspect| suspect.attributes.first());
+    carriers.find(|carrier| carrier.key == VERSION && carrier.value != new).map(|carrier| carrier.value.as_str())
 }
 
 /// Clocks differ by far more than what is cut off.
@@ -174,6 +183,10 @@ fn judge(
         ),
         Move::Unclear => {
             (Credit::Unknown, format!("{service} is a suspect, but there is no one moment at which it moved"))
+        }
+        Move::At { .. } if carried_by(analysis, event).is_some() => {
+            let other = carried_by(analysis, event).unwrap_or_default();
+            (Credit::NotSupported, format!("the calls of {service} that carry it have {VERSION}={other}"))
         }
         Move::At { earliest_unix_ns, latest_unix_ns, what } => {
             let moved = match what {

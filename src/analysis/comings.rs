@@ -1,7 +1,8 @@
 //! Requests that no longer come, or come to other entries than before: what keeps them away leaves no traces, and what has no counterpart
-//! cannot be compared.
+//! cannot be compared. And spans that are lost, by which parts cannot be told.
 
 use super::document::{Analysis, Entry, Pair};
+use super::missing;
 use crate::rank::{MIN_REQUESTS, Verdict};
 
 /// An entry is hardly asked any more at this share of its requests among all, and of its requests a second where the windows are times.
@@ -15,18 +16,24 @@ const COMMON: f64 = 0.5;
 /// Entries named.
 const MAX_NAMED: usize = 3;
 
-/// Tells of both, and takes back a verdict that they make uncertain.
+/// Tells of them, and takes back a verdict that they make uncertain.
 pub(super) fn doubt(analysis: &mut Analysis, has_sides: bool) -> Vec<String> {
-    [stopped(analysis, has_sides), incomparable(analysis)]
-        .into_iter()
-        .flatten()
-        .map(|(text, is_grave)| {
+    let lost = missing::untold(analysis);
+    let whole = &analysis.degradation;
+    // How long requests take as a whole, and whether they fail, does not hang on the spans below them.
+    let is_worse = whole.interval_ms[0] > 0.0 || whole.adjusted_error_ratio_interval[0] > 0.0;
+    if lost.is_some() && analysis.verdict == Verdict::Regression && !is_worse {
+        analysis.verdict = Verdict::Inconclusive;
+    }
+    let comings =
+        [stopped(analysis, has_sides), incomparable(analysis)].into_iter().flatten().map(|(text, is_grave)| {
             if is_grave && matches!(analysis.verdict, Verdict::TrafficMix | Verdict::NoSignificantChange) {
                 analysis.verdict = Verdict::Inconclusive;
             }
             text
-        })
-        .collect()
+        });
+    let doubts: Vec<String> = comings.collect();
+    doubts.into_iter().chain(lost).collect()
 }
 
 /// Entries that are hardly asked any more, the one with most requests first, and whether they were many.

@@ -136,6 +136,9 @@ pub struct Window {
     pub n_spans: u64,
     /// Requests in them by sampling weight, of which a trace may hold several; fragments where [`Degradation::of`] says so.
     pub n_requests: f64,
+    /// Share of the calls between services of which one end left no span.
+    #[serde(default)]
+    pub missing_ratio: f64,
 }
 
 /// A value in both windows.

@@ -18,6 +18,7 @@ mod explain;
 mod explanation;
 mod hops;
 mod impact;
+pub(crate) mod missing;
 mod moved;
 mod narrow;
 mod network;

@@ -5,6 +5,7 @@ use crate::compare::attribute::Cause;
 use crate::compare::edges::{Gap, Whose};
 use crate::rank::{Channel, FLOOR_ERRORS, MIN_REQUESTS, Verdict};
 use crate::time::{format_ms, format_signed};
+use crate::window::{AutomaticRule, WindowChoice};
 
 /// A suspect's main effect.
 pub(super) struct Main {
@@ -143,6 +144,18 @@ pub(super) fn whose(gap: &Gap, edge: Option<&Edge>) -> String {
 
 /// The answer in a sentence that a tired person understands.
 pub(super) fn summary(analysis: &Analysis, doubts: &[String]) -> String {
+    let answer = answer(analysis, doubts);
+    if matches!(analysis.windows.choice, WindowChoice::Automatic(AutomaticRule::Recovery { .. })) {
+        // The data cannot tell an incident that ended from an improvement.
+        let until = &analysis.windows.regression.end;
+        return format!(
+            "Until {until} it was worse than since, be it an incident that ended or an improvement: {answer}"
+        );
+    }
+    answer
+}
+
+fn answer(analysis: &Analysis, doubts: &[String]) -> String {
     let degradation = &analysis.degradation;
     let mean = degradation.mean_ms;
     let change = format!(

@@ -12,7 +12,7 @@ mod doubts;
 pub mod policy;
 mod units;
 
-use crate::analysis::{Analysis, Edge, Owner, Window, nearest};
+use crate::analysis::{Analysis, Edge, Owner, Window, missing, nearest};
 use accepted::Accepted;
 use correction::correct;
 use jiff::civil::Date;
@@ -217,6 +217,16 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
             .then_with(|| (left.rule, &left.name).cmp(&(right.rule, &right.name)))
     });
     let mut doubts = doubts::doubts(analysis, policy, &findings, is_partial);
+    let is_whole = |finding: &Finding| matches!(finding.of, Of::All | Of::Entry);
+    let is_sure = findings.iter().any(|finding| finding.state == State::Failed && is_whole(finding));
+    if let Some(doubt) = missing::untold(analysis).filter(|_| !is_sure) {
+        // What requests take as a whole broke no rule, so parts that did may be nothing but how spans were kept.
+        for finding in findings.iter_mut().filter(|finding| is_moved(finding)) {
+            finding.state = State::Warned;
+        }
+        findings.sort_by_key(|finding| finding.state);
+        doubts.push(doubt);
+    }
     let fails = |&place: &usize| policy.rules[place].level == Level::Fail;
     let n_failing = (0..policy.rules.len()).filter(fails).count();
     if n_failing > 0 && unmatched.iter().copied().filter(fails).count() == n_failing {
@@ -290,6 +300,11 @@ fn tests<'a>(
         correct(&mut tests, &policy.rules, level, policy.false_alarm_rate);
     }
     tests
+}
+
+/// Whether a failing finding is about what lost spans and other names move: times and calls of parts.
+fn is_moved(finding: &Finding) -> bool {
+    finding.state == State::Failed && finding.rule.is_some() && finding.measure != Measure::Errors
 }
 
 /// That a rule has nothing to test, with the names that it may mean.

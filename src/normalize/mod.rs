@@ -254,6 +254,9 @@ pub struct Repairs {
     pub n_inferred_kinds: u64,
     /// Services whose operation names were folded into templates.
     pub folded_services: Vec<String>,
+    /// Of these, the services whose names were folded in one of two recordings that were linked apart, of which one is a profile; not in the other.
+    #[serde(default)]
+    pub folded_apart: Vec<String>,
     /// Host pairs whose clocks were brought together.
     pub skew: Vec<SkewedPair>,
     /// Traces that carry a sampling weight.

@@ -191,6 +191,7 @@ pub fn add_repairs(repairs: &mut Repairs, other: &Repairs) {
         n_extended,
         n_inferred_kinds,
         folded_services,
+        folded_apart,
         skew,
         n_weighted_traces,
         n_unweighted_traces,
@@ -210,8 +211,13 @@ pub fn add_repairs(repairs: &mut Repairs, other: &Repairs) {
     ] {
         *own = own.saturating_add(*other);
     }
-    let folded: BTreeSet<&String> = repairs.folded_services.iter().chain(folded_services).collect();
+    let [own, others] = [&repairs.folded_services, folded_services].map(|names| names.iter().collect::<BTreeSet<_>>());
+    let apart: BTreeSet<&String> =
+        own.symmetric_difference(&others).copied().chain(&repairs.folded_apart).chain(folded_apart).collect();
+    let apart = apart.into_iter().cloned().collect();
+    let folded: BTreeSet<&String> = own.union(&others).copied().collect();
     repairs.folded_services = folded.into_iter().cloned().collect();
+    repairs.folded_apart = apart;
     repairs.skew.extend(skew.iter().cloned());
     repairs.skew.sort_by_key(|pair| (std::cmp::Reverse(pair.n_corrected), pair.n_calls, pair.offset_ns));
 }

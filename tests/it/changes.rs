@@ -1,6 +1,6 @@
 //! Changes that somebody wrote down are credited only where what their service does moved after them.
 
-use crate::builder::{EPOCH_NS, Given, MS, frame};
+use crate::builder::{EPOCH_NS, Given, MS, frame, server};
 use crate::evidence::{options, page, prepare};
 use crate::program::run_in;
 use std::path::Path;
@@ -159,7 +159,45 @@ fn lists_are_read_as_json_lines_and_csv_and_their_faults_are_told_by_file_and_li
     assert_eq!(list.n_skipped, 4);
     assert!(list.faults[0].starts_with("`a.jsonl`: line 4 is no change: its time `+10m` is none"), "{:?}", list.faults);
     assert!(list.faults[1].starts_with("`a.jsonl`: line 5 is no change: it has no `time`"), "{:?}", list.faults);
+    assert!(list.faults[2].ends_with("line 6 is no change: key must be a string at column 2"), "{:?}", list.faults);
     assert!(list.faults[3].starts_with("`b.csv`: line 3 is no change: its time `14:05` is none"), "{:?}", list.faults);
+}
+
+#[test]
+fn a_change_of_a_list_of_services_is_a_fault_and_not_one_of_none() {
+    let mut list = ChangeList::default();
+    list.add(Path::new("a.jsonl"), "{\"time\":1700000000,\"service\":[\"cart\",\"tax\"]}\n");
+    assert!(list.events.is_empty(), "{:?}", list.events);
+    let told = "`a.jsonl`: line 1 is no change: its `service` is a list, expected one text (of several services, write a line each)";
+    assert_eq!(list.faults, [told]);
+}
+
+#[test]
+fn a_new_version_is_not_credited_where_the_calls_of_the_old_one_became_slow() {
+    let is_new = |second: i64| second >= 60 && second % 2 == 0;
+    let version = |second: i64| if is_new(second) { "1.1" } else { "1.0" };
+    let analysis = released(version, |second| if second >= 60 && !is_new(second) { 90 } else { 10 });
+    assert_eq!(analysis.suspects[0].attributes[0].value, "1.0", "{:?}", analysis.suspects[0].attributes);
+    let [change] = analysis.changes.as_slice() else { panic!("{:#?}", analysis.changes) };
+    assert_eq!((change.title.as_str(), change.credit), ("1.0 -> 1.1", Credit::NotSupported));
+    assert_eq!(change.reason, "the calls of catalog that carry it have service.version=1.0");
+}
+
+#[test]
+fn work_that_is_left_out_moves_when_it_is_left_out() {
+    // The gateway no longer asks the catalog from second 20 of the second hour on, and answers by itself.
+    let early = |second: i64| if second < 20 { page("GET /", 60) } else { vec![server(1, 0, "gateway GET /", 0..4)] };
+    let before: Vec<Vec<Given>> = (0..60).map(|second| page("GET /", 60 + second % 3)).collect();
+    let prepared = prepare(&before, &(0..60).map(early).collect::<Vec<_>>());
+    let (windows, selection) = prepared.select(&options()).expect("windows");
+    let options = analysis::Options { changes: vec![deploy("gateway", 19)], ..analysis::Options::default() };
+    let analysis = analysis::analyze_with(&prepared, &windows, &selection, &options).expect("an analysis");
+    assert_eq!(credits(&analysis), [("gateway at 19".to_owned(), Credit::Credited)], "{:#?}", analysis.changes);
+    let reason = &analysis.changes[0].reason;
+    assert!(
+        reason.starts_with("gateway leaves out calls, and the share of requests that lack its calls rose"),
+        "{reason}"
+    );
 }
 
 #[test]

@@ -268,6 +268,16 @@ fn calls_that_only_their_longest_are_waited_for_of_beside_a_slow_one_did_not_get
 }
 
 #[test]
+fn a_call_that_begins_a_little_before_the_one_beside_it_changes_nothing_of_that() {
+    // The same with 20, 60 and 100 ms and 40, then 80, where b begins 1 ms after a: requests take 43, 62 and 102 ms, then 83, 83 and 102. Where b is
+    // waited for, the first millisecond is the shop's: in one of three requests, then in two.
+    let requests = |b: i64| [20, 60, 100].map(|a: i64| page(2 + a.max(1 + b), 1..1 + a, 2..2 + b));
+    let outcome = outcome(&requests(40), &requests(80));
+    assert_close(outcome.change_ms(), 61.0 / 3.0);
+    assert_eq!(outcome.rows(), ["b: get Slower +20.000", "shop: page Slower +0.333"]);
+}
+
+#[test]
 fn a_callee_that_got_slower_and_so_became_the_critical_path_is_charged_for_what_that_adds() {
     //   before  a |---|        3 ms, hidden behind b's 5        after  a |-----------|   11 ms
     //           b |-----|                                              b |-----|         hidden

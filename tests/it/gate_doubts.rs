@@ -218,3 +218,43 @@ fn the_program_wants_a_baseline_that_is_another_run_and_files_that_are_files() {
     assert_eq!(profiled.status, Some(3));
     assert!(profiled.stdout.contains("100 of the candidate's 200 traces are in the baseline's data"));
 }
+
+#[test]
+fn parts_that_only_lack_spans_fail_no_build_and_accuse_nobody() {
+    // Nothing changed, but of every tenth request the catalog's span is lost, or the gateway's client span.
+    let pages = |lost: Option<usize>| -> Vec<Vec<Given>> {
+        let of = |number: i64| -> Vec<Given> {
+            let mut page = page("GET /", 60 + number % 3);
+            if let Some(place) = lost.filter(|_| number % 10 == 0) {
+                page.remove(place);
+            }
+            page
+        };
+        (0..400).map(of).collect()
+    };
+    for lost in [2, 1] {
+        let analysis = analyze(&pages(None), &pages(Some(lost)));
+        let windows = &analysis.windows;
+        assert!(windows.baseline.missing_ratio.abs() < 1e-9, "{windows:?}");
+        assert!((windows.regression.missing_ratio - 0.1).abs() < 1e-9, "{windows:?}");
+        assert_ne!(analysis.verdict, suspect::rank::Verdict::Regression, "{}", analysis.summary);
+        let gate = judged(
+            &analysis,
+            "[[rule]]\nmeasure = \"mean\"\nmore_than = 0.1\n[[rule]]\nmeasure = \"calls\"\nmore_than = 0.01\n",
+        );
+        assert_eq!(gate.verdict, Verdict::Inconclusive, "{}", gate.summary);
+        assert!(gate.findings.iter().all(|finding| finding.state != State::Failed), "{:?}", gate.findings);
+        assert!(gate.doubts[0].starts_with("spans are lost: of 10.0 % of the calls"), "{:?}", gate.doubts);
+    }
+    // As many lost on both sides move nothing; and what requests take as a whole does not hang on spans below them.
+    let alike = analyze(&pages(Some(2)), &pages(Some(2)));
+    assert!(analysis_warnings(&alike).all(|warning| !warning.starts_with("spans are lost")));
+    let slower: Vec<Vec<Given>> = (0..400).map(|number| page("GET /", 90 + number % 3)).collect();
+    let gate =
+        judged(&analyze(&pages(Some(2)), &slower), "[[rule]]\nof = \"all\"\nmeasure = \"mean\"\nmore_than = 1\n");
+    assert_eq!(gate.verdict, Verdict::Failed, "{}", gate.summary);
+}
+
+fn analysis_warnings(analysis: &Analysis) -> impl Iterator<Item = &String> {
+    analysis.diagnostics.warnings.iter()
+}

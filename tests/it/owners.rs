@@ -35,6 +35,8 @@ fn faults_of_toml_are_told_with_file_line_and_the_right_keys() {
     let fault = read("o.toml", "[[service]]\nmatch = \"a\"\ntaem = \"b\"\n").expect_err("an unknown key");
     assert!(fault.contains("`o.toml`") && fault.contains("line 3"), "{fault}");
     assert!(fault.contains("taem") && fault.contains("`team`"), "{fault}");
+    let fault = read("o.toml", "[[service]]\nmatch = \"a\"\nteam = \"\"\n").expect_err("no team");
+    assert!(fault.contains("line 2: `team` is empty"), "{fault}");
     let fault = read("o.toml", "[[service]]\nmatch = 7\nteam = \"b\"\n").expect_err("a number");
     assert!(fault.contains("line 2"), "{fault}");
     let fault = read("o.toml", "[[service]]\nmatch = \"a[\"\nteam = \"b\"\n").expect_err("no glob");

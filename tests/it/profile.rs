@@ -165,6 +165,26 @@ fn difference(left: &Value, right: &Value, at: &str) -> Option<String> {
 }
 
 #[test]
+fn names_that_a_profile_folded_and_the_spans_beside_it_did_not_are_told() {
+    let pages = |n_names: i64| -> SpanFrame {
+        let request = |number: i64| {
+            let name = format!("catalog GET /item/{}", number % n_names);
+            [server(1, 0, "gateway page", 0..20), client(2, 1, "gateway GET", 1..19), server(3, 2, &name, 2..18)]
+                .map(|span| span.trace(number + 1).later(number * 1_000))
+        };
+        crate::builder::frame(&(0..800).flat_map(request).collect::<Vec<Given>>())
+    };
+    for (baseline, regression, is_told) in [(400, 100, true), (100, 400, true), (400, 400, false), (100, 100, false)] {
+        let profile = BaselineData::Profile(profile_of(pages(baseline)));
+        let analysis = analyzed(profile, pages(regression), Attributes::None);
+        let is_known = analysis.diagnostics.repairs.folded_apart == ["catalog"];
+        let text = "operation names of catalog hold ids, and are folded into templates in the profile alone";
+        let has_warning = analysis.diagnostics.warnings.iter().any(|warning| warning.starts_with(text));
+        assert_eq!((is_known, has_warning), (is_told, is_told), "{baseline} {regression}");
+    }
+}
+
+#[test]
 fn a_profile_gives_the_analysis_that_its_spans_give_number_by_number() {
     let mut n_carriers = 0;
     for name in INCIDENTS {

@@ -44,7 +44,7 @@ fn kinds(document: &TraceDocument) -> Vec<RequestKind> {
 }
 
 #[test]
-fn of_overlapping_siblings_the_last_to_end_is_blamed_and_the_head_of_the_earlier_stays_with_it() {
+fn of_overlapping_siblings_the_last_to_end_is_blamed_and_the_earlier_only_if_most_of_it_lies_before() {
     // The drawing at the head of src/blame.rs.
     let (document, _) = trace(&[
         server(1, 0, "shop r", 0..45),
@@ -52,10 +52,10 @@ fn of_overlapping_siblings_the_last_to_end_is_blamed_and_the_head_of_the_earlier
         internal(3, 1, "shop b", 7..23),
         internal(4, 1, "shop a", 19..32),
     ]);
-    let expected = ["r 0..3 own", "a 3..7 own", "b 7..19 own", "a 19..32 own", "r 32..45 own"];
+    let expected = ["r 0..7 own", "b 7..19 own", "a 19..32 own", "r 32..45 own"];
     assert_eq!(lines(&document.segments), expected);
     let own: Vec<i64> = document.spans.iter().map(|span| span.self_ns / MS).collect();
-    assert_eq!(own, [16, 4, 12, 13]);
+    assert_eq!(own, [20, 0, 12, 13]);
 }
 
 #[test]
