@@ -56,7 +56,7 @@ pub use explanation::{
 pub use narrow::{Narrowed, Question};
 pub use operations::{Chances, OperationAccount, UsualCall};
 pub use owners::{OWNER_ATTRIBUTES, Owner, OwnerOptions, Part, TeamShare};
-pub use profiled::BaselineData;
+pub use profiled::{BaselineData, is_too_much};
 pub(crate) use resolve::nearest;
 pub use series::{SeriesOf, TimeSeries};
 pub use traces::{SpanView, TracePair, TraceView};

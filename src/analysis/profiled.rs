@@ -33,6 +33,12 @@ const BYTES_A_CELL: u64 = 200;
 const BYTES_SORTED: u64 = 1 << 28;
 const BYTES_A_SORTED: u64 = 32;
 
+/// Whether an analysis of so many spans takes more than `limit` bytes if they are in memory, whatever else it takes.
+#[must_use]
+pub fn is_too_much(n_spans: u64, limit: u64) -> bool {
+    n_spans.saturating_mul(BYTES_A_SPAN).saturating_add(BASE_BYTES) > limit.max(LEAST_BYTES)
+}
+
 /// A baseline that is a data set of its own.
 #[derive(Debug)]
 pub enum BaselineData {
@@ -97,7 +103,7 @@ impl Prepared {
         Prepared { frame, forest, repairs, sources, costs, narrowed, first_of_second, profile: Some(baseline) }
     }
 
-    /// Whether the analysis takes more than `limit` bytes, which is known once the costs are.
+    /// Whether the analysis takes more than `limit` bytes, which is known once the costs are. Spans that lie in a folder take less.
     ///
     /// # Errors
     /// [`Error::Memory`] if it does.

@@ -69,6 +69,17 @@ pub(super) enum BaselineReports {
     Profile(Box<Profile>),
 }
 
+/// How data are read, and what became of that.
+#[derive(Default)]
+struct Way {
+    /// They were read before, and their spans go to the folder.
+    is_again: bool,
+    /// Spans that the windows do not need were left out.
+    has_left_out: bool,
+    /// Spans lie in the folder.
+    is_away: bool,
+}
+
 /// Links what was collected, wherever it is.
 pub(super) fn prepare(
     collected: Collected,
@@ -96,6 +107,12 @@ pub(super) fn prepare(
             Prepared::partitioned(*partitions, n_buckets, with_second, sources, profile)
         }
     }
+}
+
+/// Whether some of it cannot be read again: standard input and pipes.
+pub(super) fn is_once(paths: &[PathBuf]) -> bool {
+    let is_stream = |path: &PathBuf| path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    paths.iter().any(|path| path.as_os_str() == "-" || is_stream(path))
 }
 
 impl ComparisonArgs {
@@ -131,11 +148,7 @@ impl ComparisonArgs {
     /// The windows, if both are given and time alone tells them apart.
     fn given_windows(&self, input: &InputArgs, with_between: bool) -> Option<GivenWindows> {
         let has_sides = self.compare.is_some() || !self.baseline_where.is_empty() || !self.regression_where.is_empty();
-        // Standard input and pipes cannot be read again.
-        let is_stream =
-            |path: &PathBuf| path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
-        let is_once = input.paths.iter().any(|path| path.as_os_str() == "-" || is_stream(path));
-        if self.read_all || has_sides || !self.baseline_data.is_empty() || is_once {
+        if self.read_all || has_sides || !self.baseline_data.is_empty() || is_once(&input.paths) {
             return None;
         }
         // Offsets and clock times refer to the requests that a question is about.
@@ -154,12 +167,18 @@ impl ComparisonArgs {
         context: &Context,
     ) -> Result<Compared, Error> {
         let options = input.options(attributes.and(self.question().attributes()));
-        let mut has_left_out = false;
-        let result =
-            self.read_for(self.given_windows(input, with_between), &mut has_left_out, input, &options, context);
+        let given = self.given_windows(input, with_between);
+        let mut way = Way::default();
+        let mut result = self.read_for(given.clone(), &mut way, input, &options, context);
+        // With its call paths it is too much for the memory, and without its spans it may not be.
+        let is_too_much = matches!(result, Err(Error::Memory { .. })) && !way.is_away;
+        if is_too_much && !is_once(&input.paths) && !is_once(&self.baseline_data) {
+            way.is_again = true;
+            result = self.read_for(given, &mut way, input, &options, context);
+        }
         // What is wrong with windows or question is told by all of the data.
-        if has_left_out && result.is_err() {
-            return self.read_for(None, &mut has_left_out, input, &options, context);
+        if way.has_left_out && result.is_err() {
+            return self.read_for(None, &mut way, input, &options, context);
         }
         result
     }
@@ -167,23 +186,24 @@ impl ComparisonArgs {
     fn read_for(
         &self,
         given: Option<GivenWindows>,
-        has_left_out: &mut bool,
+        way: &mut Way,
         input: &InputArgs,
         options: &ingest::Options,
         context: &Context,
     ) -> Result<Compared, Error> {
-        let collector = self.memory.collector().only(given);
+        let collector = self.memory.collector().only(given).again(way.is_again);
         let limit = collector.limit();
         let read = || -> Result<_, Error> {
             let collected = context.collect(&collector, 1, &input.paths, options);
             let only = collector.windows();
-            *has_left_out = only.is_some();
+            way.has_left_out = only.is_some();
             let (regression, exit) = collected?;
             let (baseline, baseline_exit) = context.collect_baseline(&collector, &self.baseline_data, options)?;
             let exit = if baseline_exit == Exit::Partial { baseline_exit } else { exit };
             Ok((regression, baseline, exit, only, collector.finish()?))
         };
         let (regression, baseline, exit, only, collected) = context.timed("read", read)?;
+        way.is_away = matches!(collected, Collected::Partitions(..));
         let mut prepared = context.stage("link", "linking", || prepare(collected, baseline, regression))?;
         prepared.frame.spans.forget_linked();
         let mut windows = window::Options { baseline: self.baseline.clone(), regression: self.regression.clone() };

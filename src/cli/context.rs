@@ -102,7 +102,9 @@ impl Context {
     ) -> Result<(Vec<SourceReport>, Exit), Error> {
         refuse_profiles(paths)?;
         let sources = collector.read(set, paths, options, !self.quiet)?;
-        self.warn(&messages::sources(&sources));
+        if !collector.is_again() {
+            self.warn(&messages::sources(&sources));
+        }
         if collector.n_spans(set) == 0 {
             return Err(no_spans(paths));
         }

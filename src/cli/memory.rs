@@ -1,6 +1,7 @@
 //! How much memory a run may take, and where spans go that do not fit.
 
 use super::progress::{Progress, Unit};
+use crate::analysis;
 use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::ingest::{self, Keeper};
@@ -141,6 +142,7 @@ pub struct Collector {
     limit: u64,
     folder: PathBuf,
     quota: Option<u64>,
+    is_again: bool,
     state: Mutex<State>,
     /// Bytes read and in total, of the data set that is read.
     progress: [AtomicU64; 2],
@@ -173,7 +175,19 @@ impl Collector {
     #[must_use]
     pub fn new(limit: u64, folder: PathBuf, quota: Option<u64>) -> Self {
         let progress = [const { AtomicU64::new(0) }; 2];
-        Self { limit, folder, quota, state: Mutex::default(), progress, wanted: None, windows: OnceLock::new() }
+        let (state, windows) = (Mutex::default(), OnceLock::new());
+        Self { limit, folder, quota, is_again: false, state, progress, wanted: None, windows }
+    }
+
+    /// Reads once more what was read, with all spans in the folder, if `is_again`.
+    pub(super) fn again(mut self, is_again: bool) -> Self {
+        self.is_again = is_again;
+        self
+    }
+
+    /// Whether what there is to say of the files was said.
+    pub(super) fn is_again(&self) -> bool {
+        self.is_again
     }
 
     /// Keeps only spans of traces that may start in these windows, where a file allows to read no others.
@@ -238,25 +252,27 @@ impl Collector {
 
     fn keep(&self, place: Place, batch: SpanBatch) -> Result<(), Error> {
         let frame = SpanFrame::from_batches([batch]);
-        let mut is_first = false;
-        let (partitions, held) = {
-            let mut state = self.state();
-            state.n_bytes += frame.n_bytes() as u64;
-            state.n_spans[place.0 as usize] += frame.spans.len() as u64;
-            state.held.insert(place, frame.into());
-            if state.partitions.is_none() {
-                if state.n_bytes <= self.limit / READ_SHARE {
-                    return Ok(());
-                }
-                let failed = |source| Error::Io { action: "create a folder in", path: self.folder.clone(), source };
-                let folder = Arc::new(Folder::new(&self.folder, self.quota).map_err(failed)?);
-                let n_partitions = n_parts(self.expected(state.n_bytes), self.limit, 2);
-                state.partitions = Some(Arc::new(Partitions::new(folder, n_partitions)?));
-                is_first = true;
-            }
-            (state.partitions.clone(), std::mem::take(&mut state.held))
+        let mut state = self.state();
+        state.n_bytes += frame.n_bytes() as u64;
+        state.n_spans[place.0 as usize] += frame.spans.len() as u64;
+        state.held.insert(place, frame.into());
+        let is_little = !self.is_again && state.n_bytes <= self.limit / READ_SHARE;
+        if state.partitions.is_none() && is_little { Ok(()) } else { self.put_away(state) }
+    }
+
+    /// Writes what is held to the folder.
+    fn put_away(&self, mut state: MutexGuard<'_, State>) -> Result<(), Error> {
+        let is_first = state.partitions.is_none();
+        let partitions = if let Some(partitions) = &state.partitions {
+            Arc::clone(partitions)
+        } else {
+            let failed = |source| Error::Io { action: "create a folder in", path: self.folder.clone(), source };
+            let folder = Arc::new(Folder::new(&self.folder, self.quota).map_err(failed)?);
+            let n_partitions = n_parts(self.expected(state.n_bytes), self.limit, 2);
+            Arc::clone(state.partitions.insert(Arc::new(Partitions::new(folder, n_partitions)?)))
         };
-        let Some(partitions) = partitions else { return Ok(()) };
+        let held = std::mem::take(&mut state.held);
+        drop(state);
         // Not while the state is locked: other batches may be taken while these are packed.
         for (place, batch) in held {
             let added = partitions.add(place, &SpanFrame::from_batches([batch]));
@@ -296,6 +312,13 @@ impl Collector {
     /// # Errors
     /// [`Error::NoRoom`] and any error of the folder.
     pub fn finish(self) -> Result<Collected, Error> {
+        let state = self.state();
+        // What the spans take is little, and what their analysis takes may be much.
+        if state.partitions.is_none() && analysis::is_too_much(state.n_spans.iter().sum(), self.limit) {
+            self.put_away(state)?;
+        } else {
+            drop(state);
+        }
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_left = |place: &Place| !state.forgotten.contains(&(place.0, place.1));
         let needed = self.windows.get().map(|(_, needed)| needed);

@@ -2,7 +2,7 @@
 
 use super::manual::{self, Manual};
 use super::places::Places;
-use super::{ColumnArgs, Context, Exit, MemoryArgs, comparison, context, messages, output};
+use super::{Collected, ColumnArgs, Context, Exit, MemoryArgs, comparison, context, messages, output};
 use crate::analysis::{Attributes, Question};
 use crate::error::Error;
 use crate::{ingest, profile, report, store};
@@ -101,7 +101,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         let profiles: Result<Vec<_>, Error> = args.paths.iter().map(|path| context::read_profile(path)).collect();
         (profile::merge(profiles?, args.max_cells)?, Exit::Complete)
     } else {
-        take(args, context)?
+        let mut is_away = false;
+        let mut result = take(args, &mut is_away, context);
+        if matches!(result, Err(Error::Memory { .. })) && !is_away && !comparison::is_once(&args.paths) {
+            is_away = true;
+            result = take(args, &mut is_away, context);
+        }
+        result?
     };
     if profile.below < u64::MAX {
         let (n_kept, n_all) = (profile.traces.len(), profile.n_traces());
@@ -118,15 +124,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     Ok(exit)
 }
 
-fn take(args: &Args, context: &Context) -> Result<(profile::Profile, Exit), Error> {
+/// The profile of the spans, which lie in a folder if `is_away` says so, or if it does afterwards.
+fn take(args: &Args, is_away: &mut bool, context: &Context) -> Result<(profile::Profile, Exit), Error> {
     let question = Question { entries: args.entry.clone(), conditions: args.conditions.clone(), ..Question::default() };
     let attributes = Attributes::new(&args.attributes, args.no_attributes);
     let read = Attributes::All.selection().and(args.attributes.clone()).and(question.attributes());
     let options = ingest::Options { attributes: read, columns: args.columns.columns.clone() };
-    let collector = args.memory.collector();
+    let collector = args.memory.collector().again(*is_away);
     let limit = collector.limit();
     let (sources, exit) = context.timed("read", || context.collect(&collector, 1, &args.paths, &options))?;
-    let mut prepared = context.stage("link", "linking", || comparison::prepare(collector.finish()?, None, sources))?;
+    let collected = collector.finish()?;
+    *is_away = matches!(collected, Collected::Partitions(..));
+    let mut prepared = context.stage("link", "linking", || comparison::prepare(collected, None, sources))?;
     prepared.frame.spans.forget_linked();
     prepared.check_memory(limit)?;
     prepared.narrow(&question)?;

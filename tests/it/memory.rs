@@ -2,11 +2,12 @@
 
 use crate::outputs::{n_scratch, names_in, suspect};
 use crate::program::run_with;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
-use suspect::cli::Collector;
+use suspect::cli::{Collected, Collector};
 use suspect::error::Error;
 use suspect::ingest::Options;
 use suspect::scratch::{Folder, Pile};
@@ -247,6 +248,55 @@ fn more_call_paths_than_a_limit_has_room_for_are_told_of_though_the_spans_are_fe
     assert!(output.status.code() == Some(2) && error.contains("lower `--max-cells`"), "{error}");
     assert!(!folder.path().join("little.suspect").exists());
     assert!(run(folder.path(), &["analyze", "spans.csv", "--memory-limit", "1GB"]).status.success());
+}
+
+/// Spans as CSV: requests of 20 calls of one kind each, that begin at so many operations.
+fn requests(n_requests: u32, n_operations: u32) -> String {
+    let mut text = "trace_id,span_id,parent_span_id,service,name,start,duration_ms\n".to_owned();
+    let letter = |number: u32, place: u32| char::from_u32(u32::from('a') + number / 26_u32.pow(place) % 26);
+    for request in 0..n_requests {
+        let name: String = (0..4).filter_map(|place| letter(request % n_operations, place)).collect();
+        let start = format!("2024-05-01T{:02}:{:02}:{:02}", 10 + request / 3_600, request / 60 % 60, request % 60);
+        let slow = if request * 2 < n_requests { 0 } else { 20 };
+        let took = 60 + slow + request % 7;
+        _ = writeln!(text, "{:032x},1,,shop,get {name},{start}Z,{took}", request + 1);
+        for call in 1..20 {
+            _ = writeln!(text, "{:032x},{:x},1,stock,find,{start}.{:03}Z,2", request + 1, call + 1, call * 3);
+        }
+    }
+    text
+}
+
+#[test]
+fn spans_whose_analysis_would_not_fit_go_to_the_folder_though_they_fit_themselves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("spans.csv");
+    fs::write(&path, requests(14_000, 1)).expect("written");
+    let options = Options { attributes: AttributeSelection::Keys(Vec::new()), columns: Vec::new() };
+    for (limit, is_away) in [(128 << 20, true), (160 << 20, false)] {
+        let collector = Collector::new(limit, folder.path().to_owned(), None);
+        collector.read(1, std::slice::from_ref(&path), &options, false).expect("spans");
+        let collected = collector.finish().expect("room");
+        assert_eq!(matches!(collected, Collected::Partitions(..)), is_away, "{limit}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_with_its_call_paths_is_read_again_without_its_spans() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spans = requests(8_500, 4_000) + "broken\n";
+    fs::write(folder.path().join("spans.csv"), &spans).expect("written");
+    let of_limit = |limit: &str| {
+        let arguments = ["analyze", "spans.csv", "--memory-limit", limit];
+        let run = run_with(folder.path(), &arguments, &[("SUSPECT_TIMINGS", "1")]);
+        let (timings, told): (Vec<_>, Vec<_>) = run.stderr.lines().partition(|line| line.starts_with("timing "));
+        let n_read = timings.iter().filter(|line| line.starts_with("timing read ")).count();
+        (n_read, (run.status, run.stdout, told.join("\n")))
+    };
+    let (n_read, whole) = of_limit("8GB");
+    assert_eq!((n_read, whole.0), (1, Some(1)), "{}", whole.2);
+    // What there is to say of the files is said once.
+    assert_eq!(of_limit("128MiB"), (2, whole));
 }
 
 #[test]
