@@ -25,15 +25,7 @@ impl<'a> Accepted<'a> {
         let active = policy.allowed.iter().filter(|allowed| allowed.until >= today);
         let exception = |allowed: &'a Allowed| {
             let names = Names::new(&allowed.name)?;
-            let is_of_team = |service: &String| {
-                let mut teams = analysis.teams.iter().filter(|team| team.services.contains(service));
-                teams.any(|team| team.team.as_deref().is_some_and(|team| names.are(team)))
-            };
-            let parts = analysis.operations.iter().filter(|account| {
-                let is_part = account.operation.is_some() || account.edge.is_some();
-                is_part && (names.are(&name(account)) || names.are(&account.service) || is_of_team(&account.service))
-            });
-            let parts = parts.collect();
+            let parts = parts(analysis, &names);
             Ok((allowed, names, parts))
         };
         Ok(Self { analysis, exceptions: active.map(exception).collect::<Result<_, String>>()? })
@@ -50,23 +42,33 @@ impl<'a> Accepted<'a> {
         Some(if part > 0.0 { change.without(part) } else { change })
     }
 
-    /// How much of a unit's change is by what is accepted in it; 0 if that is less than nothing, or if the unit itself is accepted.
-    fn part(&self, unit: &Unit<'_>, rule: &Rule) -> f64 {
+    /// The exceptions by which something of a unit's change is accepted, with what that is; none if the unit itself is accepted.
+    fn within(&self, unit: &Unit<'_>, rule: &Rule) -> Vec<(&'a Allowed, Vec<&'a OperationAccount>)> {
         let is_own = |(allowed, names, _): &(&Allowed, Names, _)| allowed.is_of(rule.measure) && names.are(&unit.name);
         if self.exceptions.iter().any(is_own) {
-            return 0.0;
+            return Vec::new();
         }
         let team = self.analysis.teams.iter().find(|team| team.team.as_ref() == Some(&unit.name));
-        let is_in = |account: &OperationAccount| match rule.of {
+        let is_in = |account: &&OperationAccount| match rule.of {
             Of::All => true,
             Of::Service => account.service == unit.name,
             Of::Team => team.is_some_and(|team| team.services.contains(&account.service)),
             Of::Entry | Of::Operation | Of::Edge => false,
         };
+        let of_measure = self.exceptions.iter().filter(|(allowed, ..)| allowed.is_of(rule.measure));
+        let within = of_measure.map(|(allowed, _, parts)| {
+            let adds = |account: &&OperationAccount| added(account, rule) != 0.0;
+            (*allowed, parts.iter().copied().filter(is_in).filter(adds).collect::<Vec<_>>())
+        });
+        within.filter(|(_, parts)| !parts.is_empty()).collect()
+    }
+
+    /// How much of a unit's change is by what is accepted in it; 0 if that is less than nothing, or if the unit itself is accepted.
+    fn part(&self, unit: &Unit<'_>, rule: &Rule) -> f64 {
         let mut known: Vec<&OperationAccount> = Vec::new();
         let mut sum = 0.0;
-        for (_, _, parts) in self.exceptions.iter().filter(|(allowed, ..)| allowed.is_of(rule.measure)) {
-            for &account in parts.iter().filter(|account| is_in(account)) {
+        for (_, parts) in self.within(unit, rule) {
+            for account in parts {
                 // Two exceptions may be about one thing.
                 if !known.iter().any(|known| std::ptr::eq(*known, account)) {
                     known.push(account);
@@ -75,6 +77,15 @@ impl<'a> Accepted<'a> {
             }
         }
         f64::max(sum, 0.0)
+    }
+
+    /// The exceptions by which something is taken off what a unit is judged by.
+    pub(super) fn takers(&self, unit: &Unit<'_>, rule: &Rule) -> Vec<&'a Allowed> {
+        if self.part(unit, rule) > 0.0 {
+            self.within(unit, rule).into_iter().map(|(allowed, _)| allowed).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// A finding with how much is taken off it said.
@@ -89,17 +100,25 @@ impl<'a> Accepted<'a> {
 
     /// A finding that is none without what is accepted in it.
     pub(super) fn allow_whole(&self, unit: &Unit<'_>, rule: &Rule, mut finding: Finding) -> Finding {
-        let names: Vec<&str> = self
-            .exceptions
-            .iter()
-            .filter(|(allowed, _, parts)| allowed.is_of(rule.measure) && !parts.is_empty())
-            .map(|(allowed, ..)| allowed.name.as_str())
-            .collect();
+        let names: Vec<&str> = self.takers(unit, rule).iter().map(|allowed| allowed.name.as_str()).collect();
         let part = crate::time::format_ms(self.part(unit, rule));
         finding.state = State::Allowed;
         finding.allowed_because = Some(format!("{part} {} of it are accepted of {}", finding.unit, names.join(", ")));
         finding
     }
+}
+
+/// The operations and edges that names are about: their own names, or those of their services and teams.
+fn parts<'a>(analysis: &'a Analysis, names: &Names) -> Vec<&'a OperationAccount> {
+    let is_of_team = |service: &String| {
+        let mut teams = analysis.teams.iter().filter(|team| team.services.contains(service));
+        teams.any(|team| team.team.as_deref().is_some_and(|team| names.are(team)))
+    };
+    let is_meant = |account: &&OperationAccount| {
+        let is_part = account.operation.is_some() || account.edge.is_some();
+        is_part && (names.are(&name(account)) || names.are(&account.service) || is_of_team(&account.service))
+    };
+    analysis.operations.iter().filter(is_meant).collect()
 }
 
 /// What an operation or edge adds to what a rule measures of a whole.
@@ -118,8 +137,14 @@ fn added(account: &OperationAccount, rule: &Rule) -> f64 {
     }
 }
 
-/// Marks findings that the policy accepts; says which exceptions have expired or match nothing.
-pub(super) fn allow(findings: &mut [Finding], policy: &Policy, today: Date) -> Result<Vec<String>, String> {
+/// Marks findings that the policy accepts; says which exceptions have expired or match nothing, those `used` for a part of a finding aside.
+pub(super) fn allow(
+    analysis: &Analysis,
+    findings: &mut [Finding],
+    policy: &Policy,
+    used: &[&Allowed],
+    today: Date,
+) -> Result<Vec<String>, String> {
     let mut notes = Vec::new();
     for allowed in &policy.allowed {
         let names = Names::new(&allowed.name)?;
@@ -128,13 +153,19 @@ pub(super) fn allow(findings: &mut [Finding], policy: &Policy, today: Date) -> R
             Some(_) => allowed.is_of(finding.measure),
             None => allowed.measure.is_none(),
         };
-        let mut own: Vec<&mut Finding> =
-            findings.iter_mut().filter(|finding| names.are(&finding.name) && is_about(finding)).collect();
+        let parts: Vec<String> = parts(analysis, &names).into_iter().map(name).collect();
+        // A service is all that it does; a dependency that is new, or that must not be, has to be named.
+        let is_part = |finding: &Finding| {
+            let may_be = finding.rule.is_some() && matches!(finding.of, Of::Operation | Of::Edge);
+            may_be && finding.measure != Measure::NewDependency && parts.contains(&finding.name)
+        };
+        let is_own = |finding: &&mut Finding| is_about(finding) && (names.are(&finding.name) || is_part(finding));
+        let mut own: Vec<&mut Finding> = findings.iter_mut().filter(is_own).collect();
         let until = allowed.until;
         if until < today {
             let counts = if own.is_empty() { "nothing needs it" } else { "its findings count again" };
             notes.push(format!("the exception for {} ended on {until}: {counts} ({})", allowed.name, allowed.reason));
-        } else if own.is_empty() {
+        } else if own.is_empty() && !used.iter().any(|used| std::ptr::eq(*used, allowed)) {
             notes.push(format!(
                 "the exception for {} until {until} matches no finding ({})",
                 allowed.name, allowed.reason

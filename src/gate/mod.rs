@@ -16,7 +16,7 @@ use crate::analysis::{Analysis, Edge, Owner, Window, missing, nearest};
 use accepted::Accepted;
 use correction::correct;
 use jiff::civil::Date;
-use policy::{Inconclusive, Level, Measure, Names, Of, Policy, Rule};
+use policy::{Allowed, Inconclusive, Level, Measure, Names, Of, Policy, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use units::{Change, Unit, owner, units};
@@ -205,7 +205,9 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
         }
     }
     findings.extend(forbidden(analysis, policy)?);
-    let exceptions = accepted::allow(&mut findings, policy, today)?;
+    let broken = tests.iter().chain(&raw).filter(is_broken);
+    let used: Vec<&Allowed> = broken.flat_map(|test| accepted.takers(test.unit, rule_of(test))).collect();
+    let exceptions = accepted::allow(analysis, &mut findings, policy, &used, today)?;
     findings.sort_by(|left, right| {
         let size = |finding: &Finding| finding.change_percent.unwrap_or(f64::INFINITY);
         // The part that broke it says more than the whole that shows it.

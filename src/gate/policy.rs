@@ -162,7 +162,7 @@ pub struct Forbidden {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allowed {
-    /// Whose; `*` and `?` as in file names.
+    /// Whose; `*` and `?` as in file names. A service's or team's is that of its operations and edges, too.
     pub name: String,
     /// Which measure; all if absent. `mean` is also `typical`, which looks at the same milliseconds.
     #[serde(default)]

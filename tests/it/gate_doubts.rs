@@ -156,6 +156,29 @@ fn what_an_accepted_operation_adds_is_taken_off_what_it_belongs_to() {
     // An entry needs an exception of its own.
     let entry = "[[rule]]\nof = \"entry\"\nmeasure = \"mean\"\nmore_than = 1\n";
     assert_eq!(judged(&analysis, &format!("{entry}{ACCEPTED}")).verdict, Verdict::Failed);
+    // The name of a service is that of what it does, too.
+    let of_service = ACCEPTED.replace("catalog: list", "catalog");
+    for rules in ["", service] {
+        let gate = judged(&analysis, &format!("{rules}{of_service}"));
+        assert_eq!((gate.verdict, &gate.exceptions), (Verdict::Passed, &Vec::new()), "{rules} {}", gate.summary);
+    }
+    let dear = |name: &str| format!("{name}\nmeasure = \"mean\"\nmore_than = 1\n{of_service}");
+    let gate = judged(&analysis, &dear("[[rule]]\nof = \"operation\""));
+    let reasons: Vec<_> = gate.findings.iter().map(|finding| (finding.name.as_str(), finding.state)).collect();
+    assert_eq!(reasons, [("catalog: list", State::Allowed)], "{}", gate.summary);
+    // What takes a part off a finding is of use though no finding has its name.
+    for exception in [&of_service, ACCEPTED] {
+        let gate = judged(&analysis, &format!("[[rule]]\nof = \"all\"\nmeasure = \"mean\"\n{exception}"));
+        assert_eq!((gate.findings.len(), gate.findings[0].state), (1, State::Allowed));
+        assert_eq!(gate.exceptions, Vec::<String>::new());
+    }
+    let idle = of_service.replace("catalog", "gateway: GET /");
+    let gate = judged(&analysis, &format!("[[rule]]\nof = \"all\"\nmeasure = \"mean\"\n{idle}"));
+    assert!(
+        gate.verdict == Verdict::Failed && gate.exceptions[0].contains("matches no finding"),
+        "{:?}",
+        gate.exceptions
+    );
     // What comes beside it is found, and by itself.
     let gate = judged(&analyze(&pages(60, 0), &pages(90, 20)), ACCEPTED);
     assert_eq!(gate.verdict, Verdict::Failed);
@@ -174,6 +197,10 @@ fn an_exception_for_calls_does_not_allow_what_is_forbidden() {
     };
     assert_eq!(judged(&analysis, &allow("measure = \"calls\"\n")).verdict, Verdict::Failed);
     assert_eq!(judged(&analysis, &allow("")).verdict, Verdict::Passed);
+    // Nor does one for a service.
+    for name in ["gateway", "catalog"] {
+        assert_eq!(judged(&analysis, &allow("").replace("gateway -> *", name)).verdict, Verdict::Failed, "{name}");
+    }
 }
 
 #[test]
