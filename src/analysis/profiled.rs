@@ -93,8 +93,10 @@ impl Prepared {
     }
 
     /// Sets what a profile kept of a baseline beside the spans.
-    fn beside(self, profile: Profile) -> Self {
+    fn beside(self, mut profile: Profile) -> Self {
         let Prepared { frame, mut forest, mut repairs, mut sources, .. } = self;
+        let n_traces = [profile.n_all_traces(), forest.n_traces() as u64];
+        profile::count_unweighted([(&mut profile.about.repairs, n_traces[0]), (&mut repairs, n_traces[1])]);
         let first_of_second = u32::try_from(profile.traces.len()).ok();
         let (frame, baseline) = profile::join(profile, frame, &mut forest);
         profile::add_repairs(&mut repairs, &baseline.about.repairs);

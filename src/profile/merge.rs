@@ -47,6 +47,8 @@ impl Profile {
                 hint: "merge profiles that were made with the same `--attributes`".to_owned(),
             });
         }
+        let n_all = [self.n_all_traces(), other.n_all_traces()];
+        count_unweighted([(&mut self.about.repairs, n_all[0]), (&mut other.about.repairs, n_all[1])]);
         self.dictionaries(&other).apply(&mut other);
         self.absorb_traces(&other)?;
         self.absorb_table(&other);
@@ -175,6 +177,15 @@ impl About {
         add_repairs(&mut self.repairs, &other.repairs);
         self.set_aside.absorb(&other.set_aside);
         self.n_traces_aside = self.n_traces_aside.saturating_add(other.n_traces_aside);
+    }
+}
+
+/// Where only one of two data sets, with so many traces, says that it was sampled, the weight of the other's traces is unknown.
+pub fn count_unweighted([(left, n_left), (right, n_right)]: [(&mut Repairs, u64); 2]) {
+    if left.n_weighted_traces > 0 && right.n_weighted_traces == 0 {
+        right.n_unweighted_traces = n_right;
+    } else if right.n_weighted_traces > 0 && left.n_weighted_traces == 0 {
+        left.n_unweighted_traces = n_left;
     }
 }
 

@@ -21,8 +21,7 @@ mod take;
 
 pub use file::{FORMAT_VERSION, MAGIC, is_profile, read, write};
 pub use join::{Baseline, join};
-pub use merge::add_repairs;
-pub use merge::merge;
+pub use merge::{add_repairs, count_unweighted, merge};
 pub use take::{Grounds, OnCalls, Scope, add_grounds, each_exception, exception_of, take};
 
 use crate::compare::paths::CostTable;
@@ -134,6 +133,12 @@ impl Profile {
     #[must_use]
     pub fn n_traces(&self) -> u64 {
         self.weights.values().fold(0, |sum: u64, &count| sum.saturating_add(count))
+    }
+
+    /// Number of traces that were read for it, those set aside included.
+    #[must_use]
+    pub fn n_all_traces(&self) -> u64 {
+        self.n_traces().saturating_add(self.about.n_traces_aside)
     }
 
     /// Number of spans it was made of.

@@ -421,6 +421,29 @@ fn a_sample_stands_for_all_traces_and_says_how_uncertain_that_makes_the_mean() {
 }
 
 #[test]
+fn sampling_weights_that_only_one_side_has_are_told_of_a_profile_as_of_spans() {
+    let bare = requests(200);
+    let sampled: Vec<Given> = bare.iter().map(|span| span.clone().number("sample_rate", 4)).collect();
+    for (baseline, regression) in [(&sampled, &bare), (&bare, &sampled)] {
+        let analysis = analyzed(BaselineData::Profile(profile_of(frame(baseline))), frame(regression), Attributes::All);
+        let told = "200 traces carry a sampling weight and 200 do not: those count once, which may be wrong";
+        let warnings = &analysis.diagnostics.warnings;
+        assert!(warnings.iter().any(|warning| warning == told), "{warnings:?}");
+        assert_same_from_profile(frame(baseline), frame(regression), Attributes::All);
+    }
+    let part = |first: i64| {
+        let of = move |span: &Given| (first..first + 100).contains(&span.number_of_trace());
+        let number = |span: Given| if first == 201 { span.number("sample_rate", 4) } else { span };
+        taken("part", frame(&requests(300).into_iter().filter(of).map(number).collect::<Vec<_>>()), profile::MAX_CELLS)
+    };
+    for order in [[1, 101, 201], [201, 1, 101], [1, 201, 101]] {
+        let merged = profile::merge(order.map(part).into(), profile::MAX_CELLS).expect("different traces");
+        let repairs = &merged.about.repairs;
+        assert_eq!((repairs.n_weighted_traces, repairs.n_unweighted_traces), (100, 200), "{order:?}");
+    }
+}
+
+#[test]
 fn hostile_names_come_back_as_they_were() {
     let long = "x".repeat(10_000);
     let names = ["</script>\u{202e}evil\u{0}\u{1b}[31m", "'\";--\n|", long.as_str()];
