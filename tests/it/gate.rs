@@ -351,6 +351,19 @@ fn assert_of_schema(xml: &str) {
 }
 
 #[test]
+fn a_chance_too_small_for_a_number_is_told_and_what_is_forbidden_has_none() {
+    let mut gate = judged(&slower(), "[[rule]]\nmeasure = \"mean\"\n[[forbid]]\nedge = \"gateway -> catalog\"\n");
+    assert_eq!(gate.findings.len(), 2, "{:?}", gate.findings);
+    for finding in &mut gate.findings {
+        (finding.p, finding.p_corrected) = (0.0, 0.0);
+    }
+    let text = anstream::adapter::strip_str(&report::gate::text(&gate, report::WIDTH)).to_string();
+    assert_eq!(text.matches("chance   p < 1e-300, < 1e-300 for all tests together").count(), 1, "{text}");
+    let markdown = report::gate::markdown(&gate);
+    assert_eq!(markdown.matches("| < 1e-300 |").count(), 1, "{markdown}");
+}
+
+#[test]
 fn annotations_are_one_command_a_line_whatever_the_names() {
     let text = report::gate::annotations(&hostile());
     for line in text.lines() {

@@ -89,7 +89,7 @@ fn row(finding: &Finding) -> String {
         figure(low),
         figure(high),
         figure(finding.baseline),
-        if finding.p_corrected > 0.0 { p(finding.p_corrected) } else { String::new() },
+        finding.rule.map_or_else(String::new, |_| p(finding.p_corrected)),
         plain(&owner)
     )
 }

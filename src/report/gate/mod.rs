@@ -76,7 +76,8 @@ fn show(page: &mut Page, finding: &Finding) {
     page.labelled(2, &Label::new(style, word, 6), &finding.description);
     let indent = if page.is_narrow() { 4 } else { 8 };
     page.labelled(indent, &Label::dim("limit", LABEL), &finding.limit);
-    if finding.p_corrected > 0.0 {
+    // Chance has no part in what is forbidden.
+    if finding.rule.is_some() {
         page.labelled(indent, &Label::dim("chance", LABEL), &chances(finding));
     }
     if let Some(reason) = &finding.allowed_because {
@@ -92,11 +93,22 @@ fn show(page: &mut Page, finding: &Finding) {
 }
 
 fn chances(finding: &Finding) -> String {
-    format!("p = {}, {} for all tests together", p(finding.p), p(finding.p_corrected))
+    let alone = p(finding.p);
+    let equals = if alone.starts_with('<') { "" } else { "= " };
+    format!("p {equals}{alone}, {} for all tests together", p(finding.p_corrected))
 }
 
+/// Chances that are told; smaller ones have no digits left.
+const LEAST_CHANCE: f64 = 1e-300;
+
 fn p(chance: f64) -> String {
-    if chance >= 0.001 { format!("{chance:.3}") } else { format!("{chance:.1e}") }
+    if chance >= 0.001 {
+        format!("{chance:.3}")
+    } else if chance >= LEAST_CHANCE {
+        format!("{chance:.1e}")
+    } else {
+        format!("< {LEAST_CHANCE:e}")
+    }
 }
 
 fn word(verdict: Verdict) -> &'static str {
