@@ -351,6 +351,18 @@ fn assert_of_schema(xml: &str) {
 }
 
 #[test]
+fn a_rule_that_has_nothing_to_test_is_skipped_and_not_passed() {
+    let rule = |name: &str| format!("[[rule]]\nmeasure = \"mean\"\nname = \"{name}\"\n");
+    let gate = judged(&slower(), &(rule("gateway*") + &rule("nobody: *")));
+    let xml = report::gate::junit(&gate);
+    assert_of_schema(&xml);
+    let report = quick_junit::Report::deserialize_from_str(&xml).expect("JUnit XML");
+    let skipped = report.test_suites.iter().map(|suite| (suite.test_cases.len(), suite.skipped)).collect::<Vec<_>>();
+    assert_eq!(skipped, [(1, 0), (1, 1), (1, 0)], "{xml}");
+    assert!(xml.contains("<skipped message=\"nothing in the data could break the rule\"/>"), "{xml}");
+}
+
+#[test]
 fn a_chance_too_small_for_a_number_is_told_and_what_is_forbidden_has_none() {
     let mut gate = judged(&slower(), "[[rule]]\nmeasure = \"mean\"\n[[forbid]]\nedge = \"gateway -> catalog\"\n");
     assert_eq!(gate.findings.len(), 2, "{:?}", gate.findings);

@@ -3,7 +3,8 @@ use crate::gate::{RuleAccount, Verdict};
 use crate::report::text::escape;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-/// The gate as JUnit XML: a suite a rule, a case a thing that broke it, and one case that passed for the others.
+/// The gate as JUnit XML: a suite a rule, a case a thing that broke it, and one case that passed for the others,
+/// or was skipped if there is nothing to test.
 #[must_use]
 pub fn junit(gate: &Gate) -> String {
     let mut report = Report::new("suspect gate");
@@ -48,7 +49,13 @@ fn suite<'a>(rule: &RuleAccount, findings: impl Iterator<Item = &'a Finding>) ->
     let mut suite = TestSuite::new(rule.rule.as_str());
     suite.add_test_cases(findings.map(case));
     let n_fine = rule.n_tested.saturating_sub(rule.n_broken);
-    if n_fine > 0 || rule.n_tested == 0 {
+    if rule.n_tested == 0 && rule.n_broken == 0 {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message("nothing in the data could break the rule");
+        let mut nothing = TestCase::new("nothing to test", status);
+        nothing.set_classname("suspect.gate");
+        suite.add_test_case(nothing);
+    } else if n_fine > 0 {
         let mut fine = TestCase::new(format!("{n_fine} others of {}", rule.n_tested), TestCaseStatus::success());
         fine.set_classname("suspect.gate");
         suite.add_test_case(fine);
