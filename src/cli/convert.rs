@@ -6,7 +6,7 @@ use super::{Context, Exit, InputArgs};
 use crate::canonical;
 use crate::error::Error;
 use crate::span::AttributeSelection;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) const MANUAL: Manual = Manual {
     first: "  suspect convert traces/ -o spans.parquet",
@@ -35,12 +35,43 @@ pub struct Args {
     pub force: bool,
 }
 
+/// What files of other formats, and packed ones, are named.
+const OTHERS: [&str; 7] = ["csv", "json", "jsonl", "ndjson", "arrow", "gz", "zst"];
+
+/// Whether a name says that a file is what this command does not write.
+fn is_other(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    OTHERS.iter().any(|other| extension.eq_ignore_ascii_case(other))
+}
+
+/// Refuses a name that says something else of the file than that it is Parquet.
+fn check_name(output: &Path) -> Result<(), Error> {
+    if !is_other(output) {
+        return Ok(());
+    }
+    let mut right = output.to_owned();
+    while is_other(&right) {
+        right.set_extension("");
+    }
+    if right.extension().is_none_or(|extension| extension != "parquet") {
+        right.as_mut_os_string().push(".parquet");
+    }
+    Err(Error::Usage {
+        message: format!(
+            "`--output {}` has the name of another format, and what is written is Parquet",
+            output.display()
+        ),
+        hint: format!("give it a name such as `{}`", right.display()),
+    })
+}
+
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
     // Without `--force` what is there is refused, and with a better reason.
     if args.force || !args.output.exists() || args.output.as_os_str() == "-" {
         Places::default().spans(&args.input.paths).file("--output", Some(&args.output)).check()?;
     }
+    check_name(&args.output)?;
     let options = args.input.options(AttributeSelection::All);
     let (ingested, exit) = context.read_some(&args.input.paths, &options)?;
     canonical::write(&ingested.frame, &args.output, args.force)?;

@@ -1,5 +1,6 @@
 //! The canonical file: what is written is read back exactly, and nothing is overwritten or left half done.
 
+use crate::program::run_in;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -280,6 +281,31 @@ fn an_existing_file_is_overwritten_only_by_force() {
     assert_eq!(read(&path).spans.len(), 1);
     let names: Vec<_> = std::fs::read_dir(folder.path()).expect("lists").collect();
     assert_eq!(names.len(), 1, "nothing but the file is left: {names:?}");
+}
+
+#[test]
+fn a_name_of_another_format_is_refused_and_any_other_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    crate::outputs::write_spans(folder.path());
+    let convert = |name: &str| run_in(folder.path(), &["convert", "spans.json", "--quiet", "-o", name]);
+    for (name, right) in [
+        ("x.csv", "x.parquet"),
+        ("x.JSON", "x.parquet"),
+        ("x.jsonl", "x.parquet"),
+        ("x.csv.gz", "x.parquet"),
+        ("x.parquet.zst", "x.parquet"),
+        ("a.b.ndjson", "a.b.parquet"),
+        ("x.arrow", "x.parquet"),
+    ] {
+        let run = convert(name);
+        assert_eq!(run.status, Some(2), "{name}");
+        let told = format!("`--output {name}` has the name of another format, and what is written is Parquet");
+        assert!(run.stderr.contains(&told) && run.stderr.contains(&format!("such as `{right}`")), "{}", run.stderr);
+        assert!(!folder.path().join(name).exists());
+    }
+    for name in ["x.parquet", "spans", "x.pq", ".csv", "csv"] {
+        convert(name).complete();
+    }
 }
 
 #[test]

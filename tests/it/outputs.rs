@@ -143,7 +143,7 @@ fn a_file_that_there_is_no_room_for_is_an_error_that_names_it_and_the_old_files_
     for (arguments, named) in [
         ([&["analyze", "spans.json", "--quiet"], &flags[..]].concat(), "new/tables/summary.parquet"),
         ([&["analyze", "spans.json", "--quiet"], &flags[..6]].concat(), "a.json"),
-        (vec!["convert", incident, "-o", "a.json", "--force", "--quiet"], "a.json"),
+        (vec!["convert", incident, "-o", "spans.parquet", "--force", "--quiet"], "spans.parquet"),
         (vec!["simulate", "a.otlp.jsonl", "--requests", "500"], "a.otlp.jsonl"),
         (vec!["simulate", "a.parquet", "--requests", "500"], "a.parquet"),
         (vec!["analyze", "spans.json", "--quiet", "--format", "json", "-o", "a.json"], "a.json"),
