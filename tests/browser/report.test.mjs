@@ -270,9 +270,13 @@ test('paper shows all views of the change, the first suspects open, and no contr
   for (const id of ['way-mean', 'way-typical', 'way-tail', 'way-errors']) assert.equal(await page.locator(`#${id}`).isVisible(), true, id);
   assert.equal(await page.locator('#suspect-1-evidence').isVisible(), true);
   assert.equal(await page.locator('#suspect-2-evidence').isVisible(), true);
-  for (const control of ['.tools', '.reader', '.tablist', 'nav.contents', '.figures-of']) {
+  for (const control of ['.tools', '.reader', '.tablist', 'nav.contents', '.figures-of', '#change .on-screen', '#traces .on-screen', 'button.fold']) {
     assert.equal(await page.locator(control).first().isVisible(), false, control);
   }
+  const breaks = (selector, side) => page.locator(selector).first().evaluate((element, side) => getComputedStyle(element)[side], side);
+  for (const above of ['#graph h2', '#graph .lead', '#graph ul.legend', '#suspects thead']) assert.equal(await breaks(above, 'breakAfter'), 'avoid', above);
+  for (const whole of ['#graph ul.legend', '#graph .canvas']) assert.equal(await breaks(whole, 'breakInside'), 'avoid', whole);
+  assert.equal(await breaks('#suspects tbody > tr', 'breakBefore'), 'avoid');
   assert.ok(await page.locator('#graph-svg').getAttribute('viewBox'));
   await page.evaluate(() => dispatchEvent(new Event('afterprint')));
   assert.equal(await page.locator('#suspect-2-evidence').isVisible(), false);

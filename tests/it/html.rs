@@ -126,6 +126,20 @@ fn ids_are_unique_and_links_and_labels_within_the_page_lead_somewhere() {
 }
 
 #[test]
+fn words_about_pointer_and_keys_are_for_the_screen_alone() {
+    let (_, html) = incident("error");
+    let (_, paper) = html.split_once("@media print").expect("rules for paper");
+    let (hidden, _) = paper.split_once("{ display: none !important; }").expect("what is not printed");
+    for class in [".on-screen", "button.fold", ".node.group text.note"] {
+        assert!(hidden.contains(class), "{class}");
+    }
+    for words in ["Point at a bar", "A trace's id opens it"] {
+        let (before, _) = html.split_once(words).expect(words);
+        assert!(before.ends_with("on-screen\">"), "{words}");
+    }
+}
+
+#[test]
 fn headings_descend_one_level_at_a_time() {
     let (_, html) = incident("error");
     let levels =

@@ -33,7 +33,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
             "Thin: the span. Full: the request waited for the span itself. Dashed: it waited before the span began, as before a retry. "
             "In colour: of either, what is the suspect's."
         }
-        @if page.options.trace_url.is_some() { p.muted { "A trace's id opens it in your trace UI." } }
+        @if page.options.trace_url.is_some() { p.muted.on-screen { "A trace's id opens it in your trace UI." } }
         @for (index, pair) in pairs.iter().enumerate() {
             @let is_first = index == 0 || pairs[index - 1].suspect != pair.suspect;
             @let id = if is_first { format!("traces-{}", pair.suspect) } else { format!("traces-{}-{index}", pair.suspect) };

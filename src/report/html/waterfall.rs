@@ -25,7 +25,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
     html! {
         p.lead {
             "From the baseline to the regression, one bar a contribution, the largest first; together they are the whole change. "
-            "Point at a bar, or reach it with the Tab key, for its arithmetic."
+            span.on-screen { "Point at a bar, or reach it with the Tab key, for its arithmetic." }
         }
         div.tabs data-label="Where the change went" {
             @for way in &ways {
