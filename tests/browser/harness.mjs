@@ -108,7 +108,7 @@ export async function openMermaid(use) {
   }
 }
 
-/** What axe-core finds that is serious or critical, with where. */
+/** What axe-core finds that is serious or critical, or two landmarks of one name, with where. */
 export async function violations(page) {
   // The page's own policy keeps scripts out; the debugger's evaluation is not subject to it.
   await page.evaluate(`${axe}; undefined`);
@@ -116,7 +116,7 @@ export async function violations(page) {
     const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
     return violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.slice(0, 5).map((node) => `${node.target}: ${node.any.concat(node.all, node.none).map((check) => check.message).join('; ')}`) }));
   });
-  return found.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  return found.filter(({ id, impact }) => impact === 'serious' || impact === 'critical' || id === 'landmark-unique');
 }
 
 /** Pixels by which the page is wider than its window. */

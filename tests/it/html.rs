@@ -126,6 +126,24 @@ fn ids_are_unique_and_links_and_labels_within_the_page_lead_somewhere() {
 }
 
 #[test]
+fn sections_and_regions_have_names_of_their_own() {
+    for name in INCIDENTS {
+        let (_, html) = incident(name);
+        let pieces = parse(&html);
+        let titles = html.split("-title\">").skip(1).filter_map(|rest| rest.split("</h2>").next());
+        let regions =
+            starts(&pieces).filter(|(_, attributes)| attributes.get("role").is_some_and(|role| role == "region"));
+        let labels = regions.map(|(_, attributes)| attributes["aria-label"].as_str());
+        let mut names: Vec<&str> = titles.chain(labels).collect();
+        let n_names = names.len();
+        assert!(n_names > 20, "{names:?}");
+        names.sort_unstable();
+        let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert!(twice.is_empty(), "{name}: {twice:?}");
+    }
+}
+
+#[test]
 fn words_about_pointer_and_keys_are_for_the_screen_alone() {
     let (_, html) = incident("error");
     let (_, paper) = html.split_once("@media print").expect("rules for paper");

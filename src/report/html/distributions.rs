@@ -1,5 +1,6 @@
 //! How latencies are spread in both windows, for entries and suspects: the density, and how many are done by when.
 
+use super::names::shorten;
 use super::numbers::{amount, ms, percent, round};
 use super::svg::{INNER, at, line, steps, stretched, xy};
 use super::{Page, scrolled};
@@ -158,5 +159,6 @@ fn table(own: &Distribution, done: &[Vec<f64>; 2]) -> Markup {
             }
         }
     };
-    scrolled("Durations by bin", &table)
+    let label = format!("Durations by bin, {}: {}", own.operation.service, own.operation.operation);
+    scrolled(&shorten(&label, 90), &table)
 }

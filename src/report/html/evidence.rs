@@ -3,6 +3,7 @@
 
 use super::names::shorten;
 use super::numbers::{amount, arrow, interval, ms, percent, points, signed_ms};
+use super::suspects::label;
 use super::verdict::contribution_words;
 use super::{Page, links, scrolled};
 use crate::analysis::{Carrier, Exemplar, OperationAccount, Owner, PropagationPath, Suspect};
@@ -191,9 +192,10 @@ fn carriers(page: &Page<'_>, suspect: &Suspect) -> Markup {
             tbody { @for carrier in carriers.iter().take(MAX_CARRIERS) { (carrier_row(page, carrier, is_errors)) } }
         }
     };
+    let region = format!("Attributes that carry suspect {}, {}", suspect.service_rank, shorten(&label(suspect), 80));
     html! {
         h3 { "Attributes that carry it" }
-        (scrolled("Attributes that carry it", &table))
+        (scrolled(&region, &table))
         p.muted { (counted(search.n_values, "value")) " of " (counted(search.n_keys, "attribute")) " were tried; a lift of 1 is even spread." }
     }
 }

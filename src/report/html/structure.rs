@@ -38,7 +38,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     Some(html! {
         @if !changes.is_empty() {
             p.lead { "Calls that came, went, are repeated, run one after the other or are given up, the dearest first." }
-            (scrolled("What requests are made of", &table))
+            (scrolled("Calls that came, went or are made in another way", &table))
             @if n_more > 0 { p.muted { (n_more) " more are in the JSON." } }
         }
         @if let Some(ways) = ways { (ways) }

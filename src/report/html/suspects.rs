@@ -136,7 +136,7 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
             }
         }
     };
-    scrolled("Suspects", &table)
+    scrolled("Suspects and their evidence", &table)
 }
 
 /// The stretch of milliseconds that intervals are drawn in.

@@ -37,12 +37,12 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
         @for (index, pair) in pairs.iter().enumerate() {
             @let is_first = index == 0 || pairs[index - 1].suspect != pair.suspect;
             @let id = if is_first { format!("traces-{}", pair.suspect) } else { format!("traces-{}-{index}", pair.suspect) };
-            (shown(page, pair, &id, index == 0, is_first && pair.suspect <= MAX_PRINTED))
+            (shown(page, pair, index, &id, is_first && pair.suspect <= MAX_PRINTED))
         }
     })
 }
 
-fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool, is_printed: bool) -> Markup {
+fn shown(page: &Page<'_>, pair: &TracePair, index: usize, id: &str, is_printed: bool) -> Markup {
     let suspect = page.analysis.suspects.iter().find(|suspect| suspect.rank == pair.suspect);
     let number = suspect.map_or(pair.suspect, |suspect| suspect.service_rank);
     let name = suspect.map_or_else(|| "service".to_owned(), |suspect| shorten(&suspects::label(suspect), 64));
@@ -50,12 +50,12 @@ fn shown(page: &Page<'_>, pair: &TracePair, id: &str, is_open: bool, is_printed:
     let shown = shown_rows(pair, scale_ms);
     let n_minor = shown.iter().filter(|row| row.is_minor).count();
     html! {
-        details class=(if is_printed { "pair printed" } else { "pair" }) id=(id) open[is_open] {
+        details class=(if is_printed { "pair printed" } else { "pair" }) id=(id) open[index == 0] {
             summary {
                 span.rank { (number) } " " bdi { (name) } ": " (ms(pair.regression.duration_ms)) " ms"
                 @if let Some(baseline) = &pair.baseline { span.muted { " beside " (ms(baseline.duration_ms)) " ms" } }
             }
-            div.scroll role="region" tabindex="0" aria-label={ "Spans of a slow request, suspect " (number) } {
+            div.scroll role="region" tabindex="0" aria-label={ "Spans of slow request " (index + 1) ", suspect " (number) } {
                 table.trace {
                     caption.sr { "Spans by call path; durations in ms, of them the time that the request waited for the span itself, and how long it waited before the span" }
                     thead {

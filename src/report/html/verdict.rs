@@ -144,7 +144,7 @@ pub(super) fn entries(page: &Page<'_>) -> Option<Markup> {
     let n_more = entries.len().saturating_sub(MAX_ENTRIES);
     Some(html! {
         p.lead { "Where requests begin, those first whose latency moved the mean most." }
-        (scrolled("Entry operations", &table))
+        (scrolled("Entry operations, baseline and regression", &table))
         @if n_more > 0 { p.muted { (count(n_more as u64)) " more are in the JSON." } }
     })
 }
