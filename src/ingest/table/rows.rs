@@ -76,8 +76,12 @@ impl<'m> Rows<'m> {
             Ok(times) => times,
             Err((role, found)) => {
                 let name = &mapping.names[role.column];
-                self.sink
-                    .skip(place, format!("column `{name}` is `{}`, expected a number or a timestamp", found.show()));
+                let expected = match (unit::number(found), role.unit) {
+                    (Some(_), Some(unit)) => format!("a time in {} that fits 64-bit nanoseconds", unit.as_str()),
+                    _ if unit::epoch_ns(found, None).is_some() => "a time that fits 64-bit nanoseconds".to_owned(),
+                    _ => "a number or a timestamp".to_owned(),
+                };
+                self.sink.skip(place, format!("column `{name}` is `{}`, expected {expected}", found.show()));
                 return None;
             }
         };
@@ -245,7 +249,7 @@ pub(super) fn pairs(list: List<'_>, visit: &mut dyn FnMut(&str, Cell<'_>)) {
 
 type Times = (Option<i128>, Option<i128>);
 
-/// Start and duration in nanoseconds, `None` where absent; an error holds the value that is no time.
+/// Start and duration in nanoseconds, `None` where absent; an error holds the value that is no time, or none that fits.
 fn times<'a>(mapping: &Mapping, cell: &impl Fn(usize) -> Cell<'a>) -> Result<Times, (Role, Cell<'a>)> {
     let read = |field, parse: &dyn Fn(Cell<'a>, Option<Unit>) -> Option<i128>| {
         let Some(role) = mapping.role(field) else { return Ok(None) };
@@ -255,10 +259,11 @@ fn times<'a>(mapping: &Mapping, cell: &impl Fn(usize) -> Cell<'a>) -> Result<Tim
             value => parse(value, role.unit).map(Some).ok_or((role, value)),
         }
     };
-    let start = read(Field::Start, &unit::epoch_ns)?;
+    let epoch = |value, unit| unit::epoch_ns(value, unit).filter(|&epoch_ns| i64::try_from(epoch_ns).is_ok());
+    let start = read(Field::Start, &epoch)?;
     let duration = read(Field::Duration, &|value, unit| unit::duration_ns(value, unit.unwrap_or(Unit::Nanos)))?;
     let duration = match (duration, start) {
-        (None, Some(start)) => read(Field::End, &unit::epoch_ns)?.map(|end| end - start),
+        (None, Some(start)) => read(Field::End, &epoch)?.map(|end| end - start),
         (duration, _) => duration,
     };
     Ok((start, duration))

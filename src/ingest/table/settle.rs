@@ -21,7 +21,7 @@ pub(super) fn settle<'a>(mapping: &mut Mapping, n_rows: usize, cell: impl Fn(usi
             ));
         }
         if role.unit.is_none()
-            && let Some(size) = values().filter_map(unit::number).map(f64::abs).max_by(f64::total_cmp)
+            && let Some(size) = usual_size(values())
         {
             let unit = Unit::of_epoch(size);
             mapping.set(field, Some(super::roles::Role { unit: Some(unit), ..role }));
@@ -29,6 +29,14 @@ pub(super) fn settle<'a>(mapping: &mut Mapping, n_rows: usize, cell: impl Fn(usi
         }
     }
     settle_duration(mapping, n_rows.min(SAMPLE_ROWS), &cell);
+}
+
+/// Median size of the numbers other than 0, which one corrupt time does not move; 0 if there are no others.
+fn usual_size<'a>(values: impl Iterator<Item = Cell<'a>>) -> Option<f64> {
+    let mut sizes: Vec<f64> = values.filter_map(unit::number).map(f64::abs).collect();
+    sizes.sort_unstable_by(f64::total_cmp);
+    let n_zeros = sizes.partition_point(|&size| size == 0.0);
+    sizes.get(n_zeros + (sizes.len() - n_zeros) / 2).or(sizes.last()).copied()
 }
 
 fn settle_duration<'a>(mapping: &mut Mapping, n_rows: usize, cell: &impl Fn(usize, usize) -> Cell<'a>) {

@@ -67,6 +67,21 @@ fn broken_rows_are_skipped_with_their_line() {
 }
 
 #[test]
+fn one_corrupt_time_changes_no_unit_and_is_told() {
+    for corrupt in ["99999999999999999", "99999999999999999999"] {
+        let starts = ["0", "1700000000.0", "1700000001.5", corrupt, "1700000002"];
+        let rows: String = starts.iter().zip(1..).map(|(start, id)| format!("ab,{id},s,o,{start},1\n")).collect();
+        let read = File::new("any.csv", format!("{HEADER}\n{rows}")).read();
+        let found: Vec<i64> = read.frame.spans.start_unix_ns.iter().map(|start| start / 1_000_000).collect();
+        assert_eq!(found, [0, 1_700_000_000_000, 1_700_000_001_500, 1_700_000_002_000], "{corrupt}");
+        let skipped = &read.sources[0].skipped_records;
+        assert_eq!((skipped.len(), skipped[0].place), (1, Place::Line(5)));
+        let reason = format!("column `start` is `{corrupt}`, expected a time in s that fits 64-bit nanoseconds");
+        assert_eq!(skipped[0].reason, reason);
+    }
+}
+
+#[test]
 fn a_last_row_that_is_cut_off_is_a_warning() {
     for cut in ["ab,2,s", "ab,2,s,\"un", "ab,2,s,o,17000"] {
         let read = File::new("any.csv", format!("{HEADER}\nab,1,s,o,1700000000000000000,1\n{cut}")).read();
