@@ -28,6 +28,13 @@ pub(super) struct Malformed {
     pub(super) cut_off: bool,
 }
 
+impl Malformed {
+    /// What is wrong with a line, of which the text given to the cursor begins after so many bytes.
+    pub(super) fn describe(self, n_before: usize) -> String {
+        format!("broken JSON in column {}: expected {}", n_before + self.at + 1, self.expected)
+    }
+}
+
 /// Result of a step of a [`Cursor`].
 pub(super) type Step<T> = Result<T, Malformed>;
 

@@ -338,6 +338,10 @@ fn parse(
     if source.bytes.starts_with(sniff::BOM) {
         source.bytes.drain(..sniff::BOM.len());
     }
+    // Whether a line is one of many is seen at its end.
+    if source.is_one_line() && matches!(source.bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        source.hold();
+    }
     let format = match recognise(source) {
         Ok(Some(format)) => format,
         Ok(None) => return (None, Err(Refusal::NotSpans("empty".to_owned()))),

@@ -5,7 +5,7 @@
 //! is kept, and reading resumes at the next line that begins a document.
 
 use super::json::{Cursor, Kind, Malformed, Step};
-use super::sniff::JsonFlavour;
+use super::sniff::{Format, JsonFlavour};
 use super::source::{Part, Source};
 use super::stretch::{Cut, Piece, after_line};
 use super::wire::{Field, Fields};
@@ -85,21 +85,26 @@ pub(super) fn each_of_lines<T: Send>(
         source.each_piece(kept, cut, |piece| (read(piece), memchr::memchr_iter(b'\n', piece.bytes).count() as u64));
     let mut n_before = 0;
     let placed = counted.into_iter().map(|(mut part, n_lines)| {
-        for record in &mut report(&mut part).skipped_records {
-            if let Place::Line(line) = &mut record.place {
-                *line += n_before;
-            }
-        }
+        move_lines(report(&mut part), n_before);
         n_before += n_lines;
         part
     });
     placed.collect()
 }
 
+/// Places of a report with so many lines more before them.
+fn move_lines(report: &mut SourceReport, n_before: u64) {
+    for record in &mut report.skipped_records {
+        if let Place::Line(line) = &mut record.place {
+            *line += n_before;
+        }
+    }
+}
+
 /// Reads JSON documents that span lines; `done` is told the bytes read, piece by piece.
 ///
 /// One long document is read in pieces, a stretch of them at a time; where a stretch does not prove to be elements of its list, or if there is no
-/// such list, what is left is held as a whole.
+/// such list, what is left is held as a whole, unless it turns out to be lines, of which the first is longer than what is held.
 pub(super) fn read_documents(
     source: &mut Source,
     flavour: JsonFlavour,
@@ -116,31 +121,87 @@ pub(super) fn read_documents(
     let mut parts = Vec::new();
     let mut opening = Vec::new();
     let mut n_read = 0;
+    let may_be_lines = !source.is_all() && (source.is_one_line() || next_line(&source.bytes).is_some());
     if !is_short && let Some(divided) = divide::divide(&source.bytes, is_list, is_idle) {
         opening.extend_from_slice(&source.bytes[..divided.begin]);
-        let Some(begin) = read_divided(source, &divided, (flavour, is_idle), options, (done, kept), &mut parts) else {
+        let told = (done, kept);
+        let Some(begin) = read_divided(source, &divided, (flavour, is_idle), may_be_lines, options, told, &mut parts)
+        else {
             return parts;
         };
         n_read = begin;
     }
-    source.read_all();
-    let n_left = source.bytes.len();
     if n_read == 0 {
         opening.clear();
     }
+    let begin = usize::try_from(n_read).unwrap_or(usize::MAX).saturating_sub(opening.len());
+    if may_be_lines {
+        source.hold_line();
+        if let Some(n_line) = next_line(&source.bytes) {
+            read_rest_of_lines(source, flavour, options, (done, kept), (&opening, begin, n_line), &mut parts);
+            return parts;
+        }
+    }
+    source.read_all();
+    let n_left = source.bytes.len();
     // As if the list went on after its opening.
     source.bytes.splice(..0, opening.iter().copied());
-    let begin = usize::try_from(n_read).unwrap_or(usize::MAX).saturating_sub(opening.len());
     parts.push(read_whole(&source.bytes, begin, flavour, options));
     done(n_left);
     parts
 }
 
+/// Where the second line begins, if the first ends outside any list and object and a document follows.
+fn next_line(bytes: &[u8]) -> Option<usize> {
+    let end = memchr::memchr(b'\n', bytes)?;
+    let is_inside = matches!(bytes[..end].trim_ascii_end().last(), Some(b',' | b'[' | b'{' | b':'));
+    let is_document = matches!(bytes[end..].trim_ascii_start().first(), Some(b'{' | b'['));
+    (is_document && !is_inside).then_some(end + 1)
+}
+
+/// Reads lines of which the first has been read as one long document up to what is held: with `opening` before them, the first `n_line` bytes
+/// that are held are a document whose first byte is byte `begin` of the file.
+fn read_rest_of_lines(
+    source: &mut Source,
+    flavour: JsonFlavour,
+    options: &Options,
+    (done, kept): (&(dyn Fn(usize) + Sync), Kept),
+    (opening, begin, n_line): (&[u8], usize, usize),
+    parts: &mut Vec<Part>,
+) {
+    let mut sink = Sink::new(&options.attributes);
+    Format::Json(flavour, true).describe().clone_into(&mut sink.report.format);
+    let mut n_before = 0;
+    if !opening.is_empty() {
+        let line = [opening, &source.bytes[..n_line]].concat();
+        let place = Place::Line(1);
+        if let Err(malformed) = read_values(Cursor::of_all(&line), flavour, &mut sink, Locator::Fixed(place)) {
+            sink.skip(place, malformed.describe(begin));
+        }
+        source.bytes.drain(..n_line);
+        done(n_line);
+        n_before = 1;
+    }
+    parts.push((sink.batch, sink.report));
+    let n_parts = parts.len();
+    let read = |piece: Piece| {
+        let piece = Piece { index: piece.index + n_parts, ..piece };
+        part_of(piece, options, (done, kept), |piece, sink| read_piece(piece, flavour, sink))
+    };
+    parts.extend(each_lines(source, kept, read, |part| &mut part.1));
+    for (_, report) in &mut parts[n_parts..] {
+        move_lines(report, n_before);
+    }
+}
+
 /// Reads the elements of one long document in pieces; where a stretch of them is none, gives the bytes before it.
+///
+/// Where it may be the first of many lines, no element is looked for beyond its end.
 fn read_divided(
     source: &mut Source,
     divided: &divide::Divided,
     (flavour, is_idle): (JsonFlavour, divide::KeyTest),
+    may_be_lines: bool,
     options: &Options,
     (done, kept): (&(dyn Fn(usize) + Sync), Kept),
     parts: &mut Vec<Part>,
@@ -150,7 +211,7 @@ fn read_divided(
     let cut = |rest: &[u8], at: u64, is_all: bool| match divided.cut(rest, opening(at) + pieces.bytes_at(at)) {
         Some(n_bytes) => Cut::After(n_bytes),
         None if is_all => Cut::After(rest.len()),
-        None => Cut::More,
+        None => next_line(rest).filter(|_| may_be_lines).map_or(Cut::More, Cut::After),
     };
     let read = |piece: Piece| {
         let mut sink = Sink::new(&options.attributes);
@@ -202,8 +263,7 @@ fn read_piece(piece: Piece, flavour: JsonFlavour, sink: &mut Sink) {
             if malformed.cut_off && piece.is_last && end.is_none() {
                 sink.report.truncated = true;
             } else {
-                let (column, expected) = (malformed.at + 1, malformed.expected);
-                sink.skip(place, format!("broken JSON in column {column}: expected {expected}"));
+                sink.skip(place, malformed.describe(0));
             }
         }
         rest = after;

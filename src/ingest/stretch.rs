@@ -159,6 +159,23 @@ impl Source {
         }
     }
 
+    /// Whether what is held is the start of a line, after which there may be others.
+    pub(super) fn is_one_line(&self) -> bool {
+        !self.is_all() && memchr::memchr(b'\n', self.bytes.trim_ascii()).is_none()
+    }
+
+    /// Reads on until it is known what follows the first line.
+    pub(super) fn hold_line(&mut self) {
+        let (n_bytes, mut n_seen) = (self.held_bytes.max(1), 0);
+        while let Some(rest) = self.rest.as_mut().filter(|rest| !rest.is_end()) {
+            match memchr::memchr(b'\n', &self.bytes[n_seen..]) {
+                Some(offset) if !self.bytes[n_seen + offset..].trim_ascii_start().is_empty() => return,
+                found => n_seen += found.unwrap_or(self.bytes.len() - n_seen),
+            }
+            rest.fill(&mut self.bytes, n_bytes);
+        }
+    }
+
     /// Reads what is left of the content, however much that is.
     pub(super) fn read_all(&mut self) {
         let Some(rest) = &mut self.rest else { return };

@@ -9,9 +9,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use suspect::diagnostics::{Place, SourceReport};
-use suspect::ingest::{Ingested, read_bytes, read_bytes_holding};
-use suspect::span::AttributeSelection;
+use suspect::ingest::{Ingested, Keeper, read_bytes, read_bytes_holding, read_with};
+use suspect::span::{AttributeSelection, SpanBatch};
 
 /// Sizes of what is held, of files of 200 kB and more: pieces are a sixteenth.
 const HELD: [usize; 3] = [20_000, 50_000, 150_000];
@@ -105,6 +106,88 @@ fn what_is_inflated_is_held_a_stretch_at_a_time_too() {
             assert!(source(&cut).truncated && n_spans < whole.frame.spans.len(), "{name}: {:?}", source(&cut));
             assert!(n_spans > 50, "{name}: {n_spans} {:?}", source(&cut));
         }
+    }
+}
+
+/// Documents of one line each, every one longer than most of what is held; the first and the last are of one element.
+fn long_lines() -> Vec<u8> {
+    let mut parts = vec![Vec::new(); 8];
+    for line in FILES[0].1.split_inclusive(|&byte| byte == b'\n') {
+        let document: serde_json::Value = serde_json::from_slice(line).expect("a document");
+        for resource in document["resourceSpans"].as_array().expect("a list") {
+            let spans = resource["scopeSpans"][0]["spans"].as_array().expect("a list");
+            for (part, spans) in parts.iter_mut().zip(spans.chunks(spans.len().div_ceil(8))) {
+                let resource = resource["resource"].clone();
+                part.push(serde_json::json!({"resource": resource, "scopeSpans": [{"spans": spans}]}));
+            }
+        }
+    }
+    let alone = [&parts[0], &parts[1]].map(|part| vec![part[0].clone()]);
+    let [first, last] = alone;
+    let documents = std::iter::once(first).chain(parts).chain([last]);
+    let lines = documents.map(|resources| serde_json::json!({"resourceSpans": resources}).to_string().into_bytes());
+    lines.collect::<Vec<_>>().join(&b'\n')
+}
+
+#[test]
+fn lines_longer_than_what_is_held_are_lines_all_the_same() {
+    let lines = long_lines();
+    let first = memchr::memchr(b'\n', &lines).expect("a line");
+    let mut broken = lines.clone();
+    broken.splice(first - 9..first, *b"}{}");
+    let mut second_broken = lines[first + 1..].to_vec();
+    second_broken.splice(30_000..30_007, *b"\"\"x}]{[");
+    for bytes in [&lines, &lines[first + 1..], &broken, &second_broken, &lines[..lines.len() - 9]] {
+        let whole = whole("a.jsonl", bytes);
+        assert!(source(&whole).format == "OTLP JSON lines" && whole.frame.spans.len() > 500, "{:?}", source(&whole));
+        for held_bytes in [1_000, 5_000, 20_000, 50_000, 150_000] {
+            let held = held("a.jsonl", bytes, held_bytes);
+            assert_same(&held, &whole);
+            assert_same_report(source(&held), source(&whole));
+        }
+    }
+}
+
+/// Takes what is read of files of which little is held, and knows the most that came at once.
+#[derive(Default)]
+struct Little {
+    n_most: AtomicUsize,
+    n_all: AtomicUsize,
+}
+
+impl Keeper for Little {
+    fn keep(&self, _: (u32, u32), batch: &mut SpanBatch) {
+        let n_spans = std::mem::take(batch).spans.len();
+        self.n_most.fetch_max(n_spans, Ordering::Relaxed);
+        self.n_all.fetch_add(n_spans, Ordering::Relaxed);
+    }
+
+    fn forget(&self, _: u32) {}
+
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    fn held_bytes(&self) -> usize {
+        4_000
+    }
+}
+
+#[test]
+fn of_lines_longer_than_what_is_held_only_one_is_held_at_a_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = long_lines();
+    let n_lines = lines.split(|&byte| byte == b'\n').count();
+    assert!(lines.len() / n_lines > 10_000);
+    for (name, skipped) in [("one.jsonl", 0), ("many.jsonl", 1)] {
+        let bytes = lines.splitn(skipped + 1, |&byte| byte == b'\n').last().expect("lines");
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("a file");
+        let little = Little::default();
+        read_with(&[path], &options(AttributeSelection::All), &|_, _| (), Some(&little)).expect("spans");
+        let (n_most, n_all) = (little.n_most.into_inner(), little.n_all.into_inner());
+        assert_eq!(n_all, whole(name, bytes).frame.spans.len());
+        assert!(n_most < n_all / 3, "{name}: {n_most} of {n_all}");
     }
 }
 
