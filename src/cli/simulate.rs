@@ -361,7 +361,13 @@ fn read(path: &Path) -> Result<Scenario, Error> {
 }
 
 fn text(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })
+    let bytes = std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = memchr::memchr_iter(b'\n', good).count() + 1;
+        let reason = format!("line {line}: found bytes that are no UTF-8 text, expected a scenario in TOML");
+        Error::Format { path: path.to_owned(), reason }
+    })
 }
 
 fn wrong(path: &Path, problem: &simulate::Problem, text: &str) -> Error {

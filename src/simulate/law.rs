@@ -60,6 +60,15 @@ pub struct Part {
     pub law: Law,
 }
 
+/// What is wrong with a law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The key, after those that lead to it and the places in lists, with dots between.
+    pub key: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
 impl Law {
     /// The usual shape of latency.
     #[must_use]
@@ -84,16 +93,17 @@ impl Law {
     }
 
     /// The law, ready to draw from; what is wrong with its numbers otherwise.
-    pub fn sampler(&self) -> Result<Sampler, String> {
+    pub fn sampler(&self) -> Result<Sampler, Wrong> {
+        let wrong = |key: &str, message: String| Wrong { key: key.to_owned(), message };
         let time = |name: &str, value: f64| match value {
             value if value.is_finite() && (0.0..=LONGEST_MS).contains(&value) => Ok(value),
-            _ => Err(format!("`{name}` is {value}, expected milliseconds from 0 to an hour")),
+            _ => Err(wrong(name, format!("`{name}` is {value}, expected milliseconds from 0 to an hour"))),
         };
         let positive = |name: &str, value: f64| match value {
             value if value.is_finite() && value > 0.0 => Ok(value),
-            _ => Err(format!("`{name}` is {value}, expected a number above 0")),
+            _ => Err(wrong(name, format!("`{name}` is {value}, expected a number above 0"))),
         };
-        let refused = |error: &dyn std::fmt::Display| error.to_string();
+        let refused = |error: &dyn std::fmt::Display| wrong("law", error.to_string());
         Ok(match self {
             Self::Constant { ms } => Sampler::Constant(time("ms", *ms)?),
             Self::Exponential { mean_ms } => {
@@ -103,7 +113,7 @@ impl Law {
             Self::LogNormal { median_ms, sigma } => {
                 let median_ms = positive("median_ms", time("median_ms", *median_ms)?)?;
                 if !(0.0..=10.0).contains(sigma) {
-                    return Err(format!("`sigma` is {sigma}, expected a number from 0 to 10"));
+                    return Err(wrong("sigma", format!("`sigma` is {sigma}, expected a number from 0 to 10")));
                 }
                 Sampler::LogNormal(LogNormal::new(median_ms.ln(), *sigma).map_err(|error| refused(&error))?)
             }
@@ -117,12 +127,14 @@ impl Law {
                     Pareto::new(least_ms, positive("exponent", *exponent)?).map_err(|error| refused(&error))?,
                 )
             }
-            Self::Mixture { parts } if parts.is_empty() => return Err("`parts` is empty".to_owned()),
+            Self::Mixture { parts } if parts.is_empty() => return Err(wrong("parts", "`parts` is empty".to_owned())),
             Self::Mixture { parts } => {
                 let (mut total, mut samplers) = (0.0, Vec::new());
-                for part in parts {
-                    total += positive("weight", part.weight)?;
-                    samplers.push((total, part.law.sampler()?));
+                for (place, part) in parts.iter().enumerate() {
+                    let inside = |key: &str, wrong: Wrong| Wrong { key: format!("parts.{place}.{key}"), ..wrong };
+                    total += positive("weight", part.weight).map_err(|wrong| inside("weight", wrong))?;
+                    let law = part.law.sampler().map_err(|wrong| inside(&format!("of.{}", wrong.key), wrong))?;
+                    samplers.push((total, law));
                 }
                 Sampler::Mixture(samplers)
             }

@@ -11,6 +11,10 @@ use std::ops::Range;
 pub(super) const MAX_FAULTS: usize = 32;
 /// More hosts of one service than this are a mistake.
 const MAX_HOSTS: u32 = 10_000;
+/// More calls one after the other than this are, too.
+const MAX_REPEAT: u32 = 10_000;
+/// And more tries.
+const MAX_RETRIES: u32 = 100;
 
 /// A scenario made ready to run.
 #[derive(Debug)]
@@ -147,7 +151,7 @@ impl Model {
                 .filter(|start| *start >= 0 && start.checked_add(1 << 61).is_some())
                 .ok_or_else(|| {
                     let message = format!("`start_unix_s` is {}, expected 0 to 6900000000", scenario.start_unix_s);
-                    Problem { at: None, message }
+                    Problem { key: "start_unix_s".to_owned(), ..Problem::of_all(message) }
                 })?,
             duration_ns: ns(scenario.duration_s * 1e3).min(1 << 60),
             requests_per_ns: scenario.requests_per_s / 1e9,
@@ -173,12 +177,12 @@ impl Model {
         model.entries =
             (0..model.operations.len()).filter(|&index| model.operations[index].entry_weight > 0.0).collect();
         if model.entries.is_empty() {
-            return Err(Problem { at: None, message: "no operation has an `entry_weight` above 0".to_owned() });
+            return Err(Problem::of_all("no operation has an `entry_weight` above 0".to_owned()));
         }
         model.check_circles(scenario)?;
         model.check_consumers(scenario)?;
         if scenario.faults.len() > MAX_FAULTS {
-            return Err(Problem { at: None, message: format!("more than {MAX_FAULTS} faults") });
+            return Err(Problem::of_all(format!("more than {MAX_FAULTS} faults")));
         }
         for fault in &scenario.faults {
             model.add_fault(fault, &names)?;
@@ -198,7 +202,8 @@ impl Model {
         for (index, given) in (0..).zip(&scenario.services) {
             let name = given.name.get_ref();
             if given.hosts == 0 || given.hosts > MAX_HOSTS {
-                return Err(Problem::of(&given.name, format!("`hosts` is {}, expected 1 to {MAX_HOSTS}", given.hosts)));
+                let message = format!("`hosts` is {}, expected 1 to {MAX_HOSTS}", given.hosts);
+                return Err(Problem::beside(&given.name, "hosts", message));
             }
             let first = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
             for host in 0..given.hosts {
@@ -225,7 +230,7 @@ impl Model {
                 waits_in_span: given.waits_in_span,
             });
             for operation in &given.operations {
-                let work = operation.work.sampler().map_err(|message| Problem::of(&operation.name, message))?;
+                let work = operation.work.sampler().map_err(|wrong| Problem::of_law(&operation.name, "work", wrong))?;
                 let name = operation.name.get_ref().clone();
                 let (method, route) = name.split_once(' ').unwrap_or(("", ""));
                 let attributes = if ["GET", "POST", "PUT", "DELETE", "PATCH"].contains(&method) {
@@ -261,11 +266,15 @@ impl Model {
             let service = names.service(&call.service)?;
             let callee = names.operation(service, &call.operation)?;
             let peer = &scenario.services[service as usize];
-            if call.repeat == 0 || call.repeat > 10_000 || call.retries > 100 {
-                let message = "expected `repeat` from 1 to 10000 and `retries` of at most 100".to_owned();
-                return Err(Problem::of(&call.service, message));
+            if call.repeat == 0 || call.repeat > MAX_REPEAT {
+                let message = format!("`repeat` is {}, expected 1 to {MAX_REPEAT}", call.repeat);
+                return Err(Problem::beside(&call.service, "repeat", message));
             }
-            let network = call.network.sampler().map_err(|message| Problem::of(&call.service, message))?;
+            if call.retries > MAX_RETRIES {
+                let message = format!("`retries` is {}, expected 0 to {MAX_RETRIES}", call.retries);
+                return Err(Problem::beside(&call.service, "retries", message));
+            }
+            let network = call.network.sampler().map_err(|wrong| Problem::of_law(&call.service, "network", wrong))?;
             let consumer = call.consumer.as_ref().map(|target| names.target(target)).transpose()?;
             if let Some(consumer) = consumer {
                 if peer.role != Role::Queue {
@@ -397,16 +406,36 @@ impl Model {
         Ok(())
     }
 
+    /// Whether requests come to each operation, directly or by others' calls.
+    fn reached(&self) -> Vec<bool> {
+        let mut reached = vec![false; self.operations.len()];
+        let mut next = self.entries.clone();
+        while let Some(operation) = next.pop() {
+            if std::mem::replace(&mut reached[operation], true) {
+                continue;
+            }
+            let edges = self.operations[operation].steps.iter().flatten().map(|&edge| &self.edges[edge as usize]);
+            for edge in edges.filter(|edge| edge.probability > 0.0) {
+                let miss = edge.on_miss.map(|miss| self.edges[miss as usize].callee);
+                next.extend(
+                    [Some(edge.callee), edge.consumer, miss].into_iter().flatten().map(|callee| callee as usize),
+                );
+            }
+        }
+        reached
+    }
+
     fn add_fault(&mut self, fault: &Fault, names: &Names<'_>) -> Result<(), Problem> {
         let service = names.service(&fault.service)?;
         let operation = fault.operation.as_ref().map(|name| names.operation(service, name)).transpose()?;
         let caller = fault.caller.as_ref().map(|name| names.service(name)).transpose()?;
-        fault.check().map_err(|message| Problem::of(&fault.service, message))?;
+        fault.check()?;
         let hosts = self.services[service as usize].hosts.clone();
         let host = match fault.host {
             Some(host) if host >= hosts.end - hosts.start => {
-                let message = format!("no host {host}: it has {}", hosts.end - hosts.start);
-                return Err(Problem::of(&fault.service, message));
+                let last = hosts.end - hosts.start - 1;
+                let message = format!("`host` is {host}, expected 0 to {last}, the hosts of the service");
+                return Err(Problem::beside(&fault.service, "host", message));
             }
             Some(host) => Some(hosts.start + host),
             None if fault.kind == FaultKind::SlowHost => Some(hosts.start),
@@ -414,6 +443,7 @@ impl Model {
         };
         let index = u32::try_from(self.faults.len()).unwrap_or(u32::MAX);
         let own = |at: u32, found: &Operation| found.service == service && operation.is_none_or(|wanted| wanted == at);
+        let reached = self.reached();
         let mut touched = 0;
         match fault.kind {
             FaultKind::TrafficMix => {
@@ -429,13 +459,25 @@ impl Model {
             | FaultKind::ColdCache
             | FaultKind::RetryStorm => {
                 for (at, caller_operation) in (0..).zip(&self.operations) {
+                    if !reached[at as usize] {
+                        continue;
+                    }
                     let from = caller_operation.service;
                     let mut edges: Vec<u32> = caller_operation.steps.iter().flatten().copied().collect();
                     edges.extend(edges.clone().iter().filter_map(|&edge| self.edges[edge as usize].on_miss));
                     for edge in edges {
-                        let callee = self.edges[edge as usize].callee;
+                        let found = &self.edges[edge as usize];
+                        let callee = found.callee;
+                        let may_be = match fault.kind {
+                            FaultKind::ColdCache => found.on_miss.is_some() && found.hit_ratio > 0.0,
+                            _ => true,
+                        };
                         // A host's network is also that of the calls that leave it.
-                        let leaves = fault.host.is_some() && own(at, caller_operation);
+                        let is_network = matches!(fault.kind, FaultKind::NetworkDelay | FaultKind::NetworkLoss);
+                        let leaves = is_network && fault.host.is_some() && own(at, caller_operation);
+                        if !may_be || found.probability <= 0.0 {
+                            continue;
+                        }
                         if leaves
                             || (own(callee, &self.operations[callee as usize])
                                 && caller.is_none_or(|caller| caller == from))
@@ -456,8 +498,16 @@ impl Model {
                 | FaultKind::NPlusOne
                 | FaultKind::ColdCache
         ) {
+            let edges = &self.edges;
             for (at, found) in (0..).zip(&mut self.operations) {
-                if own(at, found) {
+                let is_made = |edge: &&u32| edges[**edge as usize].probability > 0.0;
+                let n_made = |step: &Vec<u32>| step.iter().filter(is_made).count();
+                let may_be = match fault.kind {
+                    FaultKind::LostParallelism => found.steps.iter().any(|step| n_made(step) > 1),
+                    FaultKind::EarlyReturn => found.steps.iter().any(|step| n_made(step) > 0),
+                    _ => true,
+                };
+                if may_be && reached[at as usize] && own(at, found) {
                     found.faults.push(index);
                     touched += 1;
                 }

@@ -3,9 +3,10 @@
 //! [`EXAMPLE`] shows every key. [`Scenario::parse`] names the line and the key of what it cannot read;
 //! [`super::Model::new`] does so for names that lead nowhere.
 
-use super::law::Law;
+use super::law::{Law, Wrong};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// A scenario with every key, as a file.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -245,6 +246,22 @@ impl FaultKind {
         Self::TrafficMix,
     ];
 
+    /// Keys of a fault that say how it is, besides those that every kind knows.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Slower | Self::SlowHost => &["host", "factor", "add_ms"],
+            Self::NetworkDelay => &["caller", "host", "add_ms"],
+            Self::NetworkLoss => &["caller", "host", "ratio", "add_ms"],
+            Self::Error | Self::EarlyReturn => &["host", "ratio"],
+            Self::Timeout => &["host", "ratio", "add_ms"],
+            Self::NPlusOne => &["caller", "count"],
+            Self::LostParallelism => &[],
+            Self::ColdCache => &["caller", "ratio"],
+            Self::RetryStorm => &["caller", "host", "ratio", "count"],
+            Self::TrafficMix => &["factor"],
+        }
+    }
+
     /// Its name in files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -265,6 +282,11 @@ impl FaultKind {
     }
 }
 
+/// Keys that a fault of any kind knows.
+const FAULT_KEYS: [&str; 5] = ["kind", "service", "operation", "onset", "end"];
+/// More calls or tries than this for each one are a mistake.
+const MAX_COUNT: u32 = 1000;
+
 /// Something that goes wrong for a while.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -279,7 +301,7 @@ pub struct Fault {
     /// Of an edge, the calling service; all callers by default.
     #[serde(default)]
     pub caller: Option<Name>,
-    /// The host, by its place among the service's hosts from 0; all by default.
+    /// The host, by its place among the service's hosts from 0; all by default, the first of a `slow_host`.
     #[serde(default)]
     pub host: Option<u32>,
     /// Onset as a share of the whole time.
@@ -304,12 +326,14 @@ pub struct Fault {
 
 impl Fault {
     /// What is wrong with its numbers, or missing, so that it would do nothing.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), Problem> {
         if self.end <= self.onset {
-            return Err("`end` is not after `onset`".to_owned());
+            let message = format!("`end` is {}, expected a share of the time after `onset`, {}", self.end, self.onset);
+            return Err(Problem::beside(&self.service, "end", message));
         }
-        if self.count > 1000 {
-            return Err("`count` is above 1000".to_owned());
+        if self.count > MAX_COUNT {
+            let message = format!("`count` is {}, expected at most {MAX_COUNT}", self.count);
+            return Err(Problem::beside(&self.service, "count", message));
         }
         let is_longer = (self.factor - 1.0).abs() > 0.0;
         let (is_there, wanted) = match self.kind {
@@ -321,12 +345,14 @@ impl Fault {
             FaultKind::Timeout => (self.ratio > 0.0 && self.add_ms > 0.0, "`ratio` and `add_ms`"),
             FaultKind::NPlusOne => (self.count > 1, "a `count` above 1"),
             FaultKind::TrafficMix => (is_longer, "`factor`"),
-            FaultKind::LostParallelism | FaultKind::ColdCache => (true, ""),
+            FaultKind::ColdCache => (self.ratio < 1.0, "a `ratio` below 1"),
+            FaultKind::LostParallelism => (true, ""),
         };
         if is_there {
             Ok(())
         } else {
-            Err(format!("a fault of kind `{}` without {wanted} does nothing", self.kind.as_str()))
+            let message = format!("a fault of kind `{}` without {wanted} does nothing", self.kind.as_str());
+            Err(Problem::of(&self.service, message))
         }
     }
 }
@@ -336,6 +362,9 @@ impl Fault {
 pub struct Problem {
     /// Byte of the file, if it is about one.
     pub at: Option<usize>,
+    /// Another key of the table in which that byte is, or of the file, with those that lead to it and dots between; empty if it is about the
+    /// byte itself.
+    pub key: String,
     /// What is wrong.
     pub message: String,
 }
@@ -343,13 +372,29 @@ pub struct Problem {
 impl Problem {
     /// A problem with a name.
     pub(super) fn of(name: &Name, message: String) -> Self {
-        Self { at: Some(name.span().start), message }
+        Self { at: Some(name.span().start), ..Self::of_all(message) }
+    }
+
+    /// A problem with the whole.
+    pub(super) fn of_all(message: String) -> Self {
+        Self { at: None, key: String::new(), message }
+    }
+
+    /// A problem with another key of the table that holds a name.
+    pub(super) fn beside(name: &Name, key: impl Into<String>, message: String) -> Self {
+        Self { key: key.into(), ..Self::of(name, message) }
+    }
+
+    /// A problem with the law that is at a key of the table that holds a name.
+    pub(super) fn of_law(name: &Name, key: &str, wrong: Wrong) -> Self {
+        Self::beside(name, format!("{key}.{}", wrong.key), wrong.message)
     }
 
     /// The problem with the line and the key that it is about.
     #[must_use]
     pub fn describe(&self, text: &str) -> String {
-        let Some(at) = self.at.filter(|&at| at < text.len() && text.is_char_boundary(at)) else {
+        let at = place_of(text, self.at, &self.key).or(self.at);
+        let Some(at) = at.filter(|&at| at < text.len() && text.is_char_boundary(at)) else {
             return self.message.clone();
         };
         let number = text[..at].matches('\n').count() + 1;
@@ -363,13 +408,67 @@ impl Problem {
     }
 }
 
+/// Byte of the value that the keys of `path` lead to, from the table of which a value begins at byte `at`, or from the file's own.
+fn place_of(text: &str, at: Option<usize>, path: &str) -> Option<usize> {
+    let file = DeTable::parse(text).ok()?;
+    let mut keys = path.split('.');
+    let mut found = value(at.map_or(Some(file.get_ref()), |at| holder(file.get_ref(), at))?, keys.next()?)?;
+    for key in keys {
+        found = match found.get_ref() {
+            DeValue::Table(table) => value(table, key)?,
+            DeValue::Array(list) => list.get(key.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    Some(found.span().start)
+}
+
+/// The value of a key.
+fn value<'t, 'i>(table: &'t DeTable<'i>, key: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+    table.iter().find(|(known, _)| known.get_ref() == key).map(|(_, value)| value)
+}
+
+/// The table of which a value begins at a byte.
+fn holder<'t, 'i>(table: &'t DeTable<'i>, at: usize) -> Option<&'t DeTable<'i>> {
+    table.iter().find_map(|(_, value)| match value.get_ref() {
+        DeValue::Table(inner) => holder(inner, at),
+        DeValue::Array(list) => {
+            list.iter().filter_map(|item| item.get_ref().as_table()).find_map(|inner| holder(inner, at))
+        }
+        _ => (value.span().start == at).then_some(table),
+    })
+}
+
 impl Scenario {
     /// Reads a scenario file.
+    ///
+    /// # Errors
+    /// A [`Problem`] with what is no scenario, or with a key of a fault that its kind does not know.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        toml::from_str(text).map_err(|error: toml::de::Error| Problem {
+        let scenario: Self = toml::from_str(text).map_err(|error: toml::de::Error| Problem {
             at: error.span().map(|span| span.start),
-            message: error.message().to_owned(),
-        })
+            ..Problem::of_all(error.message().to_owned())
+        })?;
+        scenario.check_keys(text)?;
+        Ok(scenario)
+    }
+
+    /// A key that does nothing would be taken for one that does.
+    fn check_keys(&self, text: &str) -> Result<(), Problem> {
+        let Ok(file) = DeTable::parse(text) else { return Ok(()) };
+        let tables = value(file.get_ref(), "fault").and_then(|list| list.get_ref().as_array());
+        let tables = tables.into_iter().flat_map(|list| list.iter()).filter_map(|item| item.get_ref().as_table());
+        for (fault, table) in self.faults.iter().zip(tables) {
+            let known = || FAULT_KEYS.iter().chain(fault.kind.keys());
+            let strange = table.iter().filter(|(key, _)| !known().any(|known| key.get_ref() == known));
+            if let Some((key, value)) = strange.min_by_key(|(key, _)| key.span().start) {
+                let known: Vec<String> = known().map(|key| format!("`{key}`")).collect();
+                let (kind, key, known) = (fault.kind.as_str(), key.get_ref(), known.join(", "));
+                let message = format!("a fault of kind `{kind}` does nothing with `{key}`; its keys are {known}");
+                return Err(Problem { at: Some(value.span().start), ..Problem::of_all(message) });
+            }
+        }
+        Ok(())
     }
 }
 

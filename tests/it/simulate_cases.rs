@@ -54,7 +54,10 @@ fn a_fault_that_would_do_nothing_is_refused_with_line_and_what_it_lacks() {
         ("kind = \"error\"", "without `ratio` does nothing"),
         ("kind = \"timeout\"\nratio = 0.1", "without `ratio` and `add_ms` does nothing"),
         ("kind = \"n_plus_one\"", "without a `count` above 1 does nothing"),
-        ("kind = \"slower\"\nadd_ms = 5\nonset = 0.5\nend = 0.5", "`end` is not after `onset`"),
+        (
+            "kind = \"slower\"\nadd_ms = 5\nonset = 0.5\nend = 0.5",
+            "`end` is 0.5, expected a share of the time after `onset`, 0.5",
+        ),
     ] {
         let text = format!("{plain}\n[[fault]]\nservice = \"{service}\"\n{text}\n");
         let scenario = Scenario::parse(&text).expect("a scenario");
