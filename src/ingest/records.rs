@@ -4,7 +4,7 @@
 //! parallel, and a broken line costs only itself. A document is read from its start; where it breaks, what stood before
 //! is kept, and reading resumes at the next line that begins a document.
 
-use super::json::{Cursor, Kind, Malformed, Step};
+use super::json::{Cursor, Items, Kind, Malformed, Step};
 use super::sniff::{Format, JsonFlavour};
 use super::source::{Part, Source};
 use super::stretch::{Cut, Piece, after_line};
@@ -301,7 +301,13 @@ fn read_value(cursor: &mut Cursor, flavour: JsonFlavour, sink: &mut Sink, locato
 fn read_whole(bytes: &[u8], begin: usize, flavour: JsonFlavour, options: &Options) -> Part {
     let mut sink = Sink::new(&options.attributes);
     let mut cursor = Cursor::of_all(bytes);
+    let mut is_resumed = false;
     while !cursor.at_end() {
+        // The end of a list of which an element was broken.
+        if is_resumed && cursor.pass(b']') {
+            pass_object_end(&mut cursor);
+            continue;
+        }
         let Err(malformed) = read_value(&mut cursor, flavour, &mut sink, Locator::From(begin), 0) else { continue };
         if malformed.cut_off {
             sink.report.truncated = true;
@@ -319,13 +325,30 @@ fn read_whole(bytes: &[u8], begin: usize, flavour: JsonFlavour, options: &Option
             break;
         };
         cursor = Cursor::new(bytes, next);
+        is_resumed = true;
     }
     (sink.batch, sink.report)
 }
 
-/// Where the next line begins with an object after byte `at`.
+/// Where the next line begins with an object after byte `at`, or the very next one with the end of a list.
 fn next_document(bytes: &[u8], at: usize) -> Option<usize> {
-    memchr::memmem::find(bytes.get(at..)?, b"\n{").map(|offset| at + offset + 1)
+    let rest = bytes.get(at..)?;
+    let list_end = memchr::memchr(b'\n', rest).filter(|&end| rest[end..].starts_with(b"\n]"));
+    list_end.or_else(|| memchr::memmem::find(rest, b"\n{")).map(|offset| at + offset + 1)
+}
+
+/// Passes over what is left of an object after a member, if that comes next.
+fn pass_object_end(cursor: &mut Cursor) {
+    let (mut after, mut members) = (*cursor, Items::BEGUN);
+    while let Ok(member) = after.key(&mut members) {
+        if member.is_none() {
+            *cursor = after;
+            return;
+        }
+        if after.skip().is_err() {
+            return;
+        }
+    }
 }
 
 fn describe(bytes: &[u8], malformed: Malformed) -> String {

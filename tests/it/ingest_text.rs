@@ -214,6 +214,35 @@ fn a_broken_document_keeps_the_spans_before_the_break() {
 }
 
 #[test]
+fn a_broken_element_of_a_list_with_a_line_for_each_costs_only_itself() {
+    let zipkin =
+        |id: usize| format!(r#"{{"traceId":"1a","id":"{id}","kind":"SERVER","timestamp":1000,"duration":20}}"#);
+    let jaeger = |id: usize| {
+        let span = format!(
+            r#"{{"traceID":"1a","spanID":"{id}","operationName":"o","startTime":1,"duration":2,"processID":"p"}}"#
+        );
+        format!(r#"{{"traceID":"1a","spans":[{span}],"processes":{{"p":{{"serviceName":"s"}}}}}}"#)
+    };
+    for broken in [3, 5] {
+        for (open, element, close) in [
+            ("[\n", &zipkin as &dyn Fn(usize) -> String, "\n]\n"),
+            ("{\"data\":[\n", &jaeger, "\n],\"total\":0,\"errors\":null}\n"),
+            ("{\"data\":[\n", &jaeger, "\n]}"),
+        ] {
+            let elements: Vec<String> = (1..=5)
+                .map(|id| if id == broken { element(id).replacen("\":", "\"", 1) } else { element(id) })
+                .collect();
+            let read = ingest_bytes(format!("{open}{}{close}", elements.join(",\n")));
+            let report = source(&read);
+            assert_eq!((read.frame.spans.len(), report.n_skipped_records), (4, 1), "{report:?}");
+            assert_eq!((&report.error, report.truncated), (&None, false));
+            let reason = &report.skipped_records[0].reason;
+            assert!(reason.starts_with(&format!("broken JSON in line {}, column ", broken + 1)), "{reason}");
+        }
+    }
+}
+
+#[test]
 fn jaeger_json_is_read_with_references_and_process() {
     let read = ingest_bytes(JAEGER);
     assert_eq!(spans(&read.frame), ["000000000000001a 2b 5 cart \"op\" 3 2 1000000 20500"]);
