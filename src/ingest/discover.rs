@@ -65,6 +65,9 @@ pub(super) fn discover(paths: &[PathBuf]) -> Result<Vec<Found>, Error> {
             }
         } else if path.exists() {
             walk(path, &mut found);
+        } else if let Some(failure) = store::unknown(path) {
+            found.push(Found::nowhere(path, format!("cannot read: {}", failure.line())));
+            first_missing.get_or_insert_with(|| failure.into_error(path));
         } else if !glob(path, &mut found) {
             let source = std::fs::metadata(path).err().unwrap_or_else(|| io::ErrorKind::NotFound.into());
             found.push(Found::problem(path, format!("cannot read: {source}")));

@@ -1,3 +1,4 @@
+use super::failure::Failure;
 use std::path::Path;
 use url::Url;
 
@@ -53,12 +54,28 @@ pub fn is_remote(path: &Path) -> bool {
     path.to_str().is_some_and(|text| split(text).is_some())
 }
 
+/// Why a path that looks like an address is none: its scheme stands for no server.
+#[must_use]
+pub fn unknown(path: &Path) -> Option<Failure> {
+    let (scheme, _) = path.to_str()?.split_once("://")?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let known = SCHEMES.map(|(name, _)| format!("`{name}://`"));
+    let reason = format!("`{scheme}://` stands for no server that is read");
+    (is_scheme && !is_remote(path)).then(|| Failure::with(reason, format!("addresses begin with {}", known.join(", "))))
+}
+
 /// The address as messages may show it: without the user's name and password and without the query, which may be a
 /// signature.
 #[must_use]
 pub fn shown(path: &Path) -> String {
     let text = path.display().to_string();
-    let Some((service, rest)) = split(&text) else { return text };
+    let Some((service, rest)) = split(&text) else {
+        return match text.split_once("://").filter(|_| unknown(path).is_some()) {
+            Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest)),
+            None => text,
+        };
+    };
     let scheme = &text[..text.len() - rest.len()];
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(authority_end);

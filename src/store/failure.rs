@@ -40,7 +40,7 @@ impl Failure {
         Self { reason: reason.into(), hint: String::new(), kind: Kind::Final }
     }
 
-    fn with(reason: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn with(reason: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..Self::of(reason) }
     }
 

@@ -74,7 +74,11 @@ async fn patient<T>(address: &Address, request: impl Future<Output = T>) -> Resu
 }
 
 async fn find(address: Address) -> Result<Vec<Object>, Failure> {
-    if address.service == Service::Http {
+    if let Some(url) = &address.url {
+        if url.path().contains('*') {
+            let hint = "give the address of each file; a `*` that is part of a name is written `%2A`";
+            return Err(Failure::with("a web server lists no files, so that patterns do not work there", hint));
+        }
         return Ok(vec![named(address).await?]);
     }
     let store = connect(&address).await?;

@@ -18,7 +18,7 @@ mod list;
 mod parts;
 mod spill;
 
-pub use address::{is_remote, shown};
+pub use address::{is_remote, shown, unknown};
 pub use ahead::Ahead;
 pub use failure::Failure;
 pub use fetch::Body;

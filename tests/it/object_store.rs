@@ -354,6 +354,17 @@ fn a_pattern_matches_objects_and_folders() {
 }
 
 #[test]
+fn addresses_of_no_server_and_patterns_on_a_web_server_are_told_with_what_would_be_right() {
+    let run = run(&["analyze", "ftp://me:secret@host/a.json"], &[]);
+    assert_eq!(run.status, Some(2));
+    assert!(run.stderr.contains("cannot read `ftp://host/a.json`: `ftp://` stands for no server"), "{}", run.stderr);
+    assert!(run.stderr.contains("addresses begin with `s3://`") && !run.stderr.contains("secret"), "{}", run.stderr);
+    let run = self::run(&["analyze", "http://127.0.0.1:1/day/*.csv"], &[]);
+    assert_eq!(run.status, Some(2));
+    assert!(run.stderr.contains("patterns do not work there"), "{}", run.stderr);
+}
+
+#[test]
 fn many_objects_are_read_in_order_at_any_number_of_threads() {
     let names: Vec<&'static str> = (0..40).map(|index| &*format!("t/{index:02}.json").leak()).collect();
     let server =
