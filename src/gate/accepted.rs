@@ -100,7 +100,14 @@ impl<'a> Accepted<'a> {
 
     /// A finding that is none without what is accepted in it.
     pub(super) fn allow_whole(&self, unit: &Unit<'_>, rule: &Rule, mut finding: Finding) -> Finding {
-        let names: Vec<&str> = self.takers(unit, rule).iter().map(|allowed| allowed.name.as_str()).collect();
+        let mut takers = self.takers(unit, rule);
+        if takers.is_empty() {
+            // What is accepted elsewhere makes a finding less sure, too.
+            let others =
+                self.exceptions.iter().filter(|(allowed, _, parts)| allowed.is_of(rule.measure) && !parts.is_empty());
+            takers = others.map(|(allowed, ..)| *allowed).collect();
+        }
+        let names: Vec<&str> = takers.iter().map(|allowed| allowed.name.as_str()).collect();
         let part = crate::time::format_ms(self.part(unit, rule));
         finding.state = State::Allowed;
         finding.allowed_because = Some(format!("{part} {} of it are accepted of {}", finding.unit, names.join(", ")));

@@ -93,6 +93,26 @@ pub(super) struct Edge {
     pub(super) attributes: Vec<(&'static str, String)>,
 }
 
+impl Operation {
+    /// Whether a fault of the kind changes what it does.
+    fn is_open_to(&self, kind: FaultKind, edges: &[Edge]) -> bool {
+        let n_made = |step: &Vec<u32>| step.iter().filter(|&&edge| edges[edge as usize].probability > 0.0).count();
+        match kind {
+            FaultKind::LostParallelism => self.steps.iter().any(|step| n_made(step) > 1),
+            FaultKind::EarlyReturn => self.steps.iter().any(|step| n_made(step) > 0),
+            _ => true,
+        }
+    }
+}
+
+impl Edge {
+    /// Whether a fault of the kind changes calls of it.
+    fn is_open_to(&self, kind: FaultKind) -> bool {
+        let can_miss = self.on_miss.is_some() && self.hit_ratio > 0.0;
+        self.probability > 0.0 && (kind != FaultKind::ColdCache || can_miss)
+    }
+}
+
 /// A fault with its times and what it touches looked up.
 #[derive(Debug)]
 pub(super) struct ActiveFault {
@@ -468,14 +488,10 @@ impl Model {
                     for edge in edges {
                         let found = &self.edges[edge as usize];
                         let callee = found.callee;
-                        let may_be = match fault.kind {
-                            FaultKind::ColdCache => found.on_miss.is_some() && found.hit_ratio > 0.0,
-                            _ => true,
-                        };
                         // A host's network is also that of the calls that leave it.
                         let is_network = matches!(fault.kind, FaultKind::NetworkDelay | FaultKind::NetworkLoss);
                         let leaves = is_network && fault.host.is_some() && own(at, caller_operation);
-                        if !may_be || found.probability <= 0.0 {
+                        if !found.is_open_to(fault.kind) {
                             continue;
                         }
                         if leaves
@@ -500,14 +516,7 @@ impl Model {
         ) {
             let edges = &self.edges;
             for (at, found) in (0..).zip(&mut self.operations) {
-                let is_made = |edge: &&u32| edges[**edge as usize].probability > 0.0;
-                let n_made = |step: &Vec<u32>| step.iter().filter(is_made).count();
-                let may_be = match fault.kind {
-                    FaultKind::LostParallelism => found.steps.iter().any(|step| n_made(step) > 1),
-                    FaultKind::EarlyReturn => found.steps.iter().any(|step| n_made(step) > 0),
-                    _ => true,
-                };
-                if may_be && reached[at as usize] && own(at, found) {
+                if reached[at as usize] && own(at, found) && found.is_open_to(fault.kind, edges) {
                     found.faults.push(index);
                     touched += 1;
                 }

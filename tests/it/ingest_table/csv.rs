@@ -70,8 +70,8 @@ fn broken_rows_are_skipped_with_their_line() {
 fn one_corrupt_time_changes_no_unit_and_is_told() {
     for corrupt in ["99999999999999999", "99999999999999999999"] {
         let starts = ["0", "1700000000.0", "1700000001.5", corrupt, "1700000002"];
-        let rows: String = starts.iter().zip(1..).map(|(start, id)| format!("ab,{id},s,o,{start},1\n")).collect();
-        let read = File::new("any.csv", format!("{HEADER}\n{rows}")).read();
+        let rows: Vec<String> = starts.iter().zip(1..).map(|(start, id)| format!("ab,{id},s,o,{start},1\n")).collect();
+        let read = File::new("any.csv", format!("{HEADER}\n{}", rows.concat())).read();
         let found: Vec<i64> = read.frame.spans.start_unix_ns.iter().map(|start| start / 1_000_000).collect();
         assert_eq!(found, [0, 1_700_000_000_000, 1_700_000_001_500, 1_700_000_002_000], "{corrupt}");
         let skipped = &read.sources[0].skipped_records;
