@@ -21,7 +21,10 @@ pub(super) fn doubt(analysis: &mut Analysis, has_sides: bool) -> Vec<String> {
     let lost = missing::untold(analysis);
     let whole = &analysis.degradation;
     // How long requests take as a whole, and whether they fail, does not hang on the spans below them.
-    let is_worse = whole.interval_ms[0] > 0.0 || whole.adjusted_error_ratio_interval[0] > 0.0;
+    let is_worse =
+        [whole.interval_ms, whole.typical_interval_ms, whole.tail_interval_ms, whole.adjusted_error_ratio_interval]
+            .iter()
+            .any(|[low, _]| *low > 0.0);
     if lost.is_some() && analysis.verdict == Verdict::Regression && !is_worse {
         analysis.verdict = Verdict::Inconclusive;
     }

@@ -14,6 +14,8 @@ use crate::span::SpanKind;
 /// A share of calls with one end that differs by this much between windows moves as much of what calls take; of less than half of that it is
 /// seen at once that it does not.
 const MUCH: f64 = 0.02;
+/// Where much is missing in both, by chance and traffic the share differs by less than this factor.
+const TIMES: f64 = 2.0;
 
 /// Of each window the share of calls between services of which one end left no span: that of the callee, although it reports others,
 /// or that of the caller, so that the callee's has no parent.
@@ -28,7 +30,8 @@ pub(super) fn ratios(evidence: Evidence<'_>) -> [f64; 2] {
                 asked += sums.n_visits[index];
             }
             if path.parent == NO_PATH {
-                fragments += if path.scope == Scope::Background { sums.n_visits[index] } else { 0.0 };
+                let is_answer = path.scope == Scope::Background && operation.kind == SpanKind::Server;
+                fragments += if is_answer { sums.n_visits[index] } else { 0.0 };
             } else {
                 let caller = forest.operations[paths[path.parent as usize].operation as usize];
                 let is_answer = caller.kind == SpanKind::Client && caller.peer == Some(operation.service);
@@ -50,8 +53,11 @@ pub(super) fn ratios(evidence: Evidence<'_>) -> [f64; 2] {
         forest.each_stretch(evidence.traces(window), Need::Links, |stretch, traces| {
             for &trace in traces {
                 let spans = stretch.forest.spans_of(stretch.local(trace));
-                let n_orphans = spans.filter(|&span| stretch.forest.flags[span].has(SpanFlags::ORPHAN)).count();
-                orphans += forest.weight[trace as usize] * n_orphans as f64;
+                let forest = stretch.forest;
+                let is_orphan =
+                    |&span: &usize| forest.flags[span].has(SpanFlags::ORPHAN) && forest.kind(span) == SpanKind::Server;
+                let n_orphans = spans.filter(is_orphan).count();
+                orphans += evidence.forest.weight[trace as usize] * n_orphans as f64;
             }
         });
         // A profile knows how many there were of all its traces.
@@ -81,7 +87,8 @@ pub(super) fn folded_apart(analysis: &Analysis) -> Option<String> {
 pub(super) fn lost(analysis: &Analysis) -> Option<String> {
     let [before, after] = [&analysis.windows.baseline, &analysis.windows.regression].map(|window| window.missing_ratio);
     let suffers = |kind: Kind| matches!(kind, Kind::Silent | Kind::Timeouts);
-    if (after - before).abs() < MUCH || analysis.structure.iter().any(|change| suffers(change.kind)) {
+    let (less, more) = (before.min(after), before.max(after));
+    if more - less < MUCH || more < TIMES * less || analysis.structure.iter().any(|change| suffers(change.kind)) {
         return None;
     }
     Some(format!(

@@ -305,9 +305,10 @@ fn sum(own: &[usize], estimates: &[Estimate], replicates: &[Vec<f64>]) -> Estima
     let told: f64 = own.iter().map(|&service| estimates[service].error.powi(2)).sum();
     let widening = if apart > 0.0 { told / apart } else { 1.0 };
     let value = own.iter().map(|&service| estimates[service].value).sum();
-    // Welch's and Satterthwaite's: a service of which little is known, but which hardly errs, tells little of the sum.
-    let of_freedom = |&service: &usize| estimates[service].error.powi(4) / estimates[service].freedom;
+    // By variance: a service of which little is known, but which hardly errs, tells little of the sum. Services may move as one, so
+    // that all together know no more than each.
+    let of_freedom = |&service: &usize| estimates[service].error.powi(2) / estimates[service].freedom;
     let uncertain: f64 = own.iter().map(of_freedom).sum();
-    let freedom = if uncertain > 0.0 { told.powi(2) / uncertain } else { f64::INFINITY };
+    let freedom = if uncertain > 0.0 { told / uncertain } else { f64::INFINITY };
     Estimate { freedom, ..Estimate::new(value, (together * widening).sqrt()) }
 }

@@ -8,7 +8,7 @@ use suspect::analysis::{self, Analysis, Attributes, BaselineData, Options, Prepa
 use suspect::diagnostics::SourceReport;
 use suspect::ingest::{self, Ingested};
 use suspect::profile::{self, Profile};
-use suspect::span::{AttributeValue, Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
+use suspect::span::{AttributeScope, AttributeValue, Span, SpanBatch, SpanFrame, SpanId, SpanKind, SpanStatus};
 use suspect::window;
 
 const INCIDENTS: [&str; 5] = ["cpu-contention", "error", "n-plus-one", "slow-dependency", "traffic-mix"];
@@ -322,10 +322,15 @@ fn a_profile_is_the_same_bytes_from_the_same_spans_in_any_order_and_at_any_numbe
 /// The rows of every `n`-th trace from the `first` on.
 fn every(frame: &SpanFrame, n: usize, first: usize) -> SpanFrame {
     let rows: Vec<usize> = (0..frame.spans.len()).filter(|&row| frame.spans.trace[row] as usize % n == first).collect();
-    // No host, so no clock to learn: clocks are learnt from a recording as a whole.
-    part_with(frame, &rows, |key| {
+    let part = part_with(frame, &rows, |key| {
         key.starts_with("service.version") || key.starts_with("peer.") || key.starts_with("db.")
-    })
+    });
+    // One host, so no clock to learn: clocks are learnt from a recording as a whole.
+    let mut batch = SpanBatch::from(part);
+    for row in 0..u32::try_from(rows.len()).expect("few") {
+        batch.string_attribute(row, AttributeScope::Resource, "host.name", "one");
+    }
+    SpanFrame::from_batches([batch])
 }
 
 /// The profile of the parts together, as if they were files of one recording.
