@@ -219,16 +219,7 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
             .then_with(|| (left.rule, &left.name).cmp(&(right.rule, &right.name)))
     });
     let mut doubts = doubts::doubts(analysis, policy, &findings, is_partial);
-    let is_whole = |finding: &Finding| matches!(finding.of, Of::All | Of::Entry);
-    let is_sure = findings.iter().any(|finding| finding.state == State::Failed && is_whole(finding));
-    if let Some(doubt) = missing::untold(analysis).filter(|_| !is_sure) {
-        // What requests take as a whole broke no rule, so parts that did may be nothing but how spans were kept.
-        for finding in findings.iter_mut().filter(|finding| is_moved(finding)) {
-            finding.state = State::Warned;
-        }
-        findings.sort_by_key(|finding| finding.state);
-        doubts.push(doubt);
-    }
+    doubts.extend(take_back(analysis, &mut findings));
     let fails = |&place: &usize| policy.rules[place].level == Level::Fail;
     let n_failing = (0..policy.rules.len()).filter(fails).count();
     if n_failing > 0 && unmatched.iter().copied().filter(fails).count() == n_failing {
@@ -302,6 +293,20 @@ fn tests<'a>(
         correct(&mut tests, &policy.rules, level, policy.false_alarm_rate);
     }
     tests
+}
+
+/// Makes warnings of what parts broke if that may be nothing but how spans were kept, and says why; not where whole requests broke a rule.
+fn take_back(analysis: &Analysis, findings: &mut [Finding]) -> Option<String> {
+    let is_whole = |finding: &Finding| matches!(finding.of, Of::All | Of::Entry);
+    if findings.iter().any(|finding| finding.state == State::Failed && is_whole(finding)) {
+        return None;
+    }
+    let doubt = missing::untold(analysis)?;
+    for finding in findings.iter_mut().filter(|finding| is_moved(finding)) {
+        finding.state = State::Warned;
+    }
+    findings.sort_by_key(|finding| finding.state);
+    Some(doubt)
 }
 
 /// Whether a failing finding is about what lost spans and other names move: times and calls of parts.
