@@ -184,11 +184,11 @@ fn judge(
         Move::Unclear => {
             (Credit::Unknown, format!("{service} is a suspect, but there is no one moment at which it moved"))
         }
-        Move::At { .. } if carried_by(analysis, event).is_some() => {
-            let other = carried_by(analysis, event).unwrap_or_default();
-            (Credit::NotSupported, format!("the calls of {service} that carry it have {VERSION}={other}"))
-        }
         Move::At { earliest_unix_ns, latest_unix_ns, what } => {
+            if let Some(other) = carried_by(analysis, event) {
+                let reason = format!("the calls of {service} that carry it have {VERSION}={other}");
+                return (Credit::NotSupported, reason);
+            }
             let moved = match what {
                 Moved::Time => "the time that requests spend on it",
                 Moved::Failures => "the share of requests that fail by it",

@@ -5,14 +5,12 @@ use super::build::ratio;
 use super::document::Analysis;
 use super::evidence::Evidence;
 use super::rows::{BASELINE, REGRESSION};
-use crate::compare::attribute::is_outbound;
 use crate::compare::paths::{NO_PATH, Scope};
 use crate::compare::structure::Kind;
 use crate::normalize::{Need, SpanFlags};
 use crate::span::SpanKind;
 
-/// A share of calls with one end that differs by this much between windows moves as much of what calls take; of less than half of that it is
-/// seen at once that it does not.
+/// A share of calls with one end that differs by this much between windows moves as much of what calls take.
 const MUCH: f64 = 0.02;
 /// Where much is missing in both, by chance and traffic the share differs by less than this factor.
 const TIMES: f64 = 2.0;
@@ -21,12 +19,13 @@ const TIMES: f64 = 2.0;
 /// or that of the caller, so that the callee's has no parent.
 pub(super) fn ratios(evidence: Evidence<'_>) -> [f64; 2] {
     let (forest, paths) = (evidence.forest, &evidence.table.paths.list);
-    let counts = [&evidence.comparison.baseline, &evidence.comparison.regression].map(|sums| {
+    let windows = [(BASELINE, &evidence.comparison.baseline), (REGRESSION, &evidence.comparison.regression)];
+    windows.map(|(window, sums)| {
         let (mut asked, mut answered, mut fragments) = (0.0, 0.0, 0.0);
         for (index, path) in paths.iter().enumerate() {
             let operation = forest.operations[path.operation as usize];
             let reports = |peer: u32| !forest.services[peer as usize].is_inferred;
-            if is_outbound(operation) && operation.kind == SpanKind::Client && operation.peer.is_some_and(reports) {
+            if operation.kind == SpanKind::Client && operation.peer.is_some_and(reports) {
                 asked += sums.n_visits[index];
             }
             if path.parent == NO_PATH {
@@ -38,33 +37,28 @@ pub(super) fn ratios(evidence: Evidence<'_>) -> [f64; 2] {
                 answered += if is_answer { sums.n_calls[index] } else { 0.0 };
             }
         }
-        (asked, (asked - answered).max(0.0), fragments)
-    });
-    // What nobody waits for begins without a caller, too: what names one that is not there has to be counted.
-    let most = counts.map(|(asked, unanswered, fragments)| ratio(unanswered + fragments, asked + fragments));
-    let least = counts.map(|(asked, unanswered, fragments)| ratio(unanswered, asked + fragments));
-    let may_differ = most[REGRESSION] - least[BASELINE] >= MUCH || most[BASELINE] - least[REGRESSION] >= MUCH;
-    if !may_differ {
-        return counts.map(|(asked, unanswered, _)| ratio(unanswered, asked));
-    }
-    [BASELINE, REGRESSION].map(|window| {
-        let (asked, unanswered, fragments) = counts[window];
-        let mut orphans = 0.0;
-        forest.each_stretch(evidence.traces(window), Need::Links, |stretch, traces| {
-            for &trace in traces {
-                let spans = stretch.forest.spans_of(stretch.local(trace));
-                let forest = stretch.forest;
-                let is_orphan =
-                    |&span: &usize| forest.flags[span].has(SpanFlags::ORPHAN) && forest.kind(span) == SpanKind::Server;
-                let n_orphans = spans.filter(is_orphan).count();
-                orphans += evidence.forest.weight[trace as usize] * n_orphans as f64;
-            }
-        });
-        // A profile knows how many there were of all its traces.
-        let kept = evidence.kept.filter(|_| window == BASELINE);
-        let orphans = kept.map_or(orphans, |kept| kept.about.repairs.n_orphans as f64).min(fragments);
-        ratio(unanswered + orphans, asked + orphans)
+        // What nobody waits for begins without a caller, too: what names one that is not there has to be counted.
+        let orphans = if fragments > 0.0 { orphans(evidence, window).min(fragments) } else { 0.0 };
+        ratio((asked - answered).max(0.0) + orphans, asked + orphans)
     })
+}
+
+/// Server spans that name a parent which is not in the data; of a profile all spans that do.
+fn orphans(evidence: Evidence<'_>, window: usize) -> f64 {
+    if let Some(kept) = evidence.kept.filter(|_| window == BASELINE) {
+        return kept.about.repairs.n_orphans as f64;
+    }
+    let mut sum = 0.0;
+    evidence.forest.each_stretch(evidence.traces(window), Need::Links, |stretch, traces| {
+        let forest = stretch.forest;
+        let is_orphan =
+            |&span: &usize| forest.flags[span].has(SpanFlags::ORPHAN) && forest.kind(span) == SpanKind::Server;
+        for &trace in traces {
+            let n_orphans = forest.spans_of(stretch.local(trace)).filter(is_orphan).count();
+            sum += evidence.forest.weight[trace as usize] * n_orphans as f64;
+        }
+    });
+    sum
 }
 
 /// Why what is told of parts may come of how spans were kept and not of what ran; nothing if it does not.
@@ -73,7 +67,7 @@ pub(crate) fn untold(analysis: &Analysis) -> Option<String> {
 }
 
 /// That operations have other names in a profile than in the spans beside it.
-pub(super) fn folded_apart(analysis: &Analysis) -> Option<String> {
+fn folded_apart(analysis: &Analysis) -> Option<String> {
     let services = &analysis.diagnostics.repairs.folded_apart;
     (!services.is_empty()).then(|| {
         format!(
@@ -84,7 +78,7 @@ pub(super) fn folded_apart(analysis: &Analysis) -> Option<String> {
 }
 
 /// That spans are lost in one of the windows, if so many are that parts cannot be told; not where callees fell silent because they fail.
-pub(super) fn lost(analysis: &Analysis) -> Option<String> {
+fn lost(analysis: &Analysis) -> Option<String> {
     let [before, after] = [&analysis.windows.baseline, &analysis.windows.regression].map(|window| window.missing_ratio);
     let suffers = |kind: Kind| matches!(kind, Kind::Silent | Kind::Timeouts);
     let (less, more) = (before.min(after), before.max(after));

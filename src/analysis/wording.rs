@@ -145,7 +145,8 @@ pub(super) fn whose(gap: &Gap, edge: Option<&Edge>) -> String {
 /// The answer in a sentence that a tired person understands.
 pub(super) fn summary(analysis: &Analysis, doubts: &[String]) -> String {
     let answer = answer(analysis, doubts);
-    if matches!(analysis.windows.choice, WindowChoice::Automatic(AutomaticRule::Recovery { .. })) {
+    let has_recovered = matches!(analysis.windows.choice, WindowChoice::Automatic(AutomaticRule::Recovery { .. }));
+    if has_recovered && analysis.verdict == Verdict::Regression {
         // The data cannot tell an incident that ended from an improvement.
         let until = &analysis.windows.regression.end;
         return format!(

@@ -254,7 +254,7 @@ pub struct Repairs {
     pub n_inferred_kinds: u64,
     /// Services whose operation names were folded into templates.
     pub folded_services: Vec<String>,
-    /// Of these, the services whose names were folded in one of two recordings that were linked apart, of which one is a profile; not in the other.
+    /// Of these, the services whose names a profile folded and the spans or profile beside it did not, or the other way round.
     #[serde(default)]
     pub folded_apart: Vec<String>,
     /// Host pairs whose clocks were brought together.

@@ -184,6 +184,30 @@ fn a_new_version_is_not_credited_where_the_calls_of_the_old_one_became_slow() {
 }
 
 #[test]
+fn what_got_better_is_told_as_such_and_is_no_rollback() {
+    // The first third is slow, then a new version is not.
+    let is_slow = |second: i64| second < 100;
+    let request = |second: i64| {
+        let version = if is_slow(second) { "1.0" } else { "1.1" };
+        let own = if is_slow(second) { 90 } else { 10 };
+        let versioned = |(position, span): (usize, Given)| {
+            let span = span.trace(1 + second).later(second * 1_000);
+            if position == 2 { span.resource("service.version", version) } else { span }
+        };
+        page("GET /", own + second % 3).into_iter().enumerate().map(versioned).collect::<Vec<Given>>()
+    };
+    let spans: Vec<Given> = (0..300).flat_map(request).collect();
+    let prepared = analysis::prepare(None, Ingested { frame: frame(&spans), sources: Vec::new() });
+    let (windows, selection) = prepared.select(&window::Options::default()).expect("windows");
+    let analysis = analysis::analyze(&prepared, &windows, &selection).expect("an analysis");
+    let told =
+        "Until 2023-11-14T22:15:00Z it was worse than since, be it an incident that ended or an improvement: catalog";
+    assert!(analysis.summary.starts_with(told), "{}", analysis.summary);
+    let titles: Vec<&str> = analysis.changes.iter().map(|change| change.title.as_str()).collect();
+    assert_eq!(titles, ["1.0 -> 1.1"]);
+}
+
+#[test]
 fn work_that_is_left_out_moves_when_it_is_left_out() {
     // The gateway no longer asks the catalog from second 20 of the second hour on, and answers by itself.
     let early = |second: i64| if second < 20 { page("GET /", 60) } else { vec![server(1, 0, "gateway GET /", 0..4)] };

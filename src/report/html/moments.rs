@@ -4,7 +4,6 @@ use super::Page;
 use super::names::shorten;
 use super::numbers::{amount, arrow, clock, moment, ms, percent};
 use super::svg::{at, xy};
-
 use crate::analysis::{Analysis, ChangeAccount, Credit, Pair, SeriesOf};
 use crate::report::windows::chance;
 use crate::time::format_ns;
