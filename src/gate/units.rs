@@ -282,10 +282,14 @@ fn edges(analysis: &Analysis) -> Vec<Unit<'_>> {
                 // Both count the same calls.
                 Some(_) if matches!(measure, Measure::Calls | Measure::FewerCalls) => {}
                 Some((_, own)) => {
+                    let both = own.beside(other);
                     // The larger part was judged beside what all others did.
-                    let p = if own.by.abs() >= other.by.abs() { own.p } else { other.p };
+                    let [larger, smaller] = if own.by.abs() >= other.by.abs() { [*own, other] } else { [other, *own] };
+                    // What clocks that drift move from one end to the other takes from it, and says nothing of the edge.
+                    let is_against = larger.by * smaller.by < 0.0;
+                    let p = if is_against { larger.without(-smaller.by).p } else { larger.p };
                     let base = if measure == Measure::Tail { own.base } else { own.base + other.base };
-                    *own = Change { baseline: base, base, p, ..own.beside(other) };
+                    *own = Change { baseline: base, base, p, ..both };
                 }
                 None => known.changes.push((measure, other)),
             }
