@@ -252,6 +252,13 @@ pub fn format_ms(value_ms: f64) -> String {
     without_minus_zero(format!("{value_ms:.digits$}"))
 }
 
+/// The same with its sign; what rounds to zero has none.
+#[must_use]
+pub fn format_signed_ms(value_ms: f64) -> String {
+    let text = format_ms(value_ms);
+    if value_ms > 0.0 && !is_zero(&text) { format!("+{text}") } else { text }
+}
+
 /// A number with its sign and so many digits after the point; what rounds to zero has no sign: `+3.2`, `-14.0`, `0.0`.
 #[must_use]
 pub fn format_signed(value: f64, digits: usize) -> String {

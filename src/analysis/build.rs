@@ -49,7 +49,8 @@ pub(super) fn document(
         let requests = both_requests(evidence);
         let degradation = degradation(ranking, evidence, &requests);
         let single = single::warnings(prepared, evidence, &degradation, &requests);
-        (present, degradation, single, entries(evidence, requests), diagnostics(prepared, evidence.selection))
+        let entries = entries(evidence, &degradation, requests);
+        (present, degradation, single, entries, diagnostics(prepared, evidence.selection))
     };
     let parts = forest.both(suspected, || forest.both(told, counted));
     let ((structure, mut suspects, traces, distributions), (told, counted)) = parts;
@@ -243,11 +244,17 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>, requests: &[Vec<Reques
         floor_ms: ranking.floor_ns / NS_PER_MS,
         error_ratio: pair(error_ratio),
         error_ratio_change: comparison.failure_change.value,
-        error_ratio_interval: comparison.failure_change.interval(),
+        error_ratio_interval: failures_interval(comparison.failure_change, failures.interval()),
         error_ratio_mix: comparison.failure_mix.value,
         adjusted_error_ratio_change: failures.value,
         adjusted_error_ratio_interval: failures.interval(),
     }
+}
+
+/// The interval of the change of the failing share; where resamples cannot differ, as without failures, that of so many requests.
+fn failures_interval(change: Estimate, between: [f64; 2]) -> [f64; 2] {
+    let [low, high] = change.interval();
+    if low < high { [low, high] } else { between }
 }
 
 /// A subject in the document's words: service blamed, operation or edge.
@@ -338,7 +345,7 @@ fn decomposition(evidence: Evidence<'_>, view: &View<'_>) -> Decomposition {
     }
 }
 
-fn entries(evidence: Evidence<'_>, mut windows: [Vec<Request>; 2]) -> Vec<Entry> {
+fn entries(evidence: Evidence<'_>, degradation: &Degradation, mut windows: [Vec<Request>; 2]) -> Vec<Entry> {
     for requests in &mut windows {
         // Stable, so that sums are taken in the order of traces.
         requests.sort_by_key(|request| request.entry);
@@ -381,6 +388,11 @@ fn entries(evidence: Evidence<'_>, mut windows: [Vec<Request>; 2]) -> Vec<Entry>
             }
         })
         .collect();
+    // One that is alone is the whole.
+    if let ([entry], [true, true]) = (entries.as_mut_slice(), totals.map(|total| total > 0.0)) {
+        entry.change_interval_ms = degradation.interval_ms;
+        entry.error_ratio_interval = degradation.error_ratio_interval;
+    }
     let weight = |entry: &Entry| (entry.change_ms * f64::midpoint(entry.share.baseline, entry.share.regression)).abs();
     entries.sort_by(|left, right| weight(right).total_cmp(&weight(left)));
     entries

@@ -43,8 +43,8 @@ pub struct ChangeList {
 }
 
 impl ChangeList {
-    /// Adds the changes of a file: JSON lines if its first line begins with `{`, else CSV with a header. Keys and columns that are
-    /// not known are ignored.
+    /// Adds the changes of a file: JSON lines if it begins with `{`, a list of JSON if with `[`, else CSV with a header, its cells parted by commas,
+    /// semicolons or tabs. Keys and columns that are not known are ignored.
     pub fn add(&mut self, path: &Path, text: &str) {
         let source = path.display().to_string();
         let text = text.trim_start_matches('\u{feff}');
@@ -54,14 +54,25 @@ impl ChangeList {
                     // A line is a document of its own to the parser.
                     .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "))
                     .and_then(|value| event(&source, |names| field(&value, names)));
-                self.push(&source, number, event);
+                self.push(&source, "line", number, event);
             }
             return;
         }
-        let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+        if text.trim_start().starts_with('[') {
+            let list = match serde_json::from_str::<Vec<Value>>(text) {
+                Ok(list) => list,
+                Err(error) => return self.push(&source, "line", error.line() as u64, Err(error.to_string())),
+            };
+            for (number, value) in (1..).zip(&list) {
+                self.push(&source, "element", number, event(&source, |names| field(value, names)));
+            }
+            return;
+        }
+        let mut reader = csv::ReaderBuilder::new();
+        let mut reader = reader.flexible(true).trim(csv::Trim::All).delimiter(delimiter(text)).from_reader(text.as_bytes());
         let header: Vec<String> = match reader.headers() {
             Ok(header) => header.iter().map(str::to_lowercase).collect(),
-            Err(error) => return self.push(&source, 1, Err(error.to_string())),
+            Err(error) => return self.push(&source, "line", 1, Err(error.to_string())),
         };
         for record in reader.records() {
             let (number, event) = match record {
@@ -76,21 +87,29 @@ impl ChangeList {
                 }
                 Err(error) => (error.position().map_or(0, csv::Position::line), Err(error.to_string())),
             };
-            self.push(&source, number, event);
+            self.push(&source, "line", number, event);
         }
     }
 
-    fn push(&mut self, source: &str, line: u64, event: Result<ChangeEvent, String>) {
+    fn push(&mut self, source: &str, part: &str, number: u64, event: Result<ChangeEvent, String>) {
         match event {
             Ok(event) => self.events.push(event),
             Err(fault) => {
                 self.n_skipped += 1;
                 if self.faults.len() < MAX_EXAMPLES {
-                    self.faults.push(format!("`{source}`: line {line} is no change: {fault}"));
+                    self.faults.push(format!("`{source}`: {part} {number} is no change: {fault}"));
                 }
             }
         }
     }
+}
+
+/// What parts the cells of a table: the commonest in its first line.
+fn delimiter(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default().as_bytes();
+    let count = |delimiter: u8| header.iter().filter(|&&byte| byte == delimiter).count();
+    // Of equally common ones the last counts.
+    [b'\t', b';', b','].into_iter().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',')
 }
 
 /// The first of the fields that is there, as text.

@@ -3,7 +3,7 @@
 use super::change_list::ChangeEvent;
 use super::evidence::Evidence;
 use super::moved::{Move, Moved, moved};
-use super::{Analysis, Prepared, wording};
+use super::{Analysis, Carrier, Prepared, wording};
 use crate::drill::presence::{Change as Came, VERSION};
 use crate::drill::rollouts::Rollout;
 use crate::time::{format_ns, format_rfc3339};
@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 const MAX_LAG_NS: i64 = 15 * 60 * 1_000_000_000;
 /// Clocks of those who write changes down and of those who record spans differ by so much.
 pub(super) const GRACE_NS: i64 = 5 * 1_000_000_000;
+
+/// What moves later than this is said to.
+const FAR_NS: i64 = 60 * 1_000_000_000;
 
 /// Whether a change is held to have brought the regression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -88,8 +91,9 @@ pub(super) fn add(
             moves.insert(service.clone(), own);
         }
     }
+    let shares = shares(analysis, evidence, rollouts);
     let account = |event: &ChangeEvent| {
-        let (credit, reason) = judge(analysis, &moves, &events, event);
+        let (credit, reason) = judge(analysis, &moves, &shares, &events, event);
         ChangeAccount {
             time: format_rfc3339(event.time_unix_ns),
             time_unix_ns: event.time_unix_ns,
@@ -149,12 +153,63 @@ fn versions(
     versions
 }
 
-/// For a version that came, another version that the data show to carry what its service adds.
-fn carried_by<'a>(analysis: &'a Analysis, event: &ChangeEvent) -> Option<&'a str> {
+/// Share of each service's traces that have a version that came: since it did, or in the regression.
+fn shares<'a>(
+    analysis: &'a Analysis,
+    evidence: Evidence<'a>,
+    rollouts: &'a [Rollout],
+) -> BTreeMap<(&'a str, &'a str), f64> {
+    let new = analysis.new_values.iter().filter(|new| new.change == Came::New && new.key == VERSION);
+    let new = new.map(|new| ((new.service.as_str(), new.value.as_str()), new.share_of_spans));
+    let name = |rollout: &Rollout| evidence.forest.services[rollout.service as usize].name.as_str();
+    new.chain(rollouts.iter().map(|rollout| ((name(rollout), rollout.version.as_str()), rollout.share))).collect()
+}
+
+/// With fewer of the traces, a version is beside others to compare it with.
+const ALMOST_ALL: f64 = 0.9;
+
+/// For a version that came, what of the data speaks against it: that another version carries what its service adds, or that it came beside
+/// another, and calls of neither carry more.
+fn carried_otherwise(
+    analysis: &Analysis,
+    shares: &BTreeMap<(&str, &str), f64>,
+    service: &str,
+    event: &ChangeEvent,
+) -> Option<String> {
     let new = event.title.rsplit(" -> ").next().filter(|_| event.source == VERSION)?;
-    let own = analysis.suspects.iter().filter(|suspect| event.service.as_ref() == Some(&suspect.service));
-    let mut carriers = own.filter_map(|suspect| suspect.attributes.first());
-    carriers.find(|carrier| carrier.key == VERSION && carrier.value != new).map(|carrier| carrier.value.as_str())
+    let own = || analysis.suspects.iter().filter(|suspect| suspect.service == service);
+    let mut carriers = own().filter_map(|suspect| suspect.attributes.first());
+    if let Some(other) = carriers.find(|carrier| carrier.key == VERSION && carrier.value != new) {
+        return Some(format!("the calls of {service} that carry it have {VERSION}={}", other.value));
+    }
+    let share = shares.get(&(service, new)).copied().filter(|&share| share < ALMOST_ALL)?;
+    let is_new = |key: &str, value: &str| key == VERSION && value == new;
+    let names_it = |carrier: &Carrier| {
+        let others = carrier.and.iter().chain(&carrier.also);
+        is_new(&carrier.key, &carrier.value) || others.into_iter().any(|other| is_new(&other.key, &other.value))
+    };
+    let was_asked = own().any(|suspect| suspect.attribute_search.is_some_and(|search| search.n_values > 0));
+    let is_told = own().flat_map(|suspect| &suspect.attributes).any(names_it);
+    (was_asked && !is_told).then(|| {
+        format!(
+            "{:.0} % of the traces of {service} have it since it came, and what {service} adds is not theirs: calls with and without it take alike",
+            100.0 * share
+        )
+    })
+}
+
+/// What somebody wrote down about the trouble is no cause of it.
+fn is_incident(event: &ChangeEvent) -> bool {
+    ["incident", "alert", "page", "outage"].iter().any(|kind| event.kind.eq_ignore_ascii_case(kind))
+}
+
+/// By how much a change may be dated after what it brought: clocks of spans were compared, where it is the spans that tell.
+fn grace_ns(analysis: &Analysis, event: &ChangeEvent) -> i64 {
+    if event.source != VERSION {
+        return GRACE_NS;
+    }
+    let skew = &analysis.diagnostics.repairs.skew;
+    skew.iter().map(|pair| pair.offset_ns.saturating_abs()).max().unwrap_or(0).min(GRACE_NS)
 }
 
 /// Clocks differ by far more than what is cut off.
@@ -165,6 +220,7 @@ fn to_millisecond(unix_ns: i64) -> i64 {
 fn judge(
     analysis: &Analysis,
     moves: &BTreeMap<String, Move>,
+    shares: &BTreeMap<(&str, &str), f64>,
     events: &[ChangeEvent],
     event: &ChangeEvent,
 ) -> (Credit, String) {
@@ -178,15 +234,17 @@ fn judge(
         Move::NoAxis => (
             Credit::Unknown,
             format!(
-                "{service} is a suspect, but baseline and regression share no axis of time on which to see when it moved"
+                "{service} is a suspect, but baseline and regression do not follow each other in one stretch of time, in which to see when it moved"
             ),
         ),
         Move::Unclear => {
             (Credit::Unknown, format!("{service} is a suspect, but there is no one moment at which it moved"))
         }
         Move::At { earliest_unix_ns, latest_unix_ns, what } => {
-            if let Some(other) = carried_by(analysis, event) {
-                let reason = format!("the calls of {service} that carry it have {VERSION}={other}");
+            if is_incident(event) {
+                return (Credit::NotSupported, format!("what is listed as {} tells of trouble and brings none", event.kind));
+            }
+            if let Some(reason) = carried_otherwise(analysis, shares, service, event) {
                 return (Credit::NotSupported, reason);
             }
             let moved = match what {
@@ -200,7 +258,8 @@ fn judge(
                 format_rfc3339(to_millisecond(*latest_unix_ns))
             );
             let late_ns = at.saturating_sub(*latest_unix_ns);
-            if late_ns > GRACE_NS {
+            let grace_ns = grace_ns(analysis, event);
+            if late_ns > grace_ns {
                 return (Credit::NotSupported, format!("it came {} too late: {when}", format_ns(late_ns)));
             }
             let lag_ns = earliest_unix_ns.saturating_sub(at);
@@ -210,6 +269,7 @@ fn judge(
             // The latest change before the step, and all that lie within its uncertainty, explain it alike.
             let fits = |other: &&ChangeEvent| {
                 other.service.as_ref() == Some(service)
+                    && !is_incident(other)
                     && other.time_unix_ns <= latest_unix_ns.saturating_add(GRACE_NS)
                     && earliest_unix_ns.saturating_sub(other.time_unix_ns) <= MAX_LAG_NS
             };
@@ -230,8 +290,10 @@ fn judge(
                 .count()
                 .saturating_sub(1);
             let late = if late_ns > 0 {
-                let (late, grace) = (format_ns(late_ns), GRACE_NS / 1_000_000_000);
-                format!("; it is dated {late} after that, within the {grace} s by which clocks may differ")
+                let (late, grace) = (format_ns(late_ns), format_ns(grace_ns));
+                format!("; it is dated {late} after that, within the {grace} by which clocks may differ")
+            } else if lag_ns > FAR_NS {
+                format!(", {} after it", format_ns(lag_ns))
             } else {
                 String::new()
             };

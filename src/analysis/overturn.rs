@@ -41,6 +41,8 @@ const DOUBTFUL: f64 = 0.2;
 const FEW_OF_ENTRY: f64 = 30.0;
 /// So few failing requests may have a reason of their own.
 const FEW_FAILURES: usize = 10;
+/// Calls have become rarer where this share of them is left: of more, the missing ones explain little.
+const RARER: f64 = 0.9;
 /// What adds more than so many times what requests now spend there is told.
 const BEYOND_SPENT: f64 = 1.2;
 /// A change of less than this share of the time before would also come of a slightly slower baseline.
@@ -194,7 +196,7 @@ impl Finding<'_> {
     fn rarer_calls(&self) -> Option<String> {
         let [(ms_before, calls_before), (ms_now, calls_now)] = self.evidence.per_request(self.parts);
         let adds_ms = self.contribution_ns() / NS_PER_MS;
-        (calls_now < calls_before && adds_ms > BEYOND_SPENT * ms_now).then(|| {
+        (calls_now < RARER * calls_before && adds_ms > BEYOND_SPENT * ms_now).then(|| {
             format!(
                 "calls of it became rarer ({} a request instead of {}) while each takes longer: its {} are those of as many calls as both windows have on average, and what the missing calls take off is their caller's; requests now spend {} on it, {} before",
                 format_ms(calls_now),

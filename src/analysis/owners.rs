@@ -226,7 +226,12 @@ fn unused(evidence: Evidence<'_>, files: &Owners) -> Vec<String> {
             nearest(&rule.pattern, names()).iter().take(3).map(|name| format!("`{name}`")).collect();
         format!("`{}` of {} matches no service; near it are {}", rule.pattern, rule.place, near.join(", "))
     });
-    limited(warnings.collect(), "rules of owners match no service")
+    let warnings: Vec<String> = warnings.collect();
+    let is_any = files.rules.iter().any(|rule| services.iter().any(|own| rule.matches(&own.name)));
+    if warnings.is_empty() && !files.rules.is_empty() && !is_any {
+        return vec!["no rule of the owners' files matches a service, so that they name nobody".to_owned()];
+    }
+    limited(warnings, "rules of owners match no service")
 }
 
 fn limited(mut warnings: Vec<String>, rest: &str) -> Vec<String> {
@@ -278,11 +283,14 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
     let told = |value: fn(&Contribution) -> f64| shares.iter().map(|share| value(&share.contribution)).sum::<f64>();
     let rest_ms = comparison.change_ns.value / NS_PER_MS - told(|contribution| contribution.ms);
     let rest_failures = comparison.failure_change.value - told(|contribution| contribution.error_ratio);
+    let tail = &comparison.tail.effects;
+    let rest_tail_ms = (tail.regression_mean_ns - tail.baseline_mean_ns) / NS_PER_MS
+        - shares.iter().map(|share| share.tail_ms).sum::<f64>();
     // Below a picosecond and a billionth it is rounding.
-    if rest_ms.abs() > 1e-9 || rest_failures.abs() > 1e-9 {
+    if [rest_ms, rest_failures, rest_tail_ms].iter().any(|rest| rest.abs() > 1e-9) {
         let rest = |value: f64| Estimate::new(value, 0.0);
         let rest_ns = rest_ms * NS_PER_MS;
-        shares.push(share(Part::Background, rest(rest_ns), rest(rest_failures), rest(0.0), rest_ns));
+        shares.push(share(Part::Background, rest(rest_ns), rest(rest_failures), rest(rest_tail_ms * NS_PER_MS), rest_ns));
     }
     shares.sort_by(|left, right| {
         let size = |share: &TeamShare| share.contribution.ms.abs();

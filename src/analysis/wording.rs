@@ -1,10 +1,12 @@
 //! What the numbers mean, in sentences.
 
-use super::document::{Analysis, Edge, Finding, Operation, Pair, RankedService, Suspect};
+use super::document::{
+    Analysis, Degradation, Edge, Finding, Operation, Pair, RankedService, RowCause, Suspect,
+};
 use crate::compare::attribute::Cause;
 use crate::compare::edges::{Gap, Whose};
 use crate::rank::{Channel, FLOOR_ERRORS, MIN_REQUESTS, Verdict};
-use crate::time::{format_ms, format_signed};
+use crate::time::{format_ms, format_signed, format_signed_ms};
 use crate::window::{AutomaticRule, WindowChoice};
 
 /// A suspect's main effect.
@@ -23,7 +25,7 @@ pub(super) fn ms(value: f64) -> String {
 }
 
 pub(super) fn signed_ms(value: f64) -> String {
-    format!("{}{}", if value > 0.0 { "+" } else { "" }, ms(value))
+    format!("{} ms", format_signed_ms(value))
 }
 
 pub(super) fn points(ratio: f64) -> String {
@@ -178,11 +180,16 @@ fn answer(analysis: &Analysis, doubts: &[String]) -> String {
                 (Some(service), Some(suspect)) => culprit(&service.service, suspect, analysis),
                 _ => "something got worse".to_owned(),
             };
-            format!("{culprit}; {change}, {errors}.")
+            format!("{culprit}; {change}, {errors}{}.", with_the_same(degradation))
         }
         Verdict::TrafficMix => format!(
             "No service got worse: {change} because other requests were made, {errors}; with the same requests it would have changed by {}.",
             signed_ms(degradation.adjusted_change_ms)
+        ),
+        Verdict::NoSignificantChange if degradation.adjusted_interval_ms[1] < 0.0 => format!(
+            "Nothing got worse that can be told from chance, and {} got faster: {change}, {errors}{}.",
+            degradation.of,
+            with_the_same(degradation)
         ),
         Verdict::NoSignificantChange => format!("Nothing got worse that can be told from chance: {change}, {errors}."),
         // Not for want of certainty about what did come.
@@ -197,6 +204,32 @@ fn answer(analysis: &Analysis, doubts: &[String]) -> String {
             )
         }
     }
+}
+
+/// How the mean latency changed but for the mix of requests, where the mix is most of its change.
+fn with_the_same(degradation: &Degradation) -> String {
+    let (change, adjusted) = (degradation.change_ms, degradation.adjusted_change_ms);
+    if (change - adjusted).abs() <= change.abs() / 2.0 {
+        return String::new();
+    }
+    format!("; with the same mix of {} the latency would have changed by {}", degradation.of, signed_ms(adjusted))
+}
+
+/// What kind of part a suspect of this kind is, where its service's others may be of another.
+fn cause_of(kind: &str) -> Option<Cause> {
+    match kind {
+        "network" | "slow link" => Some(Cause::Network),
+        "more calls" | "new call" | "N+1" => Some(Cause::Calls),
+        "retries" | "retry storm" => Some(Cause::Retry),
+        _ => None,
+    }
+}
+
+/// What a service adds to the mean by one cause.
+fn by_cause_ms(analysis: &Analysis, service: &str, cause: Cause) -> f64 {
+    let rows = analysis.decomposition.rows.iter();
+    let own = rows.filter(|row| row.service.as_deref() == Some(service) && row.cause == RowCause::Of(cause));
+    own.map(|row| row.contribution_ms).sum()
 }
 
 /// A smaller share of what a service adds is all but none.
@@ -221,7 +254,14 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
             let ranked = analysis.services.iter().find(|ranked| ranked.service == service);
             let whole = ranked.map_or(contribution.ms, |ranked| ranked.contribution.ms);
             let behind = ranked.map_or(contribution, |ranked| &ranked.contribution).told_background_ms();
+            // A sentence about one cause tells what that adds, and what the service does in all beside it.
+            let front = whole - behind.unwrap_or(0.0);
+            let part = cause_of(kind).map(|cause| by_cause_ms(analysis, service, cause));
+            let part = part.filter(|part| (part - front).abs() > LEAST_FRONT * front.abs());
+            let kind = if part.is_some_and(|part| part < front / 2.0) { "mixed" } else { kind };
+            let in_all = part.map_or_else(String::new, |_| format!(" ({service} adds {} in all)", ms(whole)));
             let total = match behind {
+                _ if let Some(part) = part.filter(|_| kind != "mixed") => ms(part),
                 None => ms(whole),
                 Some(behind) if whole - behind > LEAST_FRONT * whole => {
                     format!("{}, and {} of work in the background,", ms(whole - behind), ms(behind))
@@ -241,17 +281,17 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                     ms(whole)
                 ),
                 "slow link" if let Some(edge) = &suspect.edge => format!(
-                    "calls from {} to {} spend {total} more on their way (network, queue or connection pool) in a request on average, which the link itself or {service} may be to blame for",
+                    "calls from {} to {} spend {total} more on their way (network, queue or connection pool) in a request on average, which the link itself or {service} may be to blame for{in_all}",
                     edge.caller, edge.callee
                 ),
                 "network" | "slow link" => format!(
-                    "calls to and from {service} spend {total} more on their way (network, queue or connection pool) in a request on average, most of all {name}"
+                    "calls to and from {service} spend {total} more on their way (network, queue or connection pool) in a request on average, most of all {name}{in_all}"
                 ),
                 "more calls" | "new call" | "N+1" => format!(
-                    "{service} makes more calls than before, which adds {total} to a request on average, most of all {name}"
+                    "{service} makes more calls than before, which adds {total} to a request on average, most of all {name}{in_all}"
                 ),
                 "retries" | "retry storm" => format!(
-                    "failing calls to {service} are repeated, which adds {total} to a request on average, most of all {name}"
+                    "failing calls to {service} are repeated, which adds {total} to a request on average, most of all {name}{in_all}"
                 ),
                 _ => match ranked.and_then(surest) {
                     Some(finding) if finding.channel == Channel::TypicalLatency => {
@@ -264,7 +304,12 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                     _ if ranked.is_some_and(|ranked| ranked.contribution.ms <= 0.0) => {
                         format!("a part of {service} got slower: {}", suspect.reason)
                     }
-                    _ => format!("{service} adds {total} to a request on average, most of all in {name}"),
+                    _ => {
+                        let place = suspect.edge.as_ref().map_or(format!("in {name}"), |edge| {
+                            format!("on the way from {} to {}", edge.caller, edge.callee)
+                        });
+                        format!("{service} adds {total} to a request on average, most of all {place}")
+                    }
                 },
             }
         }

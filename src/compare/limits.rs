@@ -27,6 +27,8 @@ const MIN_CALLS: usize = 5;
 const MIN_ROUND_CALLS: usize = 3;
 /// Share of good calls that may last as long or longer.
 const MAX_LONGER: f64 = 0.01;
+/// With fewer good calls than this, they say little of how long ordinary work takes.
+const MIN_GOOD: u64 = 10;
 /// A limit that is no round number lies this far above all other good calls: else the calls fail at the end of ordinary work.
 const FAR: i64 = 2;
 /// Leading digits of the limits that people set, in any power of ten of a millisecond, and multiples of a minute's quarter.
@@ -45,8 +47,9 @@ pub struct Limits {
 struct Pile {
     /// Shortest and longest duration.
     band: (i64, i64),
-    /// Lost calls that last as long, and those that are not far shorter.
+    /// Lost calls that last as long, those of them within [`BAND_SHARE`], and those that are not far shorter.
     n_calls: usize,
+    n_tight: usize,
     n_near: usize,
     /// Good calls, those that last as long, and those that are not far shorter.
     n_good: u64,
@@ -131,14 +134,16 @@ impl Pile {
     fn densest(mut lost: Vec<i64>) -> Option<Self> {
         lost.retain(|&duration| duration >= MIN_LIMIT_NS);
         lost.sort_unstable();
-        let until = |first: usize| lost.partition_point(|&duration| duration <= band_end(lost[first]));
+        let n_until = |first: usize, end: i64| lost.partition_point(|&duration| duration <= end) - first;
+        let n_in_band = |first: usize| n_until(first, band_end(lost[first]));
         // Of equally dense ones the longest.
-        let first = (0..lost.len()).max_by_key(|&first| (until(first) - first, first))?;
-        let (shortest, end) = (lost[first], until(first));
+        let first = (0..lost.len()).max_by_key(|&first| (n_in_band(first), first))?;
+        let (shortest, end) = (lost[first], first + n_in_band(first));
+        let n_tight = (first..end).map(|first| n_until(first, lost[first].saturating_add(share_of(lost[first])))).max();
         // Lost calls that spread over all durations are no pile-up.
         let n_near = lost.len() - lost.partition_point(|&duration| duration < shortest / 2);
         let band = (shortest, lost[end - 1]);
-        Some(Self { band, n_calls: end - first, n_near, n_good: 0, n_longer: 0, n_near_good: 0 })
+        Some(Self { band, n_calls: end - first, n_tight: n_tight.unwrap_or(0), n_near, n_good: 0, n_longer: 0, n_near_good: 0 })
     }
 
     fn add_good(&mut self, duration_ns: i64) {
@@ -151,8 +156,13 @@ impl Pile {
         let is_round = round_below(self.band.0).is_some();
         let enough = if is_round { MIN_ROUND_CALLS } else { MIN_CALLS };
         let are_few = |n_longer: u64| n_longer as f64 <= MAX_LONGER * self.n_good as f64;
-        // With no good call to be longer than, only a round number tells a limit from a refusal.
-        let is_clear = is_round || (self.n_good > 0 && are_few(self.n_near_good));
+        let is_clear = if self.n_good < MIN_GOOD {
+            // With next to no good call to be longer than, only a round number tells a limit from a refusal, and only how closely calls end
+            // after it tells it from work that takes about as long: half of all durations are a little more than some round number.
+            is_round && self.n_tight >= MIN_CALLS && self.n_tight * 2 >= self.n_near
+        } else {
+            is_round || are_few(self.n_near_good)
+        };
         self.n_calls >= enough && self.n_calls * 2 >= self.n_near && are_few(self.n_longer) && is_clear
     }
 }
@@ -162,9 +172,14 @@ fn duration_ns(forest: &Forest, span: usize) -> i64 {
 }
 
 fn band_end(shortest: i64) -> i64 {
+    shortest.saturating_add(share_of(shortest).max(BAND_NS.min(shortest / 10)))
+}
+
+/// [`BAND_SHARE`] of a duration.
+fn share_of(duration_ns: i64) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "a share of a 64-bit duration fits")]
-    let share = (shortest as f64 * BAND_SHARE) as i64;
-    shortest.saturating_add(share.max(BAND_NS.min(shortest / 10)))
+    let share = (duration_ns as f64 * BAND_SHARE) as i64;
+    share
 }
 
 /// The round number of milliseconds that `duration_ns` begins a band after, in nanoseconds.

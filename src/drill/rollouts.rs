@@ -18,7 +18,7 @@ const MIN_SURPRISE: f64 = 10.0;
 const N_BINS: usize = 1_000;
 
 /// A version of a service that was not there from the start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rollout {
     /// Index of the service.
     pub service: u32,
@@ -28,6 +28,8 @@ pub struct Rollout {
     pub replaces: Option<String>,
     /// Start of the first span with it, nanoseconds since the Unix epoch.
     pub first_unix_ns: i64,
+    /// Share of the service's traces that have it, from that span on.
+    pub share: f64,
 }
 
 /// When a version is seen.
@@ -119,7 +121,9 @@ impl Lives {
                 (Some((old, known)), None) if self.has_gone(service, known) => Some(old.clone()),
                 _ => None,
             };
-            Rollout { service, version: version.clone(), replaces, first_unix_ns: life.first_ns }
+            let n_since: u64 = self.n_traces[&service][self.bin(life.first_ns)..].iter().sum();
+            let share = (life.n_traces as f64 / n_since.max(1) as f64).min(1.0);
+            Rollout { service, version: version.clone(), replaces, first_unix_ns: life.first_ns, share }
         };
         came.map(rollout).collect()
     }

@@ -5,7 +5,7 @@
 //! and told in a note, and only text that is no YAML is an error. Aliases that multiply and nesting without end are refused by the YAML
 //! reader's own budget.
 
-use super::{Owners, Person, Rule, exact, team_name};
+use super::{Owners, Person, Rule, in_any_case};
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +44,7 @@ pub(super) fn read(path: &Path, text: &str, owners: &mut Owners) -> Result<(), S
     })?;
     let mut faults = Faults::default();
     let mut others = (0, BTreeSet::new());
+    let teams = Teams::of(documents.iter().map(|document| &document.value));
     for (number, document) in (1..).zip(documents) {
         faults.place = format!("document {number} (line {})", document.referenced.line());
         let Value::Object(entity) = document.value else {
@@ -52,8 +53,8 @@ pub(super) fn read(path: &Path, text: &str, owners: &mut Owners) -> Result<(), S
         };
         let Some(kind) = faults.needed(&entity, "", "kind", "a text such as `Component`") else { continue };
         match kind.to_lowercase().as_str() {
-            "component" | "api" | "resource" | "system" => component(path, &entity, owners, &mut faults)?,
-            "group" | "user" => group(&entity, owners, &mut faults),
+            "component" | "api" | "resource" | "system" => component(path, &entity, &teams, owners, &mut faults)?,
+            "group" | "user" => group(&entity, &teams, owners, &mut faults),
             _ => {
                 others.0 += 1;
                 others.1.insert(kind);
@@ -76,18 +77,70 @@ pub(super) fn read(path: &Path, text: &str, owners: &mut Owners) -> Result<(), S
     Ok(())
 }
 
+/// Names of groups and users by namespace, in lower case: references do not tell upper from lower case.
+struct Teams(BTreeMap<String, BTreeSet<String>>);
+
+impl Teams {
+    /// Those that are defined and those that own something.
+    fn of<'a>(documents: impl Iterator<Item = &'a Value>) -> Self {
+        let mut teams = Self(BTreeMap::new());
+        for entity in documents.filter_map(Value::as_object) {
+            let kind = entity.get("kind").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+            let own = namespace(entity);
+            let (namespace, name) = match kind.as_str() {
+                "group" | "user" => (own, entity.get("metadata").and_then(|metadata| text(metadata.get("name")?))),
+                _ => match entity.get("spec").and_then(|spec| text(spec.get("owner")?)) {
+                    Some(owner) => reference(&owner, &own),
+                    None => continue,
+                },
+            };
+            teams.0.entry(name.unwrap_or_default().to_lowercase()).or_default().insert(namespace);
+        }
+        teams
+    }
+
+    /// What a team is called: by its name alone, as other files do, unless several namespaces have one of that name.
+    fn called(&self, (namespace, name): (String, Option<String>)) -> String {
+        let name = name.unwrap_or_default().to_lowercase();
+        if self.0.get(&name).is_some_and(|namespaces| namespaces.len() > 1) {
+            return format!("{namespace}/{name}");
+        }
+        name
+    }
+}
+
+/// The namespace of an entity.
+fn namespace(entity: &Map<String, Value>) -> String {
+    let own = entity.get("metadata").and_then(|metadata| text(metadata.get("namespace")?));
+    own.filter(|own| !own.is_empty()).map_or_else(|| "default".to_owned(), |own| own.to_lowercase())
+}
+
+/// Namespace and name of `group:default/payments`, whose kind and namespace may be left out.
+fn reference(owner: &str, own_namespace: &str) -> (String, Option<String>) {
+    let (_, path) = owner.split_once(':').unwrap_or(("", owner));
+    match path.rsplit_once('/') {
+        Some((namespace, name)) => (namespace.to_lowercase(), Some(name.to_owned())),
+        None => (own_namespace.to_owned(), Some(path.to_owned())),
+    }
+}
+
 /// Adds the rule of something that is owned.
-fn component(path: &Path, entity: &Map<String, Value>, owners: &mut Owners, faults: &mut Faults) -> Result<(), String> {
+fn component(
+    path: &Path,
+    entity: &Map<String, Value>,
+    teams: &Teams,
+    owners: &mut Owners,
+    faults: &mut Faults,
+) -> Result<(), String> {
     let Some(About { name, names, person }) = About::of(entity, faults) else { return Ok(()) };
     let spec = faults.map(entity, "", "spec");
     let expected = "a text such as `group:default/payments`";
     let Some(owner) = faults.needed(&spec, "spec.", "owner", expected) else { return Ok(()) };
-    let matchers = std::iter::once(&name).chain(&names).map(|name| exact(name)).collect::<Result<_, _>>()?;
+    let matchers = std::iter::once(&name).chain(&names).map(|name| in_any_case(name)).collect::<Result<_, _>>()?;
     owners.rules.push(Rule {
         pattern: name,
         matchers,
-        // References to entities do not tell upper from lower case.
-        team: Some(team_name(&owner).to_lowercase()),
+        team: Some(teams.called(reference(&owner, &namespace(entity)))),
         person,
         place: path.display().to_string(),
         is_expected: false,
@@ -96,13 +149,13 @@ fn component(path: &Path, entity: &Map<String, Value>, owners: &mut Owners, faul
 }
 
 /// Introduces a group or a user.
-fn group(entity: &Map<String, Value>, owners: &mut Owners, faults: &mut Faults) {
+fn group(entity: &Map<String, Value>, teams: &Teams, owners: &mut Owners, faults: &mut Faults) {
     let Some(About { name, mut person, .. }) = About::of(entity, faults) else { return };
     let spec = faults.map(entity, "", "spec");
     let profile = faults.map(&spec, "spec.", "profile");
     let address = ["email", "displayName"].into_iter().find_map(|key| faults.text(&profile, "spec.profile.", key));
     person.contact = person.contact.or(address);
-    owners.introduce(&name, person);
+    owners.introduce(&teams.called((namespace(entity), Some(name))), person);
 }
 
 /// What the metadata of an entity tell.

@@ -160,13 +160,17 @@ impl Owners {
 
 /// A glob over a service's whole name: `*`, `?`, `[ab]`, `{a,b}`.
 fn glob(pattern: &str) -> Result<GlobMatcher, String> {
-    let glob = GlobBuilder::new(pattern).backslash_escape(true).build();
+    built(pattern, GlobBuilder::new(pattern).backslash_escape(true))
+}
+
+fn built(pattern: &str, glob: &GlobBuilder<'_>) -> Result<GlobMatcher, String> {
+    let glob = glob.build();
     glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("`{pattern}` is no pattern: {}", error.kind()))
 }
 
-/// A matcher of this very name.
-fn exact(name: &str) -> Result<GlobMatcher, String> {
-    glob(&globset::escape(name))
+/// A matcher of this very name, in upper or lower case.
+fn in_any_case(name: &str) -> Result<GlobMatcher, String> {
+    built(name, GlobBuilder::new(&globset::escape(name)).case_insensitive(true))
 }
 
 fn place(path: &Path, line: usize) -> String {

@@ -12,7 +12,7 @@ use crate::analysis::{
 };
 use crate::compare::attribute::Cause;
 use crate::rank::{Channel, Verdict};
-use crate::time::format_ms as ms;
+use crate::time::{format_ms as ms, format_signed_ms};
 
 /// Rows of the decomposition shown; the rest is summed in one.
 const N_ROWS: usize = 10;
@@ -52,7 +52,7 @@ pub fn text(analysis: &Analysis, columns: usize) -> String {
 }
 
 pub(super) fn signed(value: f64) -> String {
-    format!("{}{}", if value > 0.0 { "+" } else { "" }, ms(value))
+    format_signed_ms(value)
 }
 
 fn verdict(page: &mut Page, analysis: &Analysis) {
@@ -152,6 +152,9 @@ pub(super) fn end_of<'a>(row: &'a DecompositionRow, rows: &[DecompositionRow]) -
 pub(super) fn name_of_row(row: &DecompositionRow, rows: &[DecompositionRow]) -> Cell {
     let service = row.service.as_deref().unwrap_or("other requests were made");
     match (&row.operation, &row.edge, &row.callee) {
+        (Some(operation), _, Some(callee)) if row.cause == RowCause::Of(Cause::Failing) => {
+            Cell::Call(format!("{service}: {operation} fails"), format!("{}: {}", callee.service, callee.operation))
+        }
         (Some(operation), _, Some(callee)) => {
             Cell::Call(format!("{service}: {operation}"), format!("{}: {}", callee.service, callee.operation))
         }
@@ -338,7 +341,7 @@ pub(super) fn hurts(impact: &Impact, channel: Channel) -> Option<String> {
         // A request that fails early is no faster for it.
         let shows_time = entry.contribution_ms >= 0.01 || (entry.contribution_ms <= -0.01 && !has_failed);
         let added = if shows_time {
-            format!(", {} ms on average{which}", signed(entry.contribution_ms))
+            format!(", on average of all {} ms{which}", signed(entry.contribution_ms))
         } else {
             String::new()
         };

@@ -10,6 +10,13 @@ const N_CHANGES: usize = 8;
 /// Columns of the word about a change.
 const LABEL: usize = 14;
 
+/// What was changed: kind, service and title.
+pub(super) fn told(change: &ChangeAccount) -> String {
+    let service = change.service.as_deref().map_or_else(String::new, |service| format!(" of {service}"));
+    let title = if change.title.is_empty() { String::new() } else { format!(": {}", change.title) };
+    format!("{}{service}{title}", change.kind)
+}
+
 /// The changes; nothing if there are none.
 pub(super) fn write(page: &mut Page, analysis: &Analysis) {
     let outside = analysis.told_changes_outside();
@@ -25,8 +32,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
             Credit::NotSupported => (DIM, "not supported"),
             Credit::Unknown => (DIM, "unknown"),
         };
-        let service = change.service.as_deref().map_or_else(String::new, |service| format!(" of {service}"));
-        let what = format!("{}, {}{service}: {}", format_rfc3339(change.time_unix_ns), change.kind, change.title);
+        let what = format!("{}, {}", format_rfc3339(change.time_unix_ns), told(change));
         page.labelled(2, &Label::new(style, word, LABEL), &what);
         page.labelled(2, &Label::new(style, "", LABEL), &change.reason);
     }

@@ -13,9 +13,10 @@
 //! | `structure` | a change in what requests are made of | kind, ends, calls a visit, contribution |
 //! | `teams`, `changes` | a team, a change somebody made | as in the document |
 //!
-//! Times are `Int64` nanoseconds since the Unix epoch, absent values null. Rows stand as in the document.
+//! Times are `Int64` nanoseconds since the Unix epoch, absent values null. Rows stand as in the document. `contribution_percent` is of the view's
+//! change in `decomposition`, elsewhere of the change of the mean at unchanged traffic; null where that change may as well be none.
 
-use crate::analysis::{Analysis, Contribution, Decomposition, Edge, Owner, Pair, RowCause, SeriesOf};
+use crate::analysis::{Analysis, Contribution, Decomposition, Edge, Owner, Pair, RowCause, SeriesOf, excludes_zero};
 use crate::error::Error;
 use crate::topology::{ByWindow, CallStats};
 use polars::prelude::{Column, DataFrame, NamedFrom, Series};
@@ -107,10 +108,11 @@ impl<'a, T> Table<'a, T> {
             .text("callee", |row| value(row).map(|edge| edge.callee.clone()))
     }
 
-    fn contribution(self, value: impl Fn(&'a T) -> &'a Contribution) -> Self {
+    fn contribution(self, analysis: &Analysis, value: impl Fn(&'a T) -> &'a Contribution) -> Self {
+        let is_meant = excludes_zero(analysis.degradation.adjusted_interval_ms);
         self.number("contribution_ms", |row| Some(value(row).ms))
             .interval("contribution_ms", |row| value(row).interval_ms)
-            .number("contribution_percent", |row| Some(value(row).percent))
+            .number("contribution_percent", |row| is_meant.then(|| value(row).percent))
             .number("error_ratio_change", |row| Some(value(row).error_ratio))
             .interval("error_ratio_change", |row| value(row).error_ratio_interval)
     }
@@ -162,6 +164,14 @@ fn decomposition(analysis: &Analysis) -> Result<DataFrame, Error> {
     let rows =
         [view("mean", &analysis.decomposition), view("typical", &analysis.typical), view("tail", &analysis.tail)]
             .concat();
+    let change = &analysis.degradation;
+    let is_meant = |view: &str| {
+        excludes_zero(match view {
+            "typical" => change.typical_interval_ms,
+            "tail" => change.tail_interval_ms,
+            _ => change.interval_ms,
+        })
+    };
     Table::new(&rows)
         .text("view", |(view, _)| Some((*view).to_owned()))
         .text("cause", |(_, row)| match &row.cause {
@@ -175,7 +185,7 @@ fn decomposition(analysis: &Analysis) -> Result<DataFrame, Error> {
         .text("called_operation", |(_, row)| row.callee.as_ref().map(|callee| callee.operation.clone()))
         .number("contribution_ms", |(_, row)| Some(row.contribution_ms))
         .interval("contribution_ms", |(_, row)| row.interval_ms)
-        .number("contribution_percent", |(_, row)| Some(row.contribution_percent))
+        .number("contribution_percent", |(view, row)| is_meant(view).then_some(row.contribution_percent))
         .frame()
 }
 
@@ -188,7 +198,7 @@ fn services(analysis: &Analysis) -> Result<DataFrame, Error> {
         .number("score", |row| Some(row.score))
         .number("stability", |row| Some(row.stability))
         .text("kind", |row| Some(row.kind.clone()))
-        .contribution(|row| &row.contribution)
+        .contribution(analysis, |row| &row.contribution)
         .owner(|row| row.owner.as_ref())
         .frame()
 }
@@ -203,7 +213,7 @@ fn suspects(analysis: &Analysis) -> Result<DataFrame, Error> {
         .text("kind", |row| Some(row.kind.clone()))
         .text("reason", |row| Some(row.reason.clone()))
         .number("score", |row| Some(row.score))
-        .contribution(|row| &row.contribution)
+        .contribution(analysis, |row| &row.contribution)
         .pair("per_call_ms", |row| row.per_call_ms)
         .pair("calls_per_request", |row| row.calls_per_request)
         .number("n_requests_hurt", |row| Some(row.impact.n_requests_hurt))
@@ -223,7 +233,7 @@ fn operations(analysis: &Analysis) -> Result<DataFrame, Error> {
         .pair("per_call_ms", |row| row.per_call_ms)
         .pair("calls_per_request", |row| row.calls_per_request)
         .interval("calls_per_request_change", |row| row.calls_per_request_interval)
-        .contribution(|row| &row.contribution)
+        .contribution(analysis, |row| &row.contribution)
         .number("typical_ms", |row| Some(row.typical_ms))
         .interval("typical_ms", |row| row.typical_interval_ms)
         .number("tail_ms", |row| Some(row.tail_ms))
@@ -324,7 +334,7 @@ fn teams(analysis: &Analysis) -> Result<DataFrame, Error> {
         .text("part", |row| Some(row.part.name().to_owned()))
         .text("team", |row| row.team.clone())
         .text("services", |row| Some(row.services.join(", ")))
-        .contribution(|row| &row.contribution)
+        .contribution(analysis, |row| &row.contribution)
         .frame()
 }
 

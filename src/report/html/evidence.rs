@@ -121,7 +121,7 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
                     (amount(entry.n_requests_hurt)) " of " (amount(entry.n_requests_of_entry))
                     span.muted {
                         @if entry.n_requests_failed > 0.0 { ", " (amount(entry.n_requests_failed)) " of them by failing" }
-                        ", " (signed_ms(entry.contribution_ms)) " ms on average"
+                        ", on average of all " (signed_ms(entry.contribution_ms)) " ms"
                         @if suspect.channel == Channel::TailLatency { " in the slowest 5 %" }
                         @if entry.is_background { ", in the background" }
                     }

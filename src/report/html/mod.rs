@@ -150,7 +150,7 @@ fn footer() -> Markup {
         footer {
             p {
                 "Made by suspect " (env!("CARGO_PKG_VERSION"))
-                " from the spans alone. This file asks nothing of the network."
+                ". This file asks nothing of the network."
             }
             details.plain {
                 summary { "Graph layout by @dagrejs/dagre, MIT licence" }

@@ -44,8 +44,8 @@ fn certainty(page: &Page<'_>) -> Markup {
         @if let Some(first) = first {
             (page.names.name(&first.service)) " comes first in " (percent(analysis.confidence)) " of resamples; "
         }
-        "the mean changed by " (signed_ms(degradation.change_ms)) " ms, with 95 % certainty between "
-        (signed_ms(degradation.interval_ms[0])) " and " (signed_ms(degradation.interval_ms[1])) " ms; "
+        "the mean changed by " (signed_ms(degradation.change_ms)) " ms (95 % interval "
+        (signed_ms(degradation.interval_ms[0])) " to " (signed_ms(degradation.interval_ms[1])) " ms); "
         "with the same traffic it would have changed by " (signed_ms(degradation.adjusted_change_ms)) " ms. "
         @let n_doubts = analysis.windows.warnings.len() + analysis.diagnostics.warnings.len();
         @if n_doubts > 0 {

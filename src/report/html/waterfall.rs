@@ -170,7 +170,7 @@ fn arithmetic(way: &Way, bar: &Bar<'_>, change: Option<f64>) -> Markup {
             (way.value(bar.start)) (operator) (way.value(bar.value.abs())) " = " (way.value(bar.start + bar.value))
         }
         @if let Some(bounds) = bar.step.and_then(|step| step.interval) {
-            span { "With 95 % certainty " (interval(bounds, way.show_signed)) " " (way.unit) "." }
+            span { "95 % interval " (interval(bounds, way.show_signed)) " " (way.unit) "." }
         }
         @if let Some((change, share)) = change.zip(share(bar.value, change)) {
             span { (share) " " (way.whole) ", " (way.change(change)) " " (way.unit) "." }

@@ -122,7 +122,7 @@ fn step(page: &Page<'_>, row: &DecompositionRow, rows: &[DecompositionRow]) -> S
             let name = html! {
                 (names.operation(service, operation))
                 @if let Some(callee) = callee {
-                    span.muted { " calls " } (names.operation(&callee.service, &callee.operation))
+                    span.muted { (link(row)) } (names.operation(&callee.service, &callee.operation))
                 }
             };
             (name, format!("{service}: {operation}"))
@@ -154,6 +154,11 @@ fn step(page: &Page<'_>, row: &DecompositionRow, rows: &[DecompositionRow]) -> S
     Step { name, label, cause: cause(row), value: row.contribution_ms, interval: Some(row.interval_ms), note }
 }
 
+/// What a part has to do with the calls that its row is about: those cut or made by its failures are others'.
+fn link(row: &DecompositionRow) -> &'static str {
+    if row.cause == RowCause::Of(Cause::Failing) { " fails and moves " } else { " calls " }
+}
+
 pub(super) fn cause(row: &DecompositionRow) -> &'static str {
     let less = row.contribution_ms < 0.0;
     match row.cause {
@@ -183,7 +188,6 @@ fn of_failures(page: &Page<'_>) -> Way {
     let analysis = page.analysis;
     let degradation = &analysis.degradation;
     let mut steps = origins(page, analysis);
-    steps.sort_by(|left, right| right.value.abs().total_cmp(&left.value.abs()));
     let plain = |name: &'static str, cause: &'static str, value: f64| Step {
         name: html! { (name) },
         label: name.to_owned(),
@@ -195,6 +199,7 @@ fn of_failures(page: &Page<'_>) -> Way {
     if degradation.error_ratio_mix != 0.0 {
         steps.push(plain("other requests were made", "traffic mix", degradation.error_ratio_mix));
     }
+    steps.sort_by(|left, right| right.value.abs().total_cmp(&left.value.abs()));
     let change = degradation.error_ratio.regression - degradation.error_ratio.baseline;
     let rest = change - steps.iter().map(|step| step.value).sum::<f64>();
     steps.push(plain("residual", "pinned on nobody", rest));

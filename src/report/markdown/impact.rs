@@ -1,5 +1,5 @@
 use super::{Page, count_of, ms, plain, points, signed_ms};
-use crate::analysis::{Analysis, Degradation, Entry, Suspect};
+use crate::analysis::{Analysis, Degradation, Entry, RankedService, Suspect};
 use crate::rank::Channel;
 use crate::time::format_signed;
 
@@ -10,8 +10,10 @@ const MAX_ENTRIES: usize = 10;
 pub(super) fn write(page: &mut Page, analysis: &Analysis) {
     whole(page, analysis);
     entries(page, analysis);
-    if let Some(suspect) = analysis.suspects.first() {
-        part(page, suspect);
+    let first = analysis.services.first();
+    let own = first.and_then(|first| analysis.suspects.iter().find(|suspect| suspect.service == first.service));
+    if let Some((first, suspect)) = first.zip(own) {
+        part(page, first, suspect);
     }
 }
 
@@ -55,9 +57,8 @@ fn in_all(whole: &Degradation, n_requests: f64) -> String {
     let seconds = |change_ms: f64| signed_seconds(change_ms * n_requests / 1e3);
     let failing = |change: f64| format_signed(change * n_requests, 0);
     format!(
-        "In all, over {} {} of the regression: {} s of latency (95 % interval {} to {}), {} failing {} beyond the baseline's share (95 % interval {} to {}).",
-        count_of(n_requests),
-        whole.of,
+        "In all, over {} of the regression: {} s of latency (95 % interval {} to {}), {} failing {} beyond the baseline's share (95 % interval {} to {}).",
+        counted(n_requests, &whole.of),
         seconds(whole.change_ms),
         seconds(whole.interval_ms[0]),
         seconds(whole.interval_ms[1]),
@@ -85,15 +86,11 @@ fn entries(page: &mut Page, analysis: &Analysis) {
         },
         if n_apart > 0 { format!("; {n_apart} more had requests in one window only") } else { String::new() }
     ));
-    let whole = &analysis.degradation;
     let rows: Vec<Vec<String>> = changed
         .iter()
         .take(MAX_ENTRIES)
         .map(|entry| {
-            // An entry that is alone is the whole, of which the interval was told above.
-            let is_whole = analysis.entries.len() == 1;
-            let change_ms = if is_whole { whole.interval_ms } else { entry.change_interval_ms };
-            let failing = if is_whole { whole.error_ratio_interval } else { entry.error_ratio_interval };
+            let (change_ms, failing) = (entry.change_interval_ms, entry.error_ratio_interval);
             let failing_change = entry.error_ratio.regression - entry.error_ratio.baseline;
             vec![
                 plain(&format!("{}: {}", entry.service, entry.operation)),
@@ -117,13 +114,16 @@ fn is_beyond([low, high]: [f64; 2]) -> bool {
     low > 0.0 || high < 0.0
 }
 
-/// What of it is the suspect's.
-fn part(page: &mut Page, suspect: &Suspect) {
+/// What of it is of the service that comes first, and of its first suspect.
+fn part(page: &mut Page, first: &RankedService, suspect: &Suspect) {
     let impact = &suspect.impact;
     page.paragraph(&format!(
-        "Of this, the part of the first suspect, {}: it hurt {} requests, {} of them by failing because of it; its part of the latency is {} s in all.",
+        "Of this, {}, which comes first, adds {} to a request on average and {} of failing requests. Its largest part, {}, hurt {}, {} of them by failing because of it, and adds {} s in all.",
+        plain(&first.service),
+        signed_ms(first.contribution.ms),
+        points(first.contribution.error_ratio),
         plain(&super::name(suspect)),
-        count_of(impact.n_requests_hurt),
+        counted(impact.n_requests_hurt, "requests"),
         count_of(impact.n_requests_failed),
         signed_seconds(impact.added_seconds)
     ));
@@ -143,11 +143,18 @@ fn part(page: &mut Page, suspect: &Suspect) {
         })
         .collect();
     let added = if suspect.channel == Channel::TailLatency {
-        "added to the slowest 5 % on average"
+        "added on average of the slowest 5 %"
     } else {
-        "added on average"
+        "added on average of all"
     };
     page.table(&["entry", "requests", "hurt by it", "of them by failing", added, "added seconds"], &rows);
+}
+
+/// A number of what has an s in the plural.
+fn counted(number: f64, plural: &str) -> String {
+    let count = count_of(number);
+    let noun = if count == "1" { plural.trim_end_matches('s') } else { plural };
+    format!("{count} {noun}")
 }
 
 fn signed_seconds(seconds: f64) -> String {

@@ -12,9 +12,9 @@ pub use escape::{code, code_in_table, plain};
 use super::graph::{Level, mermaid};
 use super::text::{count, count_of, counted, of_it, percent, residual};
 use super::windows::{chance, signal};
-use crate::analysis::{Analysis, Credit, Suspect, Window};
+use crate::analysis::{Analysis, ChangeAccount, Credit, Suspect, Window};
 use crate::rank::Verdict;
-use crate::time::{format_ms, format_rfc3339, format_signed};
+use crate::time::{format_ms, format_rfc3339, format_signed, format_signed_ms};
 use crate::topology::GraphDocument;
 use std::collections::BTreeSet;
 
@@ -37,6 +37,13 @@ pub fn markdown(analysis: &Analysis, options: &Options) -> String {
     page.paragraph(&certainty(analysis));
     page.heading("Timeline");
     page.table(&["when (UTC)", "what"], &timeline(analysis));
+    let n_left_out = analysis.changes.len().saturating_sub(MAX_CHANGES);
+    if n_left_out > 0 {
+        page.paragraph(&format!(
+            "Left out, as farther from the regression's start: {}, all in the JSON.",
+            counted(n_left_out as u64, "change")
+        ));
+    }
     if let Some(outside) = analysis.told_changes_outside() {
         page.paragraph(&format!("{outside}."));
     }
@@ -106,7 +113,7 @@ fn ms(value: f64) -> String {
 }
 
 fn signed_ms(value: f64) -> String {
-    format!("{}{}", if value > 0.0 { "+" } else { "" }, ms(value))
+    format!("{} ms", format_signed_ms(value))
 }
 
 fn points(ratio: f64) -> String {
@@ -158,14 +165,13 @@ fn timeline(analysis: &Analysis) -> Vec<Vec<String>> {
         moments.push((onset.start_unix_ns, 2, format!("change, seen best in: {seen} ({}){analysed}", chance(onset))));
         moments.extend(onset.end_unix_ns.map(|end| (end, 5, "that change is over".to_owned())));
     }
-    for change in &analysis.changes {
+    for change in shown_changes(analysis) {
         let credit = match change.credit {
             Credit::Credited => "**credited**",
             Credit::NotSupported => "not supported",
             Credit::Unknown => "cannot be told",
         };
-        let service = change.service.as_deref().map_or_else(String::new, |service| format!(" of {service}"));
-        let title = plain(&format!("{}{service}: {}", change.kind, change.title));
+        let title = plain(&super::changes::told(change));
         let title = match change.url.as_deref().filter(|url| url.len() < 2_000 && super::html::is_web(url)) {
             Some(url) => format!("[{title}](<{}>)", url.replace('|', "%7C")),
             None => title,
@@ -176,6 +182,18 @@ fn timeline(analysis: &Analysis) -> Vec<Vec<String>> {
     let row =
         |(at, kind, what): (i64, u8, String)| vec![format_rfc3339(at), if kind == 6 { what } else { plain(&what) }];
     moments.into_iter().map(row).collect()
+}
+
+/// Changes in the timeline at most: code hosts take no more than 65,536 characters.
+const MAX_CHANGES: usize = 30;
+
+/// The changes that matter most: those credited, then those nearest to the regression's start.
+fn shown_changes(analysis: &Analysis) -> Vec<&ChangeAccount> {
+    let mut changes: Vec<&ChangeAccount> = analysis.changes.iter().collect();
+    let start_ns = analysis.windows.regression.start_unix_ns;
+    changes.sort_by_key(|change| (change.credit != Credit::Credited, change.time_unix_ns.abs_diff(start_ns)));
+    changes.truncate(MAX_CHANGES);
+    changes
 }
 
 /// The suspects, the ways to them and their neighbours.
