@@ -79,6 +79,8 @@ const ERRORS_E0: f64 = 0.02;
 const OTHER_VIEWS: f64 = 0.7;
 /// What a part counts that is not significant.
 const DOUBT: f64 = 0.1;
+/// What failures count that no request fails by.
+const UNSEEN: f64 = 0.1;
 
 /// What one service did in one channel.
 #[derive(Clone, Copy, Debug)]
@@ -215,6 +217,7 @@ fn channels<'a>(
             values: values.to_vec(),
             subjects,
             replicates,
+            shares: Vec::new(),
         }
     };
     let view = |channel, view: &'a ViewChange| {
@@ -240,6 +243,7 @@ fn channels<'a>(
         values: missing_calls(forest, comparison, missing, floor),
         subjects: &[],
         replicates: &[],
+        shares: Vec::new(),
     };
     let errors = ChannelInput {
         channel: Channel::Errors,
@@ -250,10 +254,31 @@ fn channels<'a>(
         values: comparison.service_failures.clone(),
         subjects: &comparison.failures,
         replicates: &comparison.service_failure_replicates,
+        shares: seen(table, comparison),
     };
     let (typical, tail) =
         (view(Channel::TypicalLatency, &comparison.typical), view(Channel::TailLatency, &comparison.tail));
     vec![mean, typical, tail, errors, missing_calls]
+}
+
+/// What a service's failures count: those of work in the background, of which there may be many a request, count a tenth of its failing share.
+fn seen(table: &CostTable, comparison: &Comparison) -> Vec<f64> {
+    let attribution = &comparison.attribution;
+    let windows = [&comparison.baseline, &comparison.regression];
+    let (by_subject, _) = attribution.failure_changes(&table.paths, windows, comparison.scope);
+    let mut fronts = vec![0.0; comparison.service_failures.len()];
+    for (&service, front) in attribution.blamed.iter().zip(by_subject) {
+        fronts[service as usize] += front;
+    }
+    let share = |(front, failures): (f64, &Estimate)| {
+        let behind = failures.value - front;
+        if behind <= 0.0 || failures.value <= 0.0 {
+            return 1.0;
+        }
+        let counted = front + UNSEEN * behind / comparison.background_rate.max(1.0);
+        (counted / failures.value).clamp(0.0, 1.0)
+    };
+    fronts.into_iter().zip(&comparison.service_failures).map(share).collect()
 }
 
 /// Weighs all channels, with one false discovery rate over all services and channels, and one over all operations and edges.
@@ -296,6 +321,8 @@ struct ChannelInput<'a> {
     subjects: &'a [Estimate],
     /// The values in each bootstrap replicate, if they were resampled.
     replicates: &'a [Vec<f64>],
+    /// What a service's value counts in its score, if not all.
+    shares: Vec<f64>,
 }
 
 /// How much each service counts in a channel.
@@ -361,6 +388,10 @@ impl Weighed {
                 own.slope = if part.change.error > 0.0 { (own.change.error / part.change.error).min(1.0) } else { 1.0 };
                 *part = own;
             }
+        }
+        for (part, share) in parts.iter_mut().zip(&channel.shares) {
+            part.counted *= share;
+            part.slope *= share;
         }
         Self(parts)
     }

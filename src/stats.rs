@@ -1,6 +1,6 @@
 //! Statistics of change: quantiles, resampling weights, significance.
 
-use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Beta, Binomial, ContinuousCDF, Discrete, DiscreteCDF, Normal, StudentsT};
 
 /// Place in its distribution, from 0 to 1, that the median of `n` independent draws stays below with chance `sure`: the middle one of `n` places
 /// is Beta distributed.
@@ -83,6 +83,45 @@ pub fn pooled_variance(change: f64, variances: [f64; 2], n: [f64; 2]) -> f64 {
     let within = (n[0] * n[0] * variances[0] + n[1] * n[1] * variances[1]) / all;
     let between = change * change * n[0] * n[1] / (all * all);
     (within + between) * (1.0 / n[0] + 1.0 / n[1])
+}
+
+/// Of so many cases the normal distribution tells well enough.
+const MANY_CASES: f64 = 10.0;
+
+/// How many standard errors the second of two counts of cases lies from what the sizes `n` of the samples let expect, exactly: of all cases each falls into
+/// the second sample with its share of both (mid-p, two-sided, as normal deviate). Infinite where cases are so many that this needs no look.
+#[must_use]
+pub fn z_of_counts(counts: [f64; 2], n: [f64; 2]) -> f64 {
+    let all = counts[0] + counts[1];
+    let share = n[1] / (n[0] + n[1]);
+    let sign = (counts[1] - share * all).signum();
+    if all >= MANY_CASES {
+        return sign * f64::INFINITY;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "fewer than ten")]
+    let [second, all] = [counts[1], all].map(|count| count.round().max(0.0) as u64);
+    let Ok(chances) = Binomial::new(share, all) else { return 0.0 };
+    let here = chances.pmf(second) / 2.0;
+    let above = chances.sf(second) + here;
+    let p = (2.0 * above.min(1.0 - above)).clamp(1e-300, 1.0);
+    sign * -Normal::standard().inverse_cdf(p / 2.0)
+}
+
+/// The chance that any stretch with the share `width` of what could be cases holds `k` of all cases or more, where these come by chance.
+///
+/// J. Naus, "Approximations for distributions of scan statistics", J. American Statistical Association 77 (1982) 177.
+#[must_use]
+pub fn scan_p(k: f64, all: f64, width: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of requests")]
+    let [n, all_cases] = [k, all].map(|count| count.round().max(0.0) as u64);
+    if n < 2 || width >= 1.0 {
+        return 1.0;
+    }
+    let Ok(chances) = Binomial::new(width, all_cases) else { return 1.0 };
+    let (here, beyond) = (chances.pmf(n), chances.sf(n));
+    // With more than all positions there are, few are left that do not overlap.
+    let positions = (k / width - all - 1.0).max(0.0);
+    (positions * here + 2.0 * (here + beyond)).min(1.0)
 }
 
 /// Benjamini-Hochberg adjusted p-values, in the order given: the false discovery rate at which each would be reported.

@@ -69,7 +69,8 @@ impl ChangeList {
             return;
         }
         let mut reader = csv::ReaderBuilder::new();
-        let mut reader = reader.flexible(true).trim(csv::Trim::All).delimiter(delimiter(text)).from_reader(text.as_bytes());
+        let mut reader =
+            reader.flexible(true).trim(csv::Trim::All).delimiter(delimiter(text)).from_reader(text.as_bytes());
         let header: Vec<String> = match reader.headers() {
             Ok(header) => header.iter().map(str::to_lowercase).collect(),
             Err(error) => return self.push(&source, "line", 1, Err(error.to_string())),

@@ -242,7 +242,10 @@ fn judge(
         }
         Move::At { earliest_unix_ns, latest_unix_ns, what } => {
             if is_incident(event) {
-                return (Credit::NotSupported, format!("what is listed as {} tells of trouble and brings none", event.kind));
+                return (
+                    Credit::NotSupported,
+                    format!("what is listed as {} tells of trouble and brings none", event.kind),
+                );
             }
             if let Some(reason) = carried_otherwise(analysis, shares, service, event) {
                 return (Credit::NotSupported, reason);

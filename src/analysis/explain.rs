@@ -12,6 +12,7 @@ use super::explanation::{
 };
 use super::impact::impact;
 use super::resolve::Target;
+use super::suspects::Front;
 use super::{network, standing, structure, suspects};
 use crate::compare::Estimate;
 use crate::compare::attribute::tops;
@@ -116,9 +117,10 @@ fn contribution(evidence: Evidence<'_>, target: &Target, subjects: &[u32]) -> Co
         }
         _ => (sum(&comparison.subjects), sum(&comparison.failures)),
     };
-    let [fronts_ns, _] = suspects::fronts(evidence);
-    let front_ns = subjects.iter().map(|&subject| fronts_ns[subject as usize]).sum();
-    suspects::contribution(evidence, latency, failures, front_ns)
+    let [fronts, _] = suspects::fronts(evidence);
+    let mut front = Front::default();
+    subjects.iter().for_each(|&subject| front += fronts[subject as usize]);
+    suspects::contribution(evidence, latency, failures, front)
 }
 
 fn channels(evidence: Evidence<'_>, ranking: &Ranking, service: u32) -> Vec<ChannelAccount> {

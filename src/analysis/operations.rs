@@ -125,7 +125,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> Vec<OperationAccount> {
     let visits = sums.map(|sums| attribution.own_calls(&evidence.table.paths, sums, n_services).concat());
     let n_requests = sums.map(|sums| tops(&evidence.table.paths, sums, comparison.scope));
     let calls = Calls::new(evidence, n_requests);
-    let fronts_ns = fronts(evidence).concat();
+    let fronts = fronts(evidence).concat();
     let account = |unit: usize| {
         let (service, operation, edge) = match unit.checked_sub(n_subjects) {
             None => names(evidence, u32::try_from(unit).unwrap_or(u32::MAX)),
@@ -155,7 +155,7 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> Vec<OperationAccount> {
             calls_per_request,
             calls_per_request_change: calls.value,
             calls_per_request_interval: calls.interval(),
-            contribution: contribution(evidence, mean, failures, fronts_ns[unit]),
+            contribution: contribution(evidence, mean, failures, fronts[unit]),
             typical_ms: typical.value / NS_PER_MS,
             typical_interval_ms: interval_ms(typical),
             usual_call: shift.map(UsualCall::new),

@@ -7,7 +7,6 @@
 use super::build::{NS_PER_MS, percent, ratio};
 use super::evidence::{Evidence, Parts, Stake};
 use super::rows::{BASELINE, REGRESSION};
-use super::suspects::front_of;
 use super::wording::{ms, signed_ms};
 use crate::compare::attribute::{Cause, Subject};
 use crate::compare::edges::Whose;
@@ -90,6 +89,8 @@ pub(super) struct Finding<'a> {
     pub(super) parts: &'a Parts,
     pub(super) stake: &'a Stake,
     pub(super) channel: Channel,
+    /// What of its contribution is of work in the background, nanoseconds a request.
+    pub(super) background_ns: f64,
 }
 
 /// One request to the suspect's main entry.
@@ -366,7 +367,7 @@ impl Finding<'_> {
 
     fn background(&self) -> Option<String> {
         let comparison = self.evidence.comparison;
-        let behind = self.contribution_ns() - front_of(self.evidence, self.subject);
+        let behind = self.background_ns;
         // What saves time has no share that could come from elsewhere.
         let has_share = self.contribution_ns() > 0.0 && behind > DOUBTFUL * self.contribution_ns();
         (comparison.background_rate > 0.0 && has_share).then(|| {

@@ -3,6 +3,7 @@
 use super::build::{NS_PER_MS, interval_ms};
 use super::evidence::Evidence;
 use super::resolve::nearest;
+use super::suspects::Front;
 use super::{Analysis, Contribution, suspects};
 use crate::compare::Estimate;
 use crate::normalize::Need;
@@ -250,12 +251,12 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
     for (index, owner) in owners.iter().enumerate() {
         services_of.entry(owner.as_ref().map(|owner| owner.team.as_str())).or_default().push(index);
     }
-    let [_, fronts_ns] = suspects::fronts(evidence);
-    let share = |part: Part, latency: Estimate, failures: Estimate, tail: Estimate, front_ns: f64| TeamShare {
+    let [_, fronts] = suspects::fronts(evidence);
+    let share = |part: Part, latency: Estimate, failures: Estimate, tail: Estimate, front: Front| TeamShare {
         part,
         team: None,
         services: Vec::new(),
-        contribution: suspects::contribution(evidence, latency, failures, front_ns),
+        contribution: suspects::contribution(evidence, latency, failures, front),
         tail_ms: tail.value / NS_PER_MS,
         tail_interval_ms: interval_ms(tail),
     };
@@ -272,14 +273,21 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
                 let name = |service: usize| &evidence.forest.services[service].name;
                 (value(right).abs().total_cmp(&value(left).abs())).then_with(|| name(left).cmp(name(right)))
             });
-            let front_ns = own.iter().map(|&service| fronts_ns[service]).sum();
-            let share = share(Part::Services, latency, failures, tail, front_ns);
+            let mut front = Front::default();
+            own.iter().for_each(|&service| front += fronts[service]);
+            let share = share(Part::Services, latency, failures, tail, front);
             let services = own.into_iter().map(|service| evidence.forest.services[service].name.clone()).collect();
             TeamShare { team: team.map(str::to_owned), services, ..share }
         })
         .collect();
     let (mix, failure_mix) = (comparison.mix_ns, comparison.failure_mix);
-    shares.push(share(Part::TrafficMix, mix, failure_mix, comparison.tail.mix_ns, mix.value));
+    shares.push(share(
+        Part::TrafficMix,
+        mix,
+        failure_mix,
+        comparison.tail.mix_ns,
+        Front { ns: mix.value, error_ratio: failure_mix.value },
+    ));
     let told = |value: fn(&Contribution) -> f64| shares.iter().map(|share| value(&share.contribution)).sum::<f64>();
     let rest_ms = comparison.change_ns.value / NS_PER_MS - told(|contribution| contribution.ms);
     let rest_failures = comparison.failure_change.value - told(|contribution| contribution.error_ratio);
@@ -290,7 +298,13 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
     if [rest_ms, rest_failures, rest_tail_ms].iter().any(|rest| rest.abs() > 1e-9) {
         let rest = |value: f64| Estimate::new(value, 0.0);
         let rest_ns = rest_ms * NS_PER_MS;
-        shares.push(share(Part::Background, rest(rest_ns), rest(rest_failures), rest(rest_tail_ms * NS_PER_MS), rest_ns));
+        shares.push(share(
+            Part::Background,
+            rest(rest_ns),
+            rest(rest_failures),
+            rest(rest_tail_ms * NS_PER_MS),
+            Front { ns: rest_ns, error_ratio: rest_failures },
+        ));
     }
     shares.sort_by(|left, right| {
         let size = |share: &TeamShare| share.contribution.ms.abs();

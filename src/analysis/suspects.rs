@@ -21,37 +21,58 @@ pub(super) const MIN_SHARE: f64 = 0.05;
 
 /// Below a picosecond it is rounding.
 const LEAST_NS: f64 = 1e-3;
+/// The same of shares of failing requests.
+const LEAST_RATIO: f64 = 1e-9;
 
-/// What subjects add to requests, nanoseconds a request, without work in the background: each of them, and all of a service.
-pub(super) fn fronts(evidence: Evidence<'_>) -> [Vec<f64>; 2] {
-    let attribution = &evidence.comparison.attribution;
-    let mut fronts = [vec![0.0; attribution.subjects.len()], vec![0.0; evidence.forest.services.len()]];
-    for (key, row) in attribution.rows.iter().zip(&evidence.comparison.rows) {
-        fronts[0][key.subject as usize] += row.value;
-        fronts[1][attribution.blamed[key.subject as usize] as usize] += row.value;
+/// What is added to requests, without work in the background.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Front {
+    /// Nanoseconds a request.
+    pub(super) ns: f64,
+    /// Share of requests that fail.
+    pub(super) error_ratio: f64,
+}
+
+impl std::ops::AddAssign for Front {
+    fn add_assign(&mut self, other: Self) {
+        self.ns += other.ns;
+        self.error_ratio += other.error_ratio;
     }
-    fronts
 }
 
-/// The same of one subject.
-pub(super) fn front_of(evidence: Evidence<'_>, subject: u32) -> f64 {
-    let rows = evidence.comparison.attribution.rows.iter().zip(&evidence.comparison.rows);
-    rows.filter(|(key, _)| key.subject == subject).map(|(_, row)| row.value).sum()
+/// What subjects add to requests: each of them, and all of a service.
+pub(super) fn fronts(evidence: Evidence<'_>) -> [Vec<Front>; 2] {
+    let comparison = evidence.comparison;
+    let attribution = &comparison.attribution;
+    let windows = [&comparison.baseline, &comparison.regression];
+    let (failures, _) = attribution.failure_changes(&evidence.table.paths, windows, comparison.scope);
+    let mut subjects: Vec<Front> = failures.into_iter().map(|error_ratio| Front { ns: 0.0, error_ratio }).collect();
+    for (key, row) in attribution.rows.iter().zip(&comparison.rows) {
+        subjects[key.subject as usize].ns += row.value;
+    }
+    let mut services = vec![Front::default(); evidence.forest.services.len()];
+    for (&service, &own) in attribution.blamed.iter().zip(&subjects) {
+        services[service as usize] += own;
+    }
+    [subjects, services]
 }
 
-/// A contribution by these estimates, of which `front_ns` is to requests.
+/// A contribution by these estimates, of which `front` is to requests.
 pub(super) fn contribution(
     evidence: Evidence<'_>,
     latency: Estimate,
     failures: Estimate,
-    front_ns: f64,
+    front: Front,
 ) -> Contribution {
     let comparison = evidence.comparison;
-    let behind = latency.value - front_ns;
-    let is_told = comparison.background_rate > 0.0 && behind.abs() > LEAST_NS;
+    let behind = |value: f64, front: f64, least: f64| {
+        let behind = value - front;
+        if comparison.background_rate > 0.0 && behind.abs() > least { behind } else { 0.0 }
+    };
     Contribution {
         ms: latency.value / NS_PER_MS,
-        background_ms: if is_told { behind / NS_PER_MS } else { 0.0 },
+        background_ms: behind(latency.value, front.ns, LEAST_NS) / NS_PER_MS,
+        background_error_ratio: behind(failures.value, front.error_ratio, LEAST_RATIO),
         percent: percent(latency.value, comparison.adjusted_ns.value),
         interval_ms: interval_ms(latency),
         error_ratio: failures.value,
@@ -79,14 +100,14 @@ pub(super) fn services(ranking: &Ranking, suspects: &[Suspect], evidence: Eviden
         return Vec::new();
     }
     let comparison = evidence.comparison;
-    let [_, front_ns] = fronts(evidence);
+    let [_, fronts] = fronts(evidence);
     (1..)
         .zip(&ranking.services)
         .map(|(rank, ranked)| {
             let index = ranked.service as usize;
             let service = &evidence.forest.services[index];
             let (latency, failures) = (comparison.services[index], comparison.service_failures[index]);
-            let contribution = contribution(evidence, latency, failures, front_ns[index]);
+            let contribution = contribution(evidence, latency, failures, fronts[index]);
             let own = suspects.iter().filter(|suspect| suspect.service == service.name);
             RankedService {
                 rank,
@@ -151,6 +172,7 @@ pub(super) fn suspects(
         same
     });
     let drills = attributes::drill(evidence, &scored, keys);
+    let [fronts, _] = fronts(evidence);
     let grounds = Grounds::new(evidence);
     let windows = [&evidence.selection.baseline, &evidence.selection.regression].map(Vec::as_slice);
     let is_of_tail = |&(_, _, channel): &(f64, u32, Channel)| channel == Channel::TailLatency;
@@ -160,7 +182,8 @@ pub(super) fn suspects(
         .map(|(score, subject, channel)| {
             let (attributes, attribute_search) = attributes::carriers(&drills, subject, channel);
             let found = (&grounds, structure, tail.as_slice());
-            let (suspect, shown) = suspect(ranking, evidence, found, score, subject, channel);
+            let front = fronts[subject as usize];
+            let (suspect, shown) = suspect(ranking, evidence, found, (score, front), subject, channel);
             (Suspect { attributes, attribute_search, ..suspect }, shown)
         })
         .collect();
@@ -205,7 +228,7 @@ fn suspect(
     ranking: &Ranking,
     evidence: Evidence<'_>,
     (grounds, structure, tail): (&Grounds, &[StructureChange], &[f64]),
-    score: f64,
+    (score, front): (f64, Front),
     subject: u32,
     channel: Channel,
 ) -> (Suspect, Shown) {
@@ -221,7 +244,7 @@ fn suspect(
     let shown = evidence.shown(subject, (&parts, &stake), channel, &is_looked_at);
     let (exemplars, baseline_trace_ids) = evidence.exemplars(&shown);
     let (latency, failures) = (comparison.subjects[subject as usize], comparison.failures[subject as usize]);
-    let contribution = contribution(evidence, latency, failures, front_of(evidence, subject));
+    let contribution = contribution(evidence, latency, failures, front);
     let main = match channel {
         Channel::MissingCalls => evidence.missing_call(subject),
         _ => evidence.main_cause(subject, channel),
@@ -262,6 +285,7 @@ fn suspect(
             parts: against,
             stake: &stake,
             channel,
+            background_ns: comparison.subjects[subject as usize].value - front.ns,
         }
         .overturned_by(),
     };

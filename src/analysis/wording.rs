@@ -1,11 +1,11 @@
 //! What the numbers mean, in sentences.
 
 use super::document::{
-    Analysis, Degradation, Edge, Finding, Operation, Pair, RankedService, RowCause, Suspect,
+    Analysis, Degradation, Edge, ErrorPart, Finding, Operation, Pair, RankedService, RowCause, Suspect,
 };
 use crate::compare::attribute::Cause;
 use crate::compare::edges::{Gap, Whose};
-use crate::rank::{Channel, FLOOR_ERRORS, MIN_REQUESTS, Verdict};
+use crate::rank::{Channel, FLOOR_ERRORS, MAX_Q, MIN_REQUESTS, Verdict};
 use crate::time::{format_ms, format_signed, format_signed_ms};
 use crate::window::{AutomaticRule, WindowChoice};
 
@@ -77,6 +77,12 @@ pub(super) fn reason(suspect: &Suspect, channel: Channel, per_call_ms: Pair, mai
 fn reason_of_these(suspect: &Suspect, channel: Channel, per_call_ms: Pair, main: Option<&Main>) -> String {
     let name = subject(suspect);
     let (before, after) = (ms(per_call_ms.baseline), ms(per_call_ms.regression));
+    if channel == Channel::Errors && suspect.contribution.fails_in_background() {
+        return format!(
+            "{} of work in the background, which no request waits for, begin with {name}",
+            suspect.contribution.told_background_failures().unwrap_or_default()
+        );
+    }
     if channel == Channel::Errors {
         return format!("{} of requests fail beginning with {name}", points(suspect.contribution.error_ratio));
     }
@@ -239,6 +245,10 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
     let name = subject(suspect);
     let contribution = &suspect.contribution;
     match suspect.kind.as_str() {
+        "errors" if contribution.fails_in_background() => format!(
+            "{service} fails in the background, which no request waits for: {} because of {name}",
+            contribution.told_background_failures().unwrap_or_default()
+        ),
         "errors" => {
             format!("{service} fails: {} of all requests fail because of {name}", points(contribution.error_ratio))
         }
@@ -334,13 +344,32 @@ fn surest(service: &RankedService) -> Option<&Finding> {
     told.clone().find(|finding| finding.channel == Channel::Latency).or_else(|| told.next())
 }
 
+/// Failures told that requests survive.
+const MAX_SURVIVED: usize = 3;
+
+/// Failures that became more and fail no request, which no other figure counts.
+fn survived(analysis: &Analysis) -> Vec<String> {
+    let more = |part: &&ErrorPart| part.q <= MAX_Q && part.change >= FLOOR_ERRORS && part.interval[0] > 0.0;
+    let parts = analysis.errors.swallowed.iter().filter(more).take(MAX_SURVIVED);
+    let told = parts.map(|part| {
+        format!(
+            "{}: {} fails {} times a request, {} before, which requests survive: trouble that their figures hide",
+            part.service,
+            part.operation,
+            format_ms(part.per_request.regression),
+            format_ms(part.per_request.baseline)
+        )
+    });
+    told.collect()
+}
+
 /// What limits the answer.
 pub(super) fn warnings(analysis: &Analysis) -> Vec<String> {
     let diagnostics = &analysis.diagnostics;
     let repairs = &diagnostics.repairs;
     let n_spans = diagnostics.n_spans_analysed.max(1) as f64;
     let share = |count: u64| format!("{:.1} %", count as f64 / n_spans * 100.0);
-    let mut warnings = Vec::new();
+    let mut warnings = survived(analysis);
     let mut warn = |condition: bool, text: String| {
         if condition {
             warnings.push(text);

@@ -35,6 +35,8 @@ pub(super) struct Shares {
     /// Of each window, draws of the shares' deviations: replicates, or what each block of traces adds.
     pub(super) draws: [Vec<Vec<f64>>; 2],
     pub(super) are: Draws,
+    /// Requests of each window.
+    pub(super) n_traces: [f64; 2],
     /// What each stretch of the baseline says of the shares, up to a constant.
     pub(super) stretches: Vec<Vec<f64>>,
 }
@@ -98,7 +100,8 @@ impl Shares {
         let of_stretch = |stretch: &Vec<f64>| (0..baseline.len()).map(|place| value(place, stretch)).collect();
         let stretches: Vec<Vec<f64>> = self.stretches.iter().map(of_stretch).collect();
         let factors = inflation(&baseline, &stretches);
-        let variances = baseline.iter().zip(&regression).map(|(left, right)| left + right);
+        let variances =
+            baseline.iter().zip(&regression).map(|(&left, &right)| noise::of_change([left, right], self.n_traces));
         let freedom = |factor: f64, own: f64| noise::freedom(factor, own, stretches.len());
         let parts = factors.into_iter().zip(variances).zip(&self.freedom);
         parts.map(|((factor, variance), &own)| (factor * variance, freedom(factor, own))).collect()
@@ -166,7 +169,13 @@ impl Parts {
     }
 
     /// By how much each part stands apart, in its own unit; `None` of those not compared.
-    pub(super) fn apart(self, point: &Replicate, noise: &Noise, freedom: &[f64]) -> Vec<Option<Estimate>> {
+    pub(super) fn apart(
+        self,
+        point: &Replicate,
+        noise: &Noise,
+        freedom: &[f64],
+        n_traces: [f64; 2],
+    ) -> Vec<Option<Estimate>> {
         let mut result = vec![None; (self.field)(point).len()];
         let shares = Shares {
             values: self.shares(point),
@@ -175,6 +184,7 @@ impl Parts {
             stretches: noise.stretches(|rest| self.shares(rest)),
             draws: self.replicates,
             are: Draws::Replicates,
+            n_traces,
         };
         for (&(part, own), apart) in self.members.iter().zip(shares.apart()) {
             result[part] = apart.map(|apart| Estimate {
@@ -289,6 +299,7 @@ mod tests {
             freedom: vec![1e6; values.len()],
             draws: [draws(0), draws(1)],
             are: Draws::Summands,
+            n_traces: [1.0; 2],
             stretches: Vec::new(),
         }
     }

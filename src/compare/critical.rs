@@ -11,6 +11,8 @@
 //! - where a call is waited for because it became longer, the effect goes to what made it longer, itself or below it, in
 //!   proportion.
 //!
+//! Calls that are only made in the visits that are waited for are no more calls: see [`super::waited`].
+//!
 //! What remains is a caller that waits otherwise for calls that take as long as before.
 //!
 //! Of calls side by side the longest are waited for, so that those on the blamed path are longer than calls of their kind are. If more or
@@ -22,6 +24,7 @@ use super::attribute::{Attribution, CALLS, CRITICAL, UNCHANGED, calls_ns};
 use super::factors::factors;
 use super::paths::{NO_PATH, Scope};
 use super::unanswered::{Input, Shares};
+use super::waited;
 use hashbrown::{HashMap, HashSet};
 
 /// Effects below this share of the mean latency stay where they are.
@@ -48,7 +51,17 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, u
     let causes = causes(input, attribution, &critical);
     let mut shares: Vec<Shares> = vec![Shares::new(); n_paths];
     let is_large = |path: usize| critical[path].abs() > small;
-    let chosen = chosen(input, attribution, &is_large);
+    let mut by_calls = waited::chosen(input);
+    for (path, which, _) in attribution.spread() {
+        if which == CALLS {
+            by_calls[path as usize] = 0.0;
+        }
+    }
+    let called = waited::causes(input, attribution, &by_calls, small);
+    for (share, _) in by_calls.iter_mut().zip(&called).filter(|(_, causes)| !causes.is_empty()) {
+        *share = 0.0;
+    }
+    let chosen = chosen(input, attribution, &is_large, &by_calls);
     // What each adds with what goes with it, which never turns it around.
     let mut worth = critical.clone();
     for part in &chosen {
@@ -99,7 +112,9 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, u
             }
         }
     }
-    found.extend((0..).zip(shares).filter(|(_, shares)| !shares.is_empty()).map(|(path, to)| (path, CRITICAL, to)));
+    for (which, shares) in [(CALLS, called), (CRITICAL, shares)] {
+        found.extend((0..).zip(shares).filter(|(_, shares)| !shares.is_empty()).map(|(path, to)| (path, which, to)));
+    }
     found
 }
 
@@ -115,8 +130,14 @@ struct Chosen {
     share: f64,
 }
 
-/// The parts of effects on the time of visits that come from which calls are waited for, of those paths `is_large`; by path and effect.
-fn chosen(input: Input<'_>, attribution: &Attribution, is_large: &impl Fn(usize) -> bool) -> Vec<Chosen> {
+/// The parts of effects that come from which calls are waited for, of those paths `is_large`; by path and effect. Of the calls of a path that is the
+/// share `by_calls`.
+fn chosen(
+    input: Input<'_>,
+    attribution: &Attribution,
+    is_large: &impl Fn(usize) -> bool,
+    by_calls: &[f64],
+) -> Vec<Chosen> {
     let n_paths = input.paths.len();
     let scopes =
         [Scope::Request, Scope::Background].map(|scope| factors(input.paths, input.sums[0], input.sums[1], scope));
@@ -143,6 +164,7 @@ fn chosen(input: Input<'_>, attribution: &Attribution, is_large: &impl Fn(usize)
             selections.insert(path, selection);
             nearest[path] = Some(path);
         }
+        let caller = above(path).and_then(|parent| nearest[parent as usize]);
         let own = of(path);
         for (which, time) in [own.self_ns, own.before_ns, own.wait_ns].into_iter().enumerate() {
             let change = time[1] - time[0];
@@ -166,6 +188,9 @@ fn chosen(input: Input<'_>, attribution: &Attribution, is_large: &impl Fn(usize)
             for part in &mut found[first..] {
                 part.share /= sum.max(1.0);
             }
+        }
+        if let Some(by) = caller.filter(|_| by_calls[path] > 0.0) {
+            found.push(Chosen { path, which: CALLS, by, share: by_calls[path] });
         }
     }
     found
@@ -225,20 +250,20 @@ fn causes(input: Input<'_>, attribution: &Attribution, critical: &[f64]) -> Vec<
 }
 
 /// Whether calls became clearly longer, for an effect above zero, or shorter.
-fn has_changed(input: Input<'_>, path: usize, effect: f64) -> bool {
+pub(super) fn has_changed(input: Input<'_>, path: usize, effect: f64) -> bool {
     let [before, after] = calls_ns(path, input.sums);
     if effect > 0.0 { after > before * UNCHANGED } else { before > after * UNCHANGED }
 }
 
 /// Keeps the largest parts of many.
-fn prune(parts: &mut Shares) {
+pub(super) fn prune(parts: &mut Shares) {
     if parts.len() > 2 * MAX_PARTS {
         parts.sort_by(|left, right| right.1.abs().total_cmp(&left.1.abs()).then(left.0.cmp(&right.0)));
         parts.truncate(MAX_PARTS);
     }
 }
 
-fn add(parts: &mut Shares, row: u32, value: f64) {
+pub(super) fn add(parts: &mut Shares, row: u32, value: f64) {
     if value == 0.0 {
         return;
     }
@@ -249,7 +274,7 @@ fn add(parts: &mut Shares, row: u32, value: f64) {
 }
 
 /// The parts of a sign as shares that sum to 1; empty if the others outweigh them.
-fn shares_of(parts: &Shares, sign: f64) -> Shares {
+pub(super) fn shares_of(parts: &Shares, sign: f64) -> Shares {
     let all: f64 = parts.iter().map(|&(_, value)| sign * value).sum();
     let same: f64 = parts.iter().map(|&(_, value)| (sign * value).max(0.0)).sum();
     if all <= 0.0 {

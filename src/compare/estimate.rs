@@ -5,7 +5,7 @@
 use super::apart::Parts;
 use super::attribute::{Attribution, tops};
 use super::decompose::{self, Weights, at_weights, decompose_in};
-use super::noise::{self, Noise, Support};
+use super::noise::{self, Noise, OfRequests, Support};
 use super::paths::{CostTable, Scope};
 use super::sums::{Blocks, Side, Sums};
 use super::views::View;
@@ -161,6 +161,8 @@ struct Resampled {
     noise: Noise,
     support: Support,
     view: View,
+    /// Requests of each window.
+    n_traces: [f64; 2],
 }
 
 /// A field of [`Replicate`].
@@ -178,10 +180,14 @@ impl Resampled {
             .enumerate()
             .map(|(index, (&value, &freedom))| {
                 let factor = inflation[index] * noise::of_view(self.view);
-                let error = (factor * (of_baseline[index] + of_regression[index])).sqrt();
+                let of = |baseline: &[f64], regression: &[f64]| {
+                    let variances = [baseline[index], regression[index]];
+                    (factor * noise::of_change(variances, self.n_traces)).sqrt()
+                };
+                let error = of(&of_baseline, &of_regression);
                 // Which paths the slowest requests take is not traffic but what made them the slowest: there no weight is given.
                 let null_error = match self.view {
-                    View::Mean | View::Typical => (factor * (null_baseline[index] + null_regression[index])).sqrt(),
+                    View::Mean | View::Typical => of(&null_baseline, &null_regression),
                     View::Tail => error,
                 };
                 let freedom = if between_runs { self.noise.freedom(inflation[index], freedom) } else { freedom };
@@ -192,13 +198,18 @@ impl Resampled {
 
     /// Estimates of shares of failing requests, counted out of so many. Failures are rare, so that a window with none seems to have no variance:
     /// both together tell it.
-    fn failures(&self, field: Field, support: &[f64], n_requests: &[[f64; 2]]) -> Vec<Estimate> {
+    fn failures(&self, field: Field, support: &[f64], of_requests: &[OfRequests]) -> Vec<Estimate> {
         let variances = self.null_moments.each_ref().map(|moments| moments.variances(field));
         let inflation = self.noise.inflation(field, &variances[0], false);
         let mut estimates = self.estimates(field, support, false);
-        for (index, (estimate, &n)) in estimates.iter_mut().zip(n_requests).enumerate() {
+        for (index, (estimate, &OfRequests { n, n_failing })) in estimates.iter_mut().zip(of_requests).enumerate() {
             let variances = [0, 1].map(|window: usize| variances[window][index]);
             estimate.null_error = (inflation[index] * stats::pooled_variance(estimate.value, variances, n)).sqrt();
+            // Few are not spread as a normal variable is.
+            let z = stats::z_of_counts(n_failing, n);
+            if z * estimate.value > 0.0 {
+                estimate.null_error = estimate.null_error.max(estimate.value / z);
+            }
             estimate.error = estimate.error.max(estimate.null_error);
         }
         estimates
@@ -248,14 +259,15 @@ impl Evaluation<'_> {
             })
         });
         let support = Support::new(self, blocks, [&baseline, &regression]);
-        let of = Resampled { point, moments, null_moments, noise, support, view };
+        let n_traces = blocks.each_ref().map(|blocks| blocks.n_traces() as f64);
+        let of = Resampled { point, moments, null_moments, noise, support, view, n_traces };
         let Support { rows, subjects, failures, services, service_failures, totals, failing } = &of.support;
         let mut all = of.estimates(|replicate| &replicate.totals, totals, false);
         all[FAILURES] = of.failures(|replicate| &replicate.totals, totals, &failing.totals)[FAILURES];
         Evaluated {
             apart: parts.map_or_else(Apart::default, |[of_subjects, of_services]| Apart {
-                subjects: of_subjects.apart(&of.point, &of.noise, subjects),
-                services: of_services.apart(&of.point, &of.noise, services),
+                subjects: of_subjects.apart(&of.point, &of.noise, subjects, n_traces),
+                services: of_services.apart(&of.point, &of.noise, services, n_traces),
             }),
             rows: of.estimates(|replicate| &replicate.rows, rows, false),
             subjects: of.estimates(|replicate| &replicate.subjects, subjects, false),

@@ -143,7 +143,15 @@ impl Pile {
         // Lost calls that spread over all durations are no pile-up.
         let n_near = lost.len() - lost.partition_point(|&duration| duration < shortest / 2);
         let band = (shortest, lost[end - 1]);
-        Some(Self { band, n_calls: end - first, n_tight: n_tight.unwrap_or(0), n_near, n_good: 0, n_longer: 0, n_near_good: 0 })
+        Some(Self {
+            band,
+            n_calls: end - first,
+            n_tight: n_tight.unwrap_or(0),
+            n_near,
+            n_good: 0,
+            n_longer: 0,
+            n_near_good: 0,
+        })
     }
 
     fn add_good(&mut self, duration_ns: i64) {

@@ -31,6 +31,7 @@ pub mod structure;
 pub mod sums;
 mod unanswered;
 pub mod views;
+mod waited;
 
 use crate::normalize::Forest;
 use crate::stats;
@@ -111,6 +112,8 @@ pub struct Comparison {
     pub baseline: Sums,
     /// Sums of the regression.
     pub regression: Sums,
+    /// Visits of each path, waited for or not, in both windows.
+    pub everywhere: [Vec<f64>; 2],
     /// Effects a path on the mean latency of requests, nanoseconds.
     pub effects: Effects,
     /// The same of background work, per background request.
@@ -212,10 +215,13 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     let (scope, background_rate) = scope(table, [&baseline, &regression]);
     let effects = decompose(&table.paths, &baseline, &regression, scope);
     let background = decompose(&table.paths, &baseline, &regression, Scope::Background);
+    let everywhere = [(windows[0], &baseline), (windows[1], &regression)]
+        .map(|(traces, sums)| waited::everywhere(table, traces, &forest.weight, sums));
     let input = Input {
         forest,
         paths: &table.paths,
         sums: [&baseline, &regression],
+        everywhere: everywhere.each_ref().map(Vec::as_slice),
         effects: &effects,
         background: (&background, background_rate),
         scope,
@@ -288,6 +294,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         shifts,
         baseline,
         regression,
+        everywhere,
         background_rate,
         scope,
         attribution,

@@ -12,6 +12,7 @@ use super::estimate::{Evaluation, N_TOTALS, Replicate};
 use super::paths::Scope;
 use super::sums::{Blocks, Sums};
 use super::views::View;
+use crate::stats;
 use rayon::prelude::*;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
@@ -29,6 +30,19 @@ pub(super) fn of_view(view: View) -> f64 {
         View::Mean | View::Typical => 1.0,
         View::Tail => TAIL_INFLATION,
     }
+}
+
+/// Windows of which one has more than so many times the requests of the other know each another share of what is rare.
+const UNLIKE: f64 = 4.0;
+
+/// Variance of a change, by the variances that both windows of so many requests bring. A window of few may have met no rare slow one and seem sure of
+/// itself: what the other knows of a single request counts for it, too.
+pub(super) fn of_change([before, after]: [f64; 2], [n_before, n_after]: [f64; 2]) -> f64 {
+    let apart = before + after;
+    if n_before.max(n_after) <= UNLIKE * n_before.min(n_after) || n_before.min(n_after) <= 0.0 {
+        return apart;
+    }
+    apart.max(stats::pooled_variance(0.0, [before, after], [n_before, n_after]))
 }
 
 /// What each stretch of the baseline contributes to every estimate.
@@ -111,7 +125,7 @@ pub(super) fn inflation_apart(independent: &[f64], stretches: &[Vec<f64>]) -> Ve
     let n_known = ratios.iter().flatten().count();
     let freedom = n_cosines(stretches.len()) as f64;
     // The middle one's place among all chances, nine times in ten at most, and the ratio there.
-    let place = crate::stats::place_of_median(n_known, SURE);
+    let place = stats::place_of_median(n_known, SURE);
     let by_chance = ChiSquared::new(freedom).map_or(1.0, |chances| chances.inverse_cdf(place) / freedom);
     drawn(&ratios, usual(&ratios) / by_chance.max(1.0), stretches.len(), APART_FREEDOM)
 }
@@ -137,7 +151,7 @@ pub(super) fn freedom(factor: f64, freedom: f64, n_stretches: usize) -> f64 {
 fn usual(ratios: &[Option<f64>]) -> f64 {
     let mut known: Vec<f64> = ratios.iter().flatten().copied().collect();
     known.sort_unstable_by(f64::total_cmp);
-    crate::stats::quantile(&known, 0.5).unwrap_or(1.0)
+    stats::quantile(&known, 0.5).unwrap_or(1.0)
 }
 
 /// Ratios drawn towards the usual one, which counts as much as `freedom` degrees of freedom of one's own; at least 1.
@@ -184,12 +198,21 @@ pub(super) struct Support {
     pub(super) failing: Concerned,
 }
 
-/// Requests, a window, that failures are counted out of: those of the entries in which any begins with the unit.
+/// What failures are counted out of, and how many there are.
 #[derive(Default)]
 pub(super) struct Concerned {
-    pub(super) subjects: Vec<[f64; 2]>,
-    pub(super) services: Vec<[f64; 2]>,
-    pub(super) totals: Vec<[f64; 2]>,
+    pub(super) subjects: Vec<OfRequests>,
+    pub(super) services: Vec<OfRequests>,
+    pub(super) totals: Vec<OfRequests>,
+}
+
+/// Of a unit, a window.
+#[derive(Clone, Copy)]
+pub(super) struct OfRequests {
+    /// Requests of the entries in which any failure begins with the unit.
+    pub(super) n: [f64; 2],
+    /// Failing requests that begin to fail with it.
+    pub(super) n_failing: [f64; 2],
 }
 
 impl Concerned {
@@ -201,11 +224,21 @@ impl Concerned {
                 [Scope::Request, Scope::Background].map(|scope| tops(paths, windows[window], scope)).iter().sum();
             (blocks[window].n_traces() as f64 / weighted.max(f64::MIN_POSITIVE)).min(1.0)
         });
+        let n_subjects = attribution.subjects.len();
+        let mut n_failing = vec![[0.0; 2]; n_subjects];
         let mut begun: Vec<(u32, u32)> = Vec::new();
         for (own, index) in (0_u32..).zip(0..paths.len()) {
             for (kind, &subject) in attribution.failure_subjects[index].iter().enumerate() {
                 if windows.iter().any(|sums| sums.n_failures[kind][index] > 0.0) {
                     let others = [0, 1].map(|window| attribution.failure_shares(own, window));
+                    for (window, shares) in others.into_iter().enumerate() {
+                        let n = seen[window] * windows[window].n_failures[kind][index];
+                        n_failing[subject as usize][window] += n;
+                        for &(other, share) in shares {
+                            n_failing[other as usize][window] += share * n;
+                            n_failing[subject as usize][window] -= share * n;
+                        }
+                    }
                     let others = others.into_iter().flatten().map(|&(subject, _)| subject);
                     begun.extend(others.chain([subject]).map(|subject| (subject, attribution.top(own))));
                 }
@@ -215,21 +248,27 @@ impl Concerned {
             begun.sort_unstable();
             begun.dedup();
             // Where none begins, any number will do: there is nothing to count.
-            let mut sums = vec![[1.0; 2]; n_units];
+            let mut sums = vec![OfRequests { n: [1.0; 2], n_failing: [0.0; 2] }; n_units];
             for tops in begun.chunk_by(|left, right| left.0 == right.0) {
-                sums[tops[0].0 as usize] = [0, 1].map(|window: usize| {
+                sums[tops[0].0 as usize].n = [0, 1].map(|window: usize| {
                     let visits: f64 = tops.iter().map(|&(_, top)| windows[window].n_visits[top as usize]).sum();
                     (seen[window] * visits).max(1.0)
                 });
             }
             sums
         };
-        let subjects = sum(&mut begun, attribution.subjects.len());
+        let mut subjects = sum(&mut begun, n_subjects);
         for (subject, _) in &mut begun {
             *subject = attribution.blamed[*subject as usize];
         }
-        let services = sum(&mut begun, evaluation.forest.services.len());
-        let all = blocks.each_ref().map(|blocks| (blocks.n_traces() as f64).max(1.0));
+        let mut services = sum(&mut begun, evaluation.forest.services.len());
+        let mut all =
+            OfRequests { n: blocks.each_ref().map(|blocks| (blocks.n_traces() as f64).max(1.0)), n_failing: [0.0; 2] };
+        for (subject, own) in n_failing.into_iter().enumerate() {
+            for unit in [&mut subjects[subject], &mut services[attribution.blamed[subject] as usize], &mut all] {
+                unit.n_failing.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+            }
+        }
         Self { subjects, services, totals: vec![all; N_TOTALS] }
     }
 }

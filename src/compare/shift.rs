@@ -25,6 +25,8 @@ const N_BLOCKS: usize = 256;
 const MIN_CALLS: usize = 10;
 /// Smaller shares of an operation's time are not looked at.
 const MIN_SHARE: f64 = 0.02;
+/// Rows of two windows are compared if those of one hold at most so many times the calls of the other's.
+const MOST_CALLS: f64 = 1.2;
 /// Shifts further than this are told as this: a factor of 22,000.
 const FAR: f64 = 10.0;
 /// Half the width over which the chance to be longer is seen to fall with the shift.
@@ -63,6 +65,8 @@ struct Row {
     ns: f64,
     weight: f64,
     block: u32,
+    /// Calls of one request that the time is the mean of.
+    n_calls: u32,
 }
 
 /// What a stratum says.
@@ -179,7 +183,7 @@ fn rows(forest: &Forest, table: &CostTable, traces: &[u32], strata: &[Stratum]) 
                 let ns = [cost.self_ns, cost.before_ns, cost.wait_ns][strata[stratum].part] as f64;
                 let n_visits = f64::from(cost.n_visits);
                 let weight = forest.weight[trace as usize] * n_visits;
-                give(stratum, Row { ns: ns / n_visits, weight, block });
+                give(stratum, Row { ns: ns / n_visits, weight, block, n_calls: cost.n_visits });
             }
         }
     })
@@ -187,7 +191,7 @@ fn rows(forest: &Forest, table: &CostTable, traces: &[u32], strata: &[Stratum]) 
 
 /// The shift between two windows of sorted rows; `None` with few rows, or where times say nothing of it.
 fn say([before, after]: [&[Row]; 2]) -> Option<Said> {
-    if before.len().min(after.len()) < MIN_CALLS {
+    if before.len().min(after.len()) < MIN_CALLS || !are_alike([before, after].map(calls_a_row)) {
         return None;
     }
     let shift = place(before, after);
@@ -205,6 +209,19 @@ fn say([before, after]: [&[Row]; 2]) -> Option<Said> {
     };
     let freedom = n_blocks(before).min(n_blocks(after)).saturating_sub(1).max(1) as f64;
     Some(Said { shift, blocks, freedom })
+}
+
+/// Calls behind a row, on average of requests.
+fn calls_a_row(rows: &[Row]) -> f64 {
+    let (calls, requests) = rows.iter().fold((0.0, 0.0), |(calls, requests), row| {
+        (calls + row.weight, requests + row.weight / f64::from(row.n_calls.max(1)))
+    });
+    calls / requests
+}
+
+/// Whether means are of as many calls each: the mean of four skewed calls is usually more than one of them, though none became longer.
+fn are_alike([before, after]: [f64; 2]) -> bool {
+    after <= before * MOST_CALLS && before <= after * MOST_CALLS
 }
 
 /// Cells that the range of shifts is halved into, to a hundredth of a percent, which is far below any error.
@@ -321,6 +338,8 @@ fn combine(
         freedom: zeros(),
         draws: [0, 1].map(|_| vec![zeros(); N_BLOCKS]),
         are: Draws::Summands,
+        // Ranks know no rare call that a window may have missed.
+        n_traces: [1.0; 2],
         stretches: vec![zeros(); N_STRETCHES],
     };
     for (stratum, said) in strata.iter().zip(said) {
@@ -353,7 +372,7 @@ mod tests {
     /// Rows of calls that took so long, each its own block.
     fn rows(times: &[f64]) -> Vec<Row> {
         let mut rows: Vec<Row> =
-            times.iter().zip(0..).map(|(&ns, block)| Row { ns, weight: 1.0, block: block % 256 }).collect();
+            times.iter().zip(0..).map(|(&ns, block)| Row { ns, weight: 1.0, block: block % 256, n_calls: 1 }).collect();
         rows.sort_by(|left, right| left.ns.total_cmp(&right.ns));
         rows
     }

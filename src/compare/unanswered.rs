@@ -49,6 +49,8 @@ pub struct Input<'a> {
     pub paths: &'a Paths,
     /// Sums of both windows.
     pub sums: [&'a Sums; 2],
+    /// Visits of each path, waited for or not, in both windows.
+    pub everywhere: [&'a [f64]; 2],
     /// Effects on requests.
     pub effects: &'a Effects,
     /// Effects on background work, and how much of it there is a request.

@@ -362,7 +362,7 @@ fn is_broken(rule: &Rule, test: &Test<'_>, false_alarm_rate: f64) -> bool {
 }
 
 fn finding(rule: &Rule, test: &Test<'_>) -> Finding {
-    let Unit { name, service, operation, edge, owner, traces, .. } = test.unit;
+    let Unit { name, service, operation, edge, owner, traces, fails_in_background, .. } = test.unit;
     let Change { baseline, by: change, interval, base, .. } = test.change;
     let mut finding = Finding {
         state: state(rule.level),
@@ -386,7 +386,7 @@ fn finding(rule: &Rule, test: &Test<'_>) -> Finding {
         allowed_because: None,
         description: String::new(),
     };
-    finding.description = describe(&finding);
+    finding.description = describe(&finding, *fails_in_background);
     finding
 }
 
@@ -397,7 +397,7 @@ fn state(level: Level) -> State {
     }
 }
 
-fn describe(finding: &Finding) -> String {
+fn describe(finding: &Finding, fails_in_background: bool) -> String {
     let figure = |value: f64| crate::time::format_ms(value);
     let Finding { name, unit, change, baseline, measure, .. } = finding;
     let ([low, high], change_percent) = finding.signed();
@@ -411,6 +411,9 @@ fn describe(finding: &Finding) -> String {
         Measure::Mean => "adds to a request on average",
         Measure::Typical => "takes longer in its usual call",
         Measure::Tail => "adds to the slowest 5 % of requests",
+        Measure::Errors if fails_in_background => {
+            "fails more often in work that no request waits for (points are failures of it in a hundred requests)"
+        }
         Measure::Errors => "makes more requests fail",
         Measure::Calls => "is called more often",
         Measure::FewerCalls => "is called less often",

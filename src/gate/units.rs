@@ -17,6 +17,8 @@ pub(super) struct Unit<'a> {
     pub(super) owner: Option<&'a Owner>,
     /// Traces to open.
     pub(super) traces: Vec<&'a str>,
+    /// Whether most of its failures are of work that no request waits for.
+    pub(super) fails_in_background: bool,
     changes: Vec<(Measure, Change)>,
 }
 
@@ -57,7 +59,16 @@ pub(super) fn units<'a>(analysis: &'a Analysis, rule: &Rule) -> Vec<Unit<'a>> {
 }
 
 fn bare(name: String) -> Unit<'static> {
-    Unit { name, service: None, operation: None, edge: None, owner: None, traces: Vec::new(), changes: Vec::new() }
+    Unit {
+        name,
+        service: None,
+        operation: None,
+        edge: None,
+        owner: None,
+        traces: Vec::new(),
+        fails_in_background: false,
+        changes: Vec::new(),
+    }
 }
 
 fn all(analysis: &Analysis) -> Unit<'_> {
@@ -334,6 +345,7 @@ fn account<'a>(analysis: &'a Analysis, account: &'a OperationAccount) -> Unit<'a
         edge,
         owner: owner(analysis, service),
         traces: traces.unwrap_or_default(),
+        fails_in_background: contribution.fails_in_background(),
         changes: changes.chain(usual).collect(),
         ..bare(name(account))
     }

@@ -257,7 +257,11 @@ fn facts(service: &RankedService) -> (&'static str, String) {
         facts.push(format!("{} of it in the background", signed(behind)));
     }
     if contribution.error_ratio.abs() >= 0.000_5 {
-        facts.push(format!("{:+.1} points of errors", contribution.error_ratio * 100.0));
+        let front = contribution.front_error_ratio();
+        if front.abs() >= 0.000_5 {
+            facts.push(format!("{:+.1} points of errors", front * 100.0));
+        }
+        facts.extend(contribution.told_background_failures().map(|behind| format!("{behind} in the background")));
     }
     facts.push(format!("first in {} of resamples", percent(service.stability)));
     let adds = contribution.ms > 0.0;

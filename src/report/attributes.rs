@@ -33,7 +33,7 @@ pub(super) fn carriers(suspect: &Suspect) -> Vec<String> {
         && search.n_values > 0
     {
         lines.push(format!(
-            "everywhere alike: no value ({} of {}) tells its calls apart",
+            "everywhere alike: no value with enough calls ({} of {}) tells them apart",
             counted(search.n_values, "value"),
             counted(search.n_keys, "attribute")
         ));

@@ -22,20 +22,15 @@ pub(super) fn teams(page: &mut Page, analysis: &Analysis) {
         return;
     }
     page.heading(&format!("By team ({} ms of the mean latency in all)", signed(analysis.degradation.change_ms)));
-    let mut grid = Grid::new(&[
-        ("", Kind::Name),
-        ("", Kind::Number),
-        ("", Kind::Text),
-        ("", Kind::Text),
-        ("", Kind::Prose),
-    ]);
+    let mut grid =
+        Grid::new(&[("", Kind::Name), ("", Kind::Number), ("", Kind::Text), ("", Kind::Text), ("", Kind::Prose)]);
     let shown = analysis.teams.len().min(N_TEAMS);
     for share in &analysis.teams[..shown] {
         let contribution = &share.contribution;
         let [low, high] = contribution.interval_ms.map(signed);
         let interval = if share.part.has_interval() { format!("({low} to {high})") } else { String::new() };
-        let errors = if contribution.error_ratio.abs() >= 0.000_5 {
-            format!("{:+.1} points of errors", contribution.error_ratio * 100.0)
+        let errors = if contribution.front_error_ratio().abs() >= 0.000_5 {
+            format!("{:+.1} points of errors", contribution.front_error_ratio() * 100.0)
         } else {
             String::new()
         };

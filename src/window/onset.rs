@@ -8,6 +8,7 @@
 use super::Data;
 use super::scan::{self, Best, MIN_BUCKETS, Series, Significance};
 use super::signal::{Requests, SignalKind, Subject};
+use crate::stats;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -191,6 +192,14 @@ impl<'a> Detector<'a> {
         if moved.is_empty() {
             return None;
         }
+        let n_failing = self.subjects.iter().filter(|subject| subject.kind.is_failing()).count();
+        moved.retain(|&index| {
+            let p_value = self.p_of_failures(index, within, &best[index].stretch) * n_failing as f64;
+            !self.subjects[index].kind.is_failing() || p_value <= significance
+        });
+        if moved.is_empty() {
+            return None;
+        }
         let Significance { excess, p_value } = scan::significance(&self.series, within, &best, &moved);
         moved.retain(|&index| p_value[index] <= significance);
         // What gets better where other things get worse is no onset, however clear.
@@ -210,6 +219,23 @@ impl<'a> Detector<'a> {
             joint,
             moved: moved.into_iter().map(|index| (index, p_value[index])).collect(),
         })
+    }
+
+    /// The chance that as many failures fall into any stretch as long. Shuffles of buckets do not tell it: where failures are few, those of a stretch are
+    /// taken out before, and nothing is left of them.
+    fn p_of_failures(&self, index: usize, within: &Range<usize>, stretch: &Range<usize>) -> f64 {
+        let mut sums = [[0.0; 2]; 2];
+        for observation in self.requests.observe(&self.subjects[index]) {
+            let bucket = self.requests.bucket(observation.place);
+            for (sums, range) in sums.iter_mut().zip([within, stretch]) {
+                if range.contains(&bucket) {
+                    sums[0] += 1.0;
+                    sums[1] += observation.value;
+                }
+            }
+        }
+        let [[n_all, all], [n_inside, inside]] = sums;
+        stats::scan_p(inside, all, n_inside / f64::max(n_all, 1.0))
     }
 
     /// The buckets that a stretch is compared with: those before it, or those after it if the data begin with it.

@@ -49,6 +49,11 @@ impl SignalKind {
         matches!(self, Self::Calls | Self::Traffic)
     }
 
+    /// Whether failures are counted.
+    pub(super) fn is_failing(self) -> bool {
+        matches!(self, Self::Errors | Self::Failures)
+    }
+
     fn is_time(self) -> bool {
         matches!(self, Self::Latency | Self::SelfTime)
     }

@@ -4,6 +4,7 @@ use super::{Degradation, Edge, Pair, excludes_zero};
 use crate::analysis::attributes::{AttributeSearch, Carrier};
 use crate::analysis::owners::Owner;
 use crate::rank::Channel;
+use crate::time::format_signed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +22,11 @@ pub struct Contribution {
     pub percent: f64,
     /// Interval of `ms`.
     pub interval_ms: [f64; 2],
-    /// Change of the share of requests that fail because of it.
+    /// Change of the share of requests that fail because of it; failures of work in the background count as well.
     pub error_ratio: f64,
+    /// What of `error_ratio` are failures of work in the background, a request: there may be more of them than requests, and no request fails by them.
+    #[serde(default)]
+    pub background_error_ratio: f64,
     /// Interval of `error_ratio`.
     pub error_ratio_interval: [f64; 2],
 }
@@ -36,6 +40,27 @@ impl Contribution {
     pub fn told_background_ms(&self) -> Option<f64> {
         (self.background_ms.abs() >= LEAST_SHARE * self.ms.abs() && self.background_ms != 0.0)
             .then_some(self.background_ms)
+    }
+
+    /// `error_ratio` without failures of work in the background.
+    #[must_use]
+    pub fn front_error_ratio(&self) -> f64 {
+        self.error_ratio - self.background_error_ratio
+    }
+
+    /// `background_error_ratio` in words, if that is worth some: failures, not requests.
+    #[must_use]
+    pub fn told_background_failures(&self) -> Option<String> {
+        let behind = self.background_error_ratio;
+        let is_told = behind != 0.0 && behind.abs() >= LEAST_SHARE * self.error_ratio.abs();
+        let digits = if behind.abs() < 0.1 { 4 } else { 2 };
+        is_told.then(|| format!("{} failures a request", format_signed(behind, digits)))
+    }
+
+    /// Whether most of the failures are of work in the background.
+    #[must_use]
+    pub fn fails_in_background(&self) -> bool {
+        self.background_error_ratio.abs() > 0.5 * self.error_ratio.abs()
     }
 
     /// `percent`, where it says something: of a change that is told from none, in whose direction the contribution goes, and whose part

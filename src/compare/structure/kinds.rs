@@ -31,7 +31,7 @@ pub(super) struct Candidate {
     pub(super) change: Change,
     pub(super) p: f64,
     /// The rate that it is drawn from.
-    rate: Option<usize>,
+    pub(super) rate: Option<usize>,
 }
 
 /// Everything that was tested.

@@ -57,6 +57,9 @@ pub enum Kind {
     Timeouts,
 }
 
+/// A change of calls that are waited for is one of calls if so much of it is there in all calls.
+const MIN_MADE: f64 = 0.5;
+
 /// A change of structure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -97,7 +100,10 @@ pub fn changes(forest: &Forest, table: &CostTable, selection: &Selection, compar
     for (candidate, q) in found.iter_mut().zip(stats::false_discovery_rates(&p)) {
         candidate.change.q = q;
     }
-    found.retain(|candidate| candidate.change.q <= MAX_Q && is_large(&candidate.change));
+    found.retain(|candidate| {
+        let is_made = candidate.rate.is_none_or(|rate| is_made(&rates.list[rate]));
+        candidate.change.q <= MAX_Q && is_large(&candidate.change) && is_made
+    });
     let mut changes = kinds::settle(input, &rates, found);
     changes.retain(|change| change.share_affected >= MIN_AFFECTED || change.kind == Kind::LostParallelism);
     changes.sort_by(|left, right| {
@@ -113,6 +119,14 @@ pub fn changes(forest: &Forest, table: &CostTable, selection: &Selection, compar
             .then_with(|| key(left).cmp(&key(right)))
     });
     changes
+}
+
+/// Whether calls are made more or less often wherever their caller is visited, and not only where it is waited for.
+fn is_made(rate: &rates::Rate) -> bool {
+    let change = |[before, after]: [f64; 2]| after - before;
+    let part = change(rate.everywhere) / change(rate.per_visit);
+    // Not a number where neither differs.
+    part.is_nan() || part >= MIN_MADE
 }
 
 fn is_large(change: &Change) -> bool {

@@ -32,6 +32,8 @@ pub(super) struct Rate {
     pub(super) paths: Vec<u32>,
     /// Calls per visit.
     pub(super) per_visit: [f64; 2],
+    /// The same in all visits, waited for or not.
+    pub(super) everywhere: [f64; 2],
     /// Change and its standard error.
     pub(super) change: Estimate,
     /// Traces that visit the parent, and that make the call.
@@ -90,14 +92,17 @@ impl Rates {
             let share = f64::midpoint(visits[0] / total[0], visits[1] / total[1]);
             let rate = *index.entry(key).or_insert_with(|| {
                 let (per_visit, presence) = ([0.0; 2], [Presence::default(); 2]);
-                list.push(Rate { key, paths: Vec::new(), per_visit, change: Estimate::default(), presence });
+                let change = Estimate::default();
+                list.push(Rate { key, paths: Vec::new(), per_visit, everywhere: [0.0; 2], change, presence });
                 u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
             });
             let counts = visits.map(|visits| share / visits);
             let mut takes = [0.0; 2];
             for window in 0..2 {
                 let per_visit = sums[window].n_calls[path] / visits[window];
+                let everywhere = &input.comparison.everywhere[window];
                 list[rate as usize].per_visit[window] += share * per_visit;
+                list[rate as usize].everywhere[window] += share * everywhere[path] / everywhere[parent];
                 takes[window] = counts[window] * per_visit;
             }
             list[rate as usize].paths.push(u32::try_from(path).unwrap_or(u32::MAX));

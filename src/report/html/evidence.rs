@@ -78,7 +78,7 @@ fn accused_for(page: &Page<'_>, suspect: &Suspect) -> Option<String> {
 fn would_overturn(page: &Page<'_>, suspect: &Suspect) -> Markup {
     let contribution = &suspect.contribution;
     let is_certain = |bounds: [f64; 2]| bounds[0] > 0.0 || bounds[1] < 0.0;
-    let of_errors = is_certain(contribution.error_ratio_interval)
+    let of_errors = (is_certain(contribution.error_ratio_interval) && !contribution.fails_in_background())
         .then(|| format!("{} points of failing requests", interval(contribution.error_ratio_interval, points)));
     let of_latency = is_certain(contribution.interval_ms)
         .then(|| format!("{} ms a request", interval(contribution.interval_ms, signed_ms)));
@@ -174,7 +174,7 @@ fn carriers(page: &Page<'_>, suspect: &Suspect) -> Markup {
     if carriers.is_empty() {
         return html! {
             h3 { "Attributes that carry it" }
-            p { "No value (" (counted(search.n_values, "value")) " of " (counted(search.n_keys, "attribute")) ") tells its calls apart: it is everywhere alike." }
+            p { "No value with enough calls (" (counted(search.n_values, "value")) " of " (counted(search.n_keys, "attribute")) ") tells them apart: it is everywhere alike." }
         };
     }
     let is_errors = carriers.iter().any(|carrier| carrier.contribution_error_ratio != 0.0);

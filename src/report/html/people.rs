@@ -78,7 +78,7 @@ fn team_row(page: &Page<'_>, team: &TeamShare, largest: f64) -> Markup {
             }
             td.number.wide { @if team.part.has_interval() { (interval(own.interval_ms, signed_ms)) } }
             td.number.wide { @if let Some(percent) = own.told_percent(&page.analysis.degradation) { (signed_percent(percent)) } }
-            td.number.wide { (points(own.error_ratio)) }
+            td.number.wide { (points(own.front_error_ratio())) }
             td {
                 @for (index, service) in team.services.iter().take(MAX_SERVICES).enumerate() {
                     @if index > 0 { ", " } (page.names.name(service))

@@ -91,7 +91,7 @@ fn tools(suspects: &[&Suspect]) -> Markup {
 fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
     let scale = Scale::of(suspects.iter().map(|suspect| &suspect.contribution));
     let has_owners = suspects.iter().any(|suspect| suspect.owner.is_some());
-    let has_errors = suspects.iter().any(|suspect| suspect.contribution.error_ratio.abs() >= 0.000_05);
+    let has_errors = suspects.iter().any(|suspect| suspect.contribution.front_error_ratio().abs() >= 0.000_05);
     let n_columns = 6 + usize::from(has_owners) + usize::from(has_errors);
     let table = html! {
         table.data.suspects #suspect-table {
@@ -126,7 +126,7 @@ fn table(page: &Page<'_>, suspects: &[&Suspect]) -> Markup {
                         td.number data-value=(own.ms) { (signed_ms(own.ms)) }
                         td.wide.forest { (forest(&scale, own)) }
                         td.number.wide data-value=[told] { @if let Some(percent) = told { (signed_percent(percent)) } }
-                        @if has_errors { td.number.wide data-value=(own.error_ratio) { (points(own.error_ratio)) } }
+                        @if has_errors { td.number.wide data-value=(own.front_error_ratio()) { (points(own.front_error_ratio())) } }
                         @if has_owners { td.wide data-value=(shorten(team, 200)) { bdi { (shorten(team, 40)) } } }
                     }
                     tr.evidence id={ (id) "-evidence" } {
@@ -206,7 +206,7 @@ fn services(page: &Page<'_>) -> Markup {
                         td.wide { (service.kind) }
                         td.number { (signed_ms(service.contribution.ms)) }
                         td.number.wide { (interval(service.contribution.interval_ms, signed_ms)) }
-                        td.number.wide { (points(service.contribution.error_ratio)) }
+                        td.number.wide { (points(service.contribution.front_error_ratio())) }
                         td.wide { (channels(service)) }
                         td.number.wide { (percent(service.stability)) }
                         @if has_owners {

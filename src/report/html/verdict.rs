@@ -159,10 +159,10 @@ pub(super) fn contribution_words(contribution: &crate::analysis::Contribution) -
     if let Some(behind) = contribution.told_background_ms() {
         words = format!("{words}, {} ms of it in the background", signed_ms(behind));
     }
-    if contribution.error_ratio.abs() >= 0.000_05 {
+    if contribution.front_error_ratio().abs() >= 0.000_05 {
         words = format!(
             "{words}; {} points of failing requests, {}",
-            points(contribution.error_ratio),
+            points(contribution.front_error_ratio()),
             interval(contribution.error_ratio_interval, points)
         );
     }

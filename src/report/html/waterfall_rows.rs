@@ -231,17 +231,20 @@ fn origins(page: &Page<'_>, analysis: &Analysis) -> Vec<Step> {
             Some(edge) => format!("{} to {}", edge.caller, edge.callee),
             None => format!("{service}: {}", operation.unwrap_or("")),
         };
-        let cause = if own.error_ratio < 0.0 { "fails less" } else { "fails" };
-        Step { name, label, cause, value: own.error_ratio, interval: Some(own.error_ratio_interval), note: None }
+        // No request fails by what fails in the background.
+        let value = own.front_error_ratio();
+        let interval = (own.background_error_ratio == 0.0).then_some(own.error_ratio_interval);
+        let cause = if value < 0.0 { "fails less" } else { "fails" };
+        Step { name, label, cause, value, interval, note: None }
     };
     if analysis.operations.is_empty() {
-        let moved = analysis.suspects.iter().filter(|suspect| suspect.contribution.error_ratio != 0.0);
+        let moved = analysis.suspects.iter().filter(|suspect| suspect.contribution.front_error_ratio() != 0.0);
         return moved
             .map(|own| step(&own.service, own.operation.as_deref(), own.edge.as_ref(), &own.contribution))
             .collect();
     }
     // A service as a whole is the sum of its parts.
     let parts = analysis.operations.iter().filter(|account| account.operation.is_some() || account.edge.is_some());
-    let moved = parts.filter(|account| account.contribution.error_ratio != 0.0);
+    let moved = parts.filter(|account| account.contribution.front_error_ratio() != 0.0);
     moved.map(|own| step(&own.service, own.operation.as_deref(), own.edge.as_ref(), &own.contribution)).collect()
 }

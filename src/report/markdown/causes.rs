@@ -56,7 +56,7 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
                 } else {
                     String::new()
                 },
-                points(team.contribution.error_ratio),
+                points(team.contribution.front_error_ratio()),
                 plain(&team.services.join(", ")),
             ]
         })
@@ -73,7 +73,11 @@ pub(super) fn write(page: &mut Page, analysis: &Analysis) {
 fn told(service: &RankedService) -> String {
     let contribution = &service.contribution;
     let errors = if contribution.error_ratio.abs() >= 0.000_5 {
-        format!(", {} of failing requests", points(contribution.error_ratio))
+        let behind = contribution.told_background_failures();
+        let front = contribution.front_error_ratio();
+        let front =
+            if front.abs() >= 0.000_5 { format!(", {} of failing requests", points(front)) } else { String::new() };
+        behind.map_or(front.clone(), |behind| format!("{front}, {behind} in the background"))
     } else {
         String::new()
     };

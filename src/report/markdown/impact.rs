@@ -121,7 +121,7 @@ fn part(page: &mut Page, first: &RankedService, suspect: &Suspect) {
         "Of this, {}, which comes first, adds {} to a request on average and {} of failing requests. Its largest part, {}, hurt {}, {} of them by failing because of it, and adds {} s in all.",
         plain(&first.service),
         signed_ms(first.contribution.ms),
-        points(first.contribution.error_ratio),
+        points(first.contribution.front_error_ratio()),
         plain(&super::name(suspect)),
         counted(impact.n_requests_hurt, "requests"),
         count_of(impact.n_requests_failed),

@@ -1,0 +1,91 @@
+//! Calls that seem to be more, or fewer, because other visits of their caller are waited for.
+//!
+//! ```text
+//! before    b |-|  or with its call of d |--d--|      now    b |-|  or |------d------|     Of b only the visits that call d are
+//!           c |-------------|                                c |-------------|             waited for: it calls d in each of them,
+//!                                                                                          as often as ever in all its visits.
+//! ```
+//!
+//! With `kappa` calls a visit of the caller on the blamed path, and `kappa'` in all its visits, waited for or not, `sigma = kappa / kappa'` says how much the
+//! visits waited for are chosen by the call. Its part of the change of `kappa` is `kappa'_bar D sigma`: no caller calls otherwise for it. Where the call
+//! became longer it goes to what made it so, in proportion; else where it goes that the caller is waited for more or less often.
+
+use super::attribute::{Attribution, CALLS};
+use super::critical::{add, has_changed, prune, shares_of};
+use super::factors::factors;
+use super::paths::{CostTable, NO_PATH, Scope};
+use super::sums::Sums;
+use super::unanswered::{Input, Shares};
+use rayon::prelude::*;
+
+/// Smaller shares of an effect are left where they are: how many visits are waited for is not known so well.
+const MIN_SHARE: f64 = 0.05;
+/// Parts that traces are counted in: their sums are added in one order.
+const N_PARTS: usize = 16;
+
+/// Visits of each path, by sampling weight: on the blamed path, of which there are `sums`, and where nobody waits.
+pub(super) fn everywhere(table: &CostTable, traces: &[u32], weight: &[f64], sums: &Sums) -> Vec<f64> {
+    let count = |traces: &[u32]| {
+        let mut n_visits = vec![0.0; table.paths.len()];
+        for &trace in traces {
+            for calls in table.hidden.of(trace as usize).calls() {
+                n_visits[calls.path as usize] += weight[trace as usize] * f64::from(calls.n_visits);
+            }
+        }
+        n_visits
+    };
+    let parts: Vec<Vec<f64>> = traces.par_chunks(traces.len().div_ceil(N_PARTS).max(1)).map(count).collect();
+    let mut n_visits = sums.n_visits.clone();
+    for part in parts {
+        n_visits.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    }
+    n_visits
+}
+
+/// Of each path the share of the effect of its calls that only shows which visits of the caller are waited for.
+pub(super) fn chosen(input: Input<'_>) -> Vec<f64> {
+    let scopes =
+        [Scope::Request, Scope::Background].map(|scope| factors(input.paths, input.sums[0], input.sums[1], scope));
+    let share = |(index, path): (usize, &super::paths::Path)| {
+        if path.parent == NO_PATH {
+            return 0.0;
+        }
+        let kappa = scopes[usize::from(path.scope == Scope::Background)][index].kappa;
+        let all = input.everywhere.map(|visits| visits[index] / visits[path.parent as usize]);
+        let chosen = [0, 1].map(|window: usize| kappa[window] / all[window]);
+        let share = f64::midpoint(all[0], all[1]) * (chosen[1] - chosen[0]) / (kappa[1] - kappa[0]);
+        // Not a number where a window has no call, or where nothing changed.
+        if share.is_finite() && share > MIN_SHARE { share.min(1.0) } else { 0.0 }
+    };
+    input.paths.list.iter().enumerate().map(share).collect()
+}
+
+/// Of each path with such a share of a large effect whose calls became longer, or shorter, the rows that made them so and their parts of the share.
+pub(super) fn causes(input: Input<'_>, attribution: &Attribution, chosen: &[f64], small: f64) -> Vec<Shares> {
+    let n_paths = input.paths.len();
+    let mut causes = vec![Shares::new(); n_paths];
+    // What made a visit longer, by row.
+    let mut parts = vec![Shares::new(); n_paths];
+    for path in (0..n_paths).rev() {
+        let (effects, targets) = (input.effects_of(path), attribution.targets[path]);
+        let mut own = std::mem::take(&mut parts[path]);
+        for which in 0..CALLS {
+            add(&mut own, targets[which], effects[which]);
+        }
+        let moved = chosen[path] * effects[CALLS];
+        if moved.abs() > small && has_changed(input, path, moved) {
+            causes[path] = shares_of(&own, moved.signum());
+            causes[path].iter_mut().for_each(|(_, share)| *share *= chosen[path]);
+        }
+        let parent = input.paths.list[path].parent;
+        if parent != NO_PATH {
+            let above = &mut parts[parent as usize];
+            for (row, value) in own {
+                add(above, row, value);
+            }
+            add(above, targets[CALLS], (1.0 - chosen[path]) * effects[CALLS]);
+            prune(above);
+        }
+    }
+    causes
+}
