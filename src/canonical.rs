@@ -51,10 +51,27 @@ pub struct Written {
 /// Writes all spans and attributes of `frame` to `path`, sorted by start, trace id and span id.
 ///
 /// # Errors
-/// [`Error::Usage`] if `path` exists and `force` is not set; [`Error::Io`] and [`Error::Parquet`] if it cannot be
+/// As [`check_place`]; [`Error::Io`] and [`Error::Parquet`] if it cannot be
 /// written, in which case nothing is left behind and an older file is untouched.
 pub fn write(frame: &SpanFrame, path: &Path, force: bool) -> Result<Written, Error> {
     write_in_groups(frame, path, force, GROUP_SPANS)
+}
+
+/// Refuses a place that [`write()`] would refuse, before the spans are read.
+///
+/// # Errors
+/// [`Error::Usage`] if `path` is a folder, device, pipe or socket, or a file that may not be replaced.
+pub fn check_place(path: &Path, force: bool) -> Result<(), Error> {
+    if path.is_dir() {
+        return Err(Error::Usage {
+            message: format!("`{}` is a folder", path.display()),
+            hint: "name a file, such as `spans.parquet`".to_owned(),
+        });
+    }
+    if let Some(what) = scratch::special(path) {
+        return Err(Error::of_special(path, what));
+    }
+    if !force && path.exists() { Err(exists(path)) } else { Ok(()) }
 }
 
 /// [`write()`] with so many spans a row group.
@@ -62,15 +79,7 @@ pub fn write(frame: &SpanFrame, path: &Path, force: bool) -> Result<Written, Err
 /// # Errors
 /// As [`write()`].
 pub fn write_in_groups(frame: &SpanFrame, path: &Path, force: bool, group_spans: usize) -> Result<Written, Error> {
-    if path.is_dir() {
-        return Err(Error::Usage {
-            message: format!("`{}` is a folder", path.display()),
-            hint: "name a file, such as `spans.parquet`".to_owned(),
-        });
-    }
-    if !force && path.exists() {
-        return Err(exists(path));
-    }
+    check_place(path, force)?;
     let io = |source| Error::Io { action: "write", path: path.to_path_buf(), source };
     let mut scratch = ScratchFile::new(path).map_err(io)?;
     let file = scratch.as_file_mut();

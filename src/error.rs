@@ -135,6 +135,15 @@ impl Error {
         }
     }
 
+    /// Spans that were to be written where something is that is no file, such as `a pipe`.
+    #[must_use]
+    pub fn of_special(path: &std::path::Path, what: &str) -> Self {
+        Self::Usage {
+            message: format!("`{}` is {what}, and spans are written to a file of their own", path.display()),
+            hint: "name a file that is not there yet, such as `spans.parquet`".to_owned(),
+        }
+    }
+
     /// What the user can do, if there is more to say than the message says.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -158,6 +167,26 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What the TOML parser says, in words that its reader knows; `line` is where it says it.
+#[must_use]
+pub fn toml_reason(message: &str, line: Option<&str>) -> String {
+    let header = line.map(str::trim).and_then(|line| line.strip_prefix('[')?.split_once(']'));
+    if message.starts_with("invalid type: map, expected a sequence")
+        && let Some((name, _)) = header.filter(|(name, _)| !name.starts_with('['))
+    {
+        return format!("found `[{name}]`, expected `[[{name}]]`: there may be several");
+    }
+    let Some((found, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let right = match expected {
+        "u64" | "usize" => "a whole number, 0 or more",
+        "u32" => "a whole number from 0 to 4294967295",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        expected => expected,
+    };
+    format!("{found}expected {right}")
 }
 
 /// Columns by name, as many and as much of each as a person reads.

@@ -72,6 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         Places::default().spans(&args.input.paths).file("--output", Some(&args.output)).check()?;
     }
     check_name(&args.output)?;
+    canonical::check_place(&args.output, args.force)?;
     let options = args.input.options(AttributeSelection::All);
     let (ingested, exit) = context.read_some(&args.input.paths, &options)?;
     canonical::write(&ingested.frame, &args.output, args.force)?;

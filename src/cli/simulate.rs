@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::eval::Label;
 use crate::export::{Compression, Format, Output, Writer};
 use crate::report::{self, text::lines_within};
-use crate::scratch::ScratchFile;
+use crate::scratch::{self, ScratchFile};
 use crate::simulate::{self, FaultKind, Model, Outcome, Scenario, generate, scenario};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -262,6 +262,9 @@ fn one(
         scenario.seed = simulate::random::mix(scenario.seed, args.run);
     }
     let model = model(scenario, args.scenario.as_deref())?;
+    if let Some(what) = scratch::special(&place.spans) {
+        return Err(Error::of_special(&place.spans, what));
+    }
     let existing = [place.spans.clone(), place.case.clone()].into_iter().filter(|path| path.exists());
     if let Some(path) = existing.chain(place.others()).next().filter(|_| !args.force) {
         return Err(Error::Usage {
@@ -392,6 +395,7 @@ impl Place {
         let is_other = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             *path != self.spans
+                && scratch::special(path).is_none()
                 && Format::ALL.iter().any(|format| {
                     let plain = format!("spans.{}", format.extension());
                     name.strip_prefix(&plain).is_some_and(|rest| matches!(rest, "" | ".gz" | ".zst"))
@@ -420,6 +424,7 @@ impl Place {
             (_, Some(name)) => (name, Compression::Zstd),
             _ => (name.as_str(), Compression::None),
         };
+        let is_folder = output.is_dir() || output.as_os_str().as_encoded_bytes().ends_with(b"/");
         let by_name = Format::ALL
             .into_iter()
             .find(|format| name.ends_with(&format!(".{}", format.extension())))
@@ -428,7 +433,13 @@ impl Place {
                 Some((_, "pb")) => Some(Format::OtlpProto),
                 _ => None,
             })
-            .filter(|_| !output.is_dir());
+            .filter(|_| !is_folder);
+        let extension = Path::new(name).extension().unwrap_or_default().as_encoded_bytes();
+        // `run-1.2` is a name like any other.
+        let is_of_file = packed != Compression::None || extension.first().is_some_and(u8::is_ascii_alphabetic);
+        if by_name.is_none() && is_of_file && !is_folder {
+            return Err(unknown_ending(output));
+        }
         let format = args.format.map(FormatName::format).or(by_name).unwrap_or(Format::Parquet);
         let compression = match args.compress {
             Some(Pack::Gz) => Compression::Gzip,
@@ -453,6 +464,19 @@ impl Place {
         };
         let spans = output.join(format!("spans.{}{ending}", format.extension()));
         Ok(Self { spans, case: output.join("case.json"), format, compression })
+    }
+}
+
+/// That a name says of what is written what it is not.
+fn unknown_ending(output: &Path) -> Error {
+    let endings: Vec<String> = Format::ALL.iter().map(|format| format!("`.{}`", format.extension())).collect();
+    Error::Usage {
+        message: format!("`{}` ends as no format does that is written", output.display()),
+        hint: format!(
+            "expected the ending {}, `.jsonl` or `.pb`, all but Parquet's also with `.gz` or `.zst`; a name without an ending, or with `/` \
+             at its end, is a folder",
+            endings.join(", ")
+        ),
     }
 }
 

@@ -225,6 +225,32 @@ pub fn remove_all() {
     std::mem::forget(unfinished);
 }
 
+/// What `path` leads to, if something is there that is neither file nor folder: a file must not take its place.
+#[must_use]
+pub fn special(path: &Path) -> Option<&'static str> {
+    let kind = fs::metadata(path).ok()?.file_type();
+    special_kind(kind)
+}
+
+/// What a file of this type is called if it is neither file nor folder nor link.
+#[must_use]
+pub fn special_kind(kind: fs::FileType) -> Option<&'static str> {
+    if kind.is_file() || kind.is_dir() || kind.is_symlink() {
+        return None;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+    }
+    Some("a device")
+}
+
 /// The one place that `path` names, whatever links and `.` are in it, whether a file is there or not.
 #[must_use]
 pub fn real_path(path: &Path) -> PathBuf {

@@ -506,3 +506,21 @@ fn what_exists_is_replaced_only_by_force_and_an_unwritable_place_leaves_nothing(
     fs::write(folder.path().join("file"), "").expect("a file");
     assert_eq!(run_in(folder.path(), &["simulate", "file/out"]).status, Some(2));
 }
+
+#[test]
+fn a_name_that_ends_as_no_format_is_refused_and_one_without_an_ending_is_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |name: &str| run_in(folder.path(), &["simulate", name, "--requests", "5"]);
+    for name in ["x.json", "x.otlp.json", "x.txt", "x.json.gz", "x.gz"] {
+        let run = run(name);
+        assert_eq!(run.status, Some(2), "{name}");
+        assert!(run.stderr.contains(&format!("`{name}` ends as no format does that is written")), "{}", run.stderr);
+        assert!(run.stderr.contains("`.otlp.jsonl`, `.otlp.pb`, `.jaeger.json`"), "{}", run.stderr);
+        assert!(!folder.path().join(name).exists(), "{name}");
+    }
+    for name in ["plain", "run-1.2", "dotted.json/"] {
+        run(name).complete();
+        assert!(folder.path().join(name).join("spans.parquet").is_file(), "{name}");
+    }
+    run("x.jaeger.json").complete();
+}
