@@ -14,6 +14,8 @@ pub(super) struct AwsProfile {
     pub(super) token: Option<String>,
     pub(super) region: Option<String>,
     pub(super) endpoint: Option<String>,
+    /// Whether one of the files has it.
+    is_there: bool,
 }
 
 /// Reads the profile that `AWS_PROFILE` names, else `default`; files that are not there say nothing.
@@ -36,6 +38,11 @@ fn parse(credentials: &str, config: &str, name: &str) -> AwsProfile {
 }
 
 impl AwsProfile {
+    /// Its name, if somebody named it and no file has it.
+    pub(super) fn named_in_vain(&self) -> Option<&str> {
+        (!self.is_there && self.name != "default").then_some(&self.name)
+    }
+
     fn absorb(&mut self, text: &str, section: &str) {
         let mut inside = false;
         for line in text.lines() {
@@ -43,6 +50,7 @@ impl AwsProfile {
             let line = line.trim();
             if let Some(header) = line.strip_prefix('[') {
                 inside = header.split(']').next().unwrap_or_default().trim() == section;
+                self.is_there |= inside;
             }
             let Some((key, value)) = line.split_once('=').filter(|_| inside && !is_nested) else { continue };
             let field = match key.trim() {

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::list::PaginatedListStore;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,6 +26,11 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pauses between tries: 0.2 s and twice as long each time, with chance, at most 2 s.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A bucket, of which lists can be had in pages of any size.
+pub(super) trait Store: ObjectStore + PaginatedListStore {}
+
+impl<T: ObjectStore + PaginatedListStore> Store for T {}
 
 /// The thread that all requests run on; `None` if none could be started.
 pub(super) fn runtime() -> Option<&'static Handle> {
@@ -80,7 +86,7 @@ fn client() -> [(ClientConfigKey, String); 3] {
 }
 
 /// Connects to the bucket of an address and makes sure that there are credentials.
-pub(super) async fn connect(address: &Address) -> Result<Arc<dyn ObjectStore>, Failure> {
+pub(super) async fn connect(address: &Address) -> Result<Arc<dyn Store>, Failure> {
     match address.service {
         Service::S3 => s3(address).await,
         Service::Google => google(address).await,
@@ -97,7 +103,7 @@ fn is_yes(value: Option<String>) -> bool {
     value.is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "y" | "on"))
 }
 
-async fn s3(address: &Address) -> Result<Arc<dyn ObjectStore>, Failure> {
+async fn s3(address: &Address) -> Result<Arc<dyn Store>, Failure> {
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(&address.bucket).with_retry(retries());
     for (key, value) in client() {
         builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
@@ -123,6 +129,10 @@ async fn s3(address: &Address) -> Result<Arc<dyn ObjectStore>, Failure> {
             if let Some(token) = &profile.token {
                 builder = builder.with_token(token);
             }
+        } else if let Some(name) = profile.named_in_vain() {
+            let why =
+                format!("neither `~/.aws/credentials` nor `~/.aws/config` has the profile `{name}` of `AWS_PROFILE`");
+            return Err(Failure::no_credentials(address, &why));
         } else if is_yes(std::env::var("AWS_EC2_METADATA_DISABLED").ok()) {
             return Err(Failure::no_credentials(address, "neither the environment nor `~/.aws` has keys"));
         }
@@ -135,7 +145,7 @@ async fn s3(address: &Address) -> Result<Arc<dyn ObjectStore>, Failure> {
     Ok(Arc::new(store))
 }
 
-async fn google(address: &Address) -> Result<Arc<dyn ObjectStore>, Failure> {
+async fn google(address: &Address) -> Result<Arc<dyn Store>, Failure> {
     let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(&address.bucket).with_retry(retries());
     for (key, value) in client() {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
@@ -149,7 +159,7 @@ async fn google(address: &Address) -> Result<Arc<dyn ObjectStore>, Failure> {
     Ok(Arc::new(store))
 }
 
-async fn azure(address: &Address) -> Result<Arc<dyn ObjectStore>, Failure> {
+async fn azure(address: &Address) -> Result<Arc<dyn Store>, Failure> {
     let mut builder = MicrosoftAzureBuilder::from_env().with_retry(retries());
     builder = if address.root.contains('@') {
         builder.with_url(&address.root)

@@ -17,6 +17,8 @@ pub struct Failure {
     /// What would be right; empty if there is nothing to add.
     pub hint: String,
     pub(super) kind: Kind,
+    /// How often it was tried, if more than one answer stands behind it.
+    pub(super) n_tries: Option<usize>,
 }
 
 /// What follows from a failure.
@@ -37,7 +39,7 @@ const MAX_SENTENCE: usize = 200;
 
 impl Failure {
     pub(super) fn of(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), hint: String::new(), kind: Kind::Final }
+        Self { reason: reason.into(), hint: String::new(), kind: Kind::Final, n_tries: None }
     }
 
     pub(super) fn with(reason: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -47,13 +49,27 @@ impl Failure {
     /// The failure as the error of a run that cannot do without `path`.
     #[must_use]
     pub fn into_error(self, path: &Path) -> Error {
-        Error::Remote { address: super::shown(path), reason: self.reason, hint: self.hint }
+        Error::Remote { address: super::shown(path), reason: self.told(), hint: self.hint }
     }
 
     /// The failure in one line, for the report of one input of several.
     #[must_use]
     pub fn line(&self) -> String {
-        if self.hint.is_empty() { self.reason.clone() } else { format!("{}; {}", self.reason, self.hint) }
+        let reason = self.told();
+        if self.hint.is_empty() { reason } else { format!("{reason}; {}", self.hint) }
+    }
+
+    fn told(&self) -> String {
+        match self.n_tries {
+            Some(1) => format!("{} (1 try)", self.reason),
+            Some(n_tries) => format!("{} ({n_tries} tries)", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+
+    /// The failure after so many tries.
+    pub(super) fn after(self, n_tries: usize) -> Self {
+        Self { n_tries: Some(n_tries), ..self }
     }
 
     pub(super) fn missing(address: &Address) -> Self {
@@ -128,7 +144,7 @@ impl Failure {
             (_, Some(401 | 403)) => Self::with(format!("access denied by {server}{said}"), access_hint(address)),
             (_, Some(404)) | (Some("NoSuchKey" | "BlobNotFound"), _) => Self::missing(address),
             (_, Some(status @ 500..)) => {
-                Self { kind: Kind::Passing, ..Self::of(failing(&server, status, retries(&text))) }
+                Self { kind: Kind::Passing, ..Self::of(failing(&server, status)) }.after(retries(&text) + 1)
             }
             (_, Some(status)) => Self::of(format!("{server} answered with status {status}{said}")),
             (_, None) => Self::of(format!("{server}: {}", innermost(error))),
@@ -146,13 +162,15 @@ impl Failure {
             let hint = "`SSL_CERT_FILE` names certificates to trust; a server without TLS wants `http://`";
             return Self::with(format!("no secure connection to {server}: {innermost}"), hint);
         }
-        let tries = n_retries + 1;
+        if lower.contains("too many redirects") {
+            return Self::of(format!("{server} redirects in a circle, or too often"));
+        }
         let reason = match error.kind() {
-            HttpErrorKind::Connect => format!("cannot reach {server}: {innermost} ({tries} tries)"),
-            HttpErrorKind::Timeout => format!("{server} did not answer in time ({tries} tries)"),
-            _ => format!("the connection to {server} broke off: {innermost} ({tries} tries)"),
+            HttpErrorKind::Connect => format!("cannot reach {server}: {innermost}"),
+            HttpErrorKind::Timeout => format!("{server} did not answer in time"),
+            _ => format!("the connection to {server} broke off: {innermost}"),
         };
-        Self { kind: Kind::Passing, ..Self::with(reason, reach_hint(address.service)) }
+        Self { kind: Kind::Passing, ..Self::with(reason, reach_hint(address.service)) }.after(n_retries + 1)
     }
 
     /// A web server's answer that is not the file.
@@ -164,7 +182,7 @@ impl Failure {
                 format!("access denied by {server} (status {status})"),
                 "a signed address may have expired; a name and password go before the host: `https://NAME:PASSWORD@HOST/`",
             ),
-            408 | 429 | 500.. => Self { kind: Kind::Passing, ..Self::of(failing(server, status, n_retries)) },
+            408 | 429 | 500.. => Self { kind: Kind::Passing, ..Self::of(failing(server, status)) }.after(n_retries + 1),
             _ => Self::of(format!("{server} answered with status {status}")),
         }
     }
@@ -197,8 +215,8 @@ impl Failure {
     }
 }
 
-fn failing(server: &str, status: u16, n_retries: usize) -> String {
-    format!("{server} fails with status {status} ({} tries)", n_retries + 1)
+fn failing(server: &str, status: u16) -> String {
+    format!("{server} fails with status {status}")
 }
 
 fn credentials_hint(service: Service) -> &'static str {

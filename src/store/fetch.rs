@@ -43,6 +43,8 @@ pub(super) async fn download(object: &Object, n_arrived: &AtomicU64) -> Result<B
                 n_retries += 1;
                 tokio::time::sleep(pause(n_retries)).await;
             }
+            // Each of them was answered, if not to the end.
+            Err(failure) if failure.kind == Kind::Passing => return Err(failure.after(n_retries + 1)),
             result => return result,
         }
     }

@@ -120,6 +120,7 @@ impl Shared {
                     n_retries += 1;
                     tokio::time::sleep(pause(n_retries)).await;
                 }
+                Err(failure) if failure.kind == Kind::Passing => return Err(failure.after(n_retries + 1)),
                 result => return result,
             }
         }

@@ -157,14 +157,16 @@ fn listing(objects: &[(&'static str, Vec<u8>)], query: &str) -> Answer {
         let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         decoded(value.unwrap_or_default())
     };
-    let (prefix, from) = (parameter("prefix"), parameter("continuation-token"));
+    let (prefix, token) = (parameter("prefix"), parameter("continuation-token"));
+    let from = if token.is_empty() { parameter("start-after") } else { token };
+    let n_keys = parameter("max-keys").parse().unwrap_or(2).min(2);
     let mut names: Vec<_> = objects.iter().filter(|(name, _)| name.starts_with(&prefix) && **name > *from).collect();
     names.sort();
-    let more = names.len() > 2;
+    let more = names.len() > n_keys;
     let escaped = |name: &str| name.replace('&', "&amp;");
     let contents = names
         .iter()
-        .take(2)
+        .take(n_keys)
         .map(|(name, body)| {
             format!(
                 "<Contents><Key>{}</Key><LastModified>2024-05-01T14:00:00.000Z</LastModified><Size>{}</Size><ETag>1</ETag></Contents>",
@@ -174,7 +176,7 @@ fn listing(objects: &[(&'static str, Vec<u8>)], query: &str) -> Answer {
         })
         .collect::<Vec<_>>().concat();
     let next = if more {
-        format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(names[1].0))
+        format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(names[n_keys - 1].0))
     } else {
         String::new()
     };
@@ -330,6 +332,59 @@ fn a_prefix_is_read_like_a_folder_over_many_pages() {
         // The order of folders on disk, where `a` comes before `a-b`.
         assert_eq!(inspected(&run), (names.map(|name| format!("s3://b/{name}")).to_vec(), 30));
     }
+}
+
+#[test]
+fn a_key_that_cannot_be_asked_for_costs_itself_alone_and_a_marker_of_an_empty_folder_nothing() {
+    let server = bucket(vec![
+        ("q//x.csv", spans(1).into_bytes()),
+        ("q/1.json", spans(11).into_bytes()),
+        ("q/2.json", spans(21).into_bytes()),
+        ("q/3//y/z.json", spans(31).into_bytes()),
+        ("q/4.json", spans(41).into_bytes()),
+        ("q/empty.json", Vec::new()),
+        ("q/empty/", Vec::new()),
+        ("q/z.json", spans(51).into_bytes()),
+    ]);
+    let run = run(&["inspect", "s3://b/q/", "--format", "json"], &server.s3());
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    let (names, n_spans) = inspected(&run);
+    let expected = ["1.json", "2.json", "4.json", "empty.json", "z.json", "/x.csv", "3//y/z.json"];
+    assert_eq!((names, n_spans), (expected.map(|name| format!("s3://b/q/{name}")).to_vec(), 40));
+    for key in ["q//x.csv", "q/3//y/z.json"] {
+        let warning = format!(
+            "warning: `s3://b/{key}` could not be read: cannot read: `{key}` has a part that is empty, `.` or `..`\n"
+        );
+        assert!(run.stderr.contains(&warning), "{}", run.stderr);
+    }
+    assert_eq!(run.stderr.matches("warning: ").count(), 2, "{}", run.stderr);
+}
+
+#[test]
+fn an_answer_that_always_breaks_off_and_a_redirection_to_itself_are_told_as_they_are() {
+    let server = Server::new(|request| match request.target.as_str() {
+        "/circle" => (302, vec!["Location: /circle".to_owned()], Vec::new()),
+        _ => (200, vec!["Content-Length: 100000".to_owned()], spans(1).into_bytes()),
+    });
+    let said = |path: &str| {
+        let run = run(&["inspect", &server.url(path)], &[]);
+        assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+        run.stderr.replace(&server.address, "HOST").lines().next().expect("a line").to_owned()
+    };
+    let broken = said("/short");
+    assert!(broken.contains("the connection to HOST broke off") && broken.ends_with("(5 tries)"), "{broken}");
+    assert_eq!(server.n_asked("GET /short"), 5);
+    insta::assert_snapshot!(said("/circle"), @"error: cannot read `http://HOST/circle`: HOST redirects in a circle, or too often");
+    assert!(server.n_asked("GET /circle") <= 11);
+}
+
+#[test]
+fn a_profile_of_aws_that_is_nowhere_is_named() {
+    let run = run(&["inspect", "s3://b/x"], &[("AWS_PROFILE", "nope".to_owned())]);
+    assert_eq!(run.status, Some(2));
+    let expected =
+        "no credentials: neither `~/.aws/credentials` nor `~/.aws/config` has the profile `nope` of `AWS_PROFILE`";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
 }
 
 #[test]
