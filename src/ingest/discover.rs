@@ -1,5 +1,6 @@
 use super::stamp::Stamp;
 use crate::error::Error;
+use crate::scratch::special_kind;
 use crate::store;
 use std::collections::BTreeSet;
 use std::io;
@@ -20,6 +21,8 @@ pub(super) struct Found {
     pub(super) stamp: Option<Stamp>,
     /// Why it cannot be read, if that is known already.
     pub(super) problem: Option<String>,
+    /// What it is, if it is not read because it is no file.
+    pub(super) passed_over: Option<&'static str>,
 }
 
 /// Where an input's bytes come from.
@@ -54,6 +57,7 @@ pub(super) fn discover(paths: &[PathBuf]) -> Result<Vec<Found>, Error> {
                 n_bytes: 0,
                 stamp: None,
                 problem: None,
+                passed_over: None,
             });
         } else if store::is_remote(path) {
             match store::list(path) {
@@ -96,7 +100,7 @@ impl Found {
     /// The object to be fetched for it, if it is on a server.
     pub(super) fn as_object(&self) -> Option<store::Object> {
         match &self.origin {
-            Origin::Object(object) => Some((**object).clone()),
+            Origin::Object(object) if self.problem.is_none() => Some((**object).clone()),
             _ => None,
         }
     }
@@ -112,12 +116,14 @@ impl Found {
     fn file(path: &Path, walked: bool) -> Self {
         let n_bytes = path.metadata().map_or(0, |metadata| metadata.len());
         let (name, origin) = (path.display().to_string(), Origin::File(path.into()));
-        Self { name, origin, walked, n_bytes, stamp: Stamp::of(path), problem: None }
+        Self { name, origin, walked, n_bytes, stamp: Stamp::of(path), problem: None, passed_over: None }
     }
 
     fn object(object: store::Object) -> Self {
         let (name, walked, n_bytes) = (object.name.clone(), object.is_walked, object.n_bytes);
-        Self { name, origin: Origin::Object(Box::new(object)), walked, n_bytes, stamp: None, problem: None }
+        let problem = object.problem.as_ref().map(|problem| format!("cannot read: {problem}"));
+        let origin = Origin::Object(Box::new(object));
+        Self { name, origin, walked, n_bytes, stamp: None, problem, passed_over: None }
     }
 
     fn nowhere(path: &Path, problem: String) -> Self {
@@ -128,6 +134,7 @@ impl Found {
             n_bytes: 0,
             stamp: None,
             problem: Some(problem),
+            passed_over: None,
         }
     }
 
@@ -139,6 +146,7 @@ impl Found {
             n_bytes: 0,
             stamp: None,
             problem: Some(problem),
+            passed_over: None,
         }
     }
 }
@@ -151,7 +159,12 @@ fn walk(path: &Path, found: &mut Vec<Found>) {
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())) {
         match entry {
             Ok(entry) if entry.file_type().is_file() => found.push(Found::file(entry.path(), true)),
-            Ok(_) => {}
+            // To wait for whoever writes to it is for those who name it.
+            Ok(entry) => found.extend(special_kind(entry.file_type()).map(|what| Found {
+                passed_over: Some(what),
+                n_bytes: 0,
+                ..Found::file(entry.path(), true)
+            })),
             // A link back to a folder above leads to nothing new.
             Err(error) if error.loop_ancestor().is_some() => {}
             Err(error) => {

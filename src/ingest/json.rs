@@ -5,6 +5,7 @@
 //! It is lenient: skipped values are checked for balanced brackets and closed strings only, invalid UTF-8 and lone
 //! surrogates become U+FFFD.
 
+use super::sniff::BOM;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -154,10 +155,14 @@ impl<'a> Cursor<'a> {
 
     /// Passes over blanks, and over commas and record separators between top-level values; true at the end of text.
     pub(super) fn at_end(&mut self) -> bool {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | 0x1E | 0) = self.bytes.get(self.at) {
-            self.at += 1;
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | 0x1E | 0) => self.at += 1,
+                // Where files were joined.
+                Some(0xEF) if self.bytes[self.at..].starts_with(BOM) => self.at += BOM.len(),
+                byte => return byte.is_none(),
+            }
         }
-        self.at >= self.bytes.len()
     }
 
     /// Passes over blanks; true at the end of text.

@@ -123,7 +123,8 @@ pub fn read_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Inges
 /// As [`read_bytes`].
 pub fn read_bytes_holding(name: &str, bytes: Vec<u8>, options: &Options, held_bytes: usize) -> Result<Ingested, Error> {
     let (n_bytes, origin) = (bytes.len() as u64, Origin::Memory(bytes));
-    let found = Found { name: name.to_owned(), origin, walked: false, n_bytes, stamp: None, problem: None };
+    let found =
+        Found { name: name.to_owned(), origin, walked: false, n_bytes, stamp: None, problem: None, passed_over: None };
     let (meter, ahead) = (Meter::unwatched(), Ahead::new(Vec::new()));
     gather(vec![read_one(&found, options, held_bytes, &meter, &ahead, Kept::NOBODY)])
 }
@@ -251,6 +252,10 @@ fn read_one(
     }
     if let Some(problem) = &found.problem {
         report.error = Some(problem.clone());
+        return (report, Vec::new(), None);
+    }
+    if let Some(what) = found.passed_over {
+        report.notes.push(format!("{what} in a folder is passed over; by its name it is read"));
         return (report, Vec::new(), None);
     }
     // What comes from a server is counted as it arrives, which takes longer than parsing it.

@@ -5,7 +5,7 @@
 //! is kept, and reading resumes at the next line that begins a document.
 
 use super::json::{Cursor, Items, Kind, Malformed, Step};
-use super::sniff::{Format, JsonFlavour};
+use super::sniff::{BOM, Format, JsonFlavour};
 use super::source::{Part, Source};
 use super::stretch::{Cut, Piece, after_line};
 use super::wire::{Field, Fields};
@@ -155,7 +155,8 @@ pub(super) fn read_documents(
 fn next_line(bytes: &[u8]) -> Option<usize> {
     let end = memchr::memchr(b'\n', bytes)?;
     let is_inside = matches!(bytes[..end].trim_ascii_end().last(), Some(b',' | b'[' | b'{' | b':'));
-    let is_document = matches!(bytes[end..].trim_ascii_start().first(), Some(b'{' | b'['));
+    let next = bytes[end..].trim_ascii_start();
+    let is_document = matches!(next.strip_prefix(BOM).unwrap_or(next).first(), Some(b'{' | b'['));
     (is_document && !is_inside).then_some(end + 1)
 }
 

@@ -180,7 +180,11 @@ fn json(bytes: &[u8]) -> Result<Format, String> {
     let lines = is_lines(bytes);
     let found = if lines {
         let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        let found = lines.map(|line| classify(&mut Cursor::new(line, 0), 0));
+        let found = lines.map(|line| {
+            let mut cursor = Cursor::new(line, 0);
+            cursor.at_end();
+            classify(&mut cursor, 0)
+        });
         // Logs are passed over, however many come first.
         let mut n_unknown = 0;
         let known = found.take_while(|found| {

@@ -5,9 +5,10 @@ use crate::diagnostics::SourceReport;
 use crate::error::Error;
 use crate::span::SpanBatch;
 use crate::store::{Body, Failure, Object, Parts, Spill};
+use flate2::bufread::GzDecoder;
 use rayon::prelude::*;
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -149,6 +150,44 @@ fn read_file(path: &Path, source: &mut Source, report: &mut SourceReport) -> Res
     Ok(())
 }
 
+/// The members of a gzip stream, one after the other; zeros after a member are padding, as tapes and block devices have it.
+struct Members<R: BufRead>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Members<R> {
+    fn new(raw: R) -> Self {
+        Self(Some(GzDecoder::new(raw)))
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let n_bytes = member.read(out)?;
+            if n_bytes > 0 || out.is_empty() {
+                return Ok(n_bytes);
+            }
+            let Some(mut raw) = self.0.take().map(GzDecoder::into_inner) else { break };
+            if !pass_zeros(&mut raw)? {
+                self.0 = Some(GzDecoder::new(raw));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Passes over zeros; whether there is nothing else.
+fn pass_zeros(raw: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let held = raw.fill_buf()?;
+        let n_zeros = held.iter().take_while(|&&byte| byte == 0).count();
+        let (is_end, is_other) = (held.is_empty(), n_zeros < held.len());
+        raw.consume(n_zeros);
+        if is_end || is_other {
+            return Ok(is_end);
+        }
+    }
+}
+
 /// Reads the first of the content, all of it if it is not long.
 fn begin(
     mut raw: impl Read + Send + Sync + 'static,
@@ -162,7 +201,7 @@ fn begin(
     let raw = Counting { inner: Cursor::new(head).chain(raw), n_bytes: Arc::clone(&n_raw) };
     let reader: Box<dyn Read + Send + Sync> = match compression {
         None => Box::new(raw),
-        Some("gzip") => Box::new(flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(PACKED_BYTES, raw))),
+        Some("gzip") => Box::new(Members::new(io::BufReader::with_capacity(PACKED_BYTES, raw))),
         Some(_) => {
             let mut decoder =
                 zstd::stream::read::Decoder::with_buffer(io::BufReader::with_capacity(PACKED_BYTES, raw))?;

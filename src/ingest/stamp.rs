@@ -12,6 +12,8 @@ pub(super) struct Stamp {
     id: Option<[u64; 2]>,
 }
 
+const REMOVED: &str = "was removed";
+
 impl Stamp {
     /// `None` for what is no plain file.
     pub(super) fn of(path: &Path) -> Option<Self> {
@@ -25,7 +27,7 @@ impl Stamp {
 
     /// What became of the file since then, if it is not the same any more.
     fn change(self, path: &Path) -> Option<String> {
-        let Some(now) = Self::of(path) else { return Some("was removed".to_owned()) };
+        let Some(now) = Self::of(path) else { return Some(REMOVED.to_owned()) };
         let sizes = format!("from {} to {} bytes", self.n_bytes, now.n_bytes);
         if now == self {
             None
@@ -43,8 +45,8 @@ impl Stamp {
 
 /// Says in the report if the file is not what it was when it was listed.
 ///
-/// Text was read in one go, so what was there counts, and a file that took its place was read as a whole. A table is read piece by
-/// piece, and pieces of two files fit nowhere.
+/// Text was read in one go, so what was there counts, and a file that is gone since was read as a whole; of one in whose place there is another it
+/// is not known which was read. A table is read piece by piece, and pieces of two files fit nowhere.
 pub(super) fn check(
     stamp: Option<Stamp>,
     path: Option<&Path>,
@@ -57,7 +59,7 @@ pub(super) fn check(
     if in_pieces {
         return Err(Refusal::Broken(format!("{message}; try again when nobody writes to it")));
     }
-    if change.starts_with("was re") {
+    if change == REMOVED {
         report.notes.push(message);
     } else {
         report.error.get_or_insert(message);

@@ -321,6 +321,40 @@ fn compression_and_framing_are_seen_through() {
     assert_eq!((read.frame.spans.len(), source(&read).compression.as_str()), (2, "zstd"));
 }
 
+#[test]
+fn zeros_after_a_gzip_member_are_padding() {
+    for n_zeros in [1, 9, 10, 512, 600_000] {
+        let padded = [gzip(OTLP.as_bytes()), vec![0; n_zeros]].concat();
+        let read = ingest_bytes(&padded);
+        assert_eq!(read.frame.spans.len(), 1, "{n_zeros}");
+        let report = source(&read);
+        assert!(!report.truncated && report.error.is_none() && report.notes.is_empty(), "{n_zeros}: {report:?}");
+    }
+    let between = [gzip(OTLP.as_bytes()), vec![0; 100], gzip(b"\n"), gzip(OTLP.as_bytes())].concat();
+    assert_eq!(ingest_bytes(between).frame.spans.len(), 2);
+    let followed = [gzip(OTLP.as_bytes()), vec![0; 100], b"something else".to_vec()].concat();
+    let read = ingest_bytes(followed);
+    assert!(source(&read).error.is_some(), "{:?}", source(&read));
+}
+
+#[test]
+fn a_byte_order_mark_before_a_later_line_is_a_blank() {
+    let mark = "\u{feff}";
+    let row = |id: u32| {
+        format!(
+            r#"{{"trace_id":"{id}","span_id":"{id}","name":"a","service":"s","start_time_unix_nano":1,"duration_ns":1}}"#
+        )
+    };
+    let documents = format!("{mark}{OTLP}\n{mark}{OTLP}\r\n{mark}\n{OTLP}\n{mark}");
+    let pretty = format!("{mark}{0}\n{mark}{0}", OTLP.replace("\"resourceSpans\":[", "\n\"resourceSpans\":\n["));
+    let rows = format!("{}\n{mark}{}\n", row(1), row(2));
+    for (text, n_spans) in [(documents, 3), (pretty, 2), (rows, 2)] {
+        let read = ingest_bytes(&text);
+        let report = source(&read);
+        assert_eq!((read.frame.spans.len(), report.n_skipped_records), (n_spans, 0), "{text}: {report:?}");
+    }
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

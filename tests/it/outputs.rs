@@ -392,8 +392,49 @@ fn a_file_that_changes_between_listing_and_reading_is_told_of() {
         fs::copy(path.join("lines.json"), path.join("other")).expect("copied");
         fs::rename(path.join("other"), path.join("lines.json")).expect("replaced");
     });
-    assert_eq!(replaced.status, Some(0), "{}", replaced.stderr);
-    assert!(replaced.stderr.contains("note: `lines.json`: it was replaced by another file"), "{}", replaced.stderr);
+    assert_eq!(replaced.status, Some(1), "{}", replaced.stderr);
+    let expected = "warning: `lines.json` could not be read whole: it was replaced by another file";
+    assert!(replaced.stderr.contains(expected), "{}", replaced.stderr);
+}
+
+#[test]
+#[cfg(unix)]
+fn spans_take_the_place_of_no_pipe_nor_device() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    let folder = prepared();
+    let path = folder.path();
+    pipe(&path.join("pipe.parquet"));
+    symlink("pipe.parquet", path.join("link.parquet")).expect("a link");
+    for name in ["pipe.parquet", "link.parquet"] {
+        for arguments in [
+            &["convert", "spans.json", "-f", "-o", name][..],
+            &["convert", "spans.json", "-o", name],
+            &["simulate", name, "-f", "--requests", "5"],
+        ] {
+            let run = run_in(path, arguments);
+            assert_eq!(run.status, Some(2), "{}", run.stderr);
+            let expected = format!("`{name}` is a pipe, and spans are written to a file of their own");
+            assert!(run.stderr.contains(&expected), "{}", run.stderr);
+            assert!(path.join(name).metadata().expect("it is there").file_type().is_fifo(), "{arguments:?}");
+        }
+    }
+    let run = run_in(path, &["convert", "spans.json", "-f", "-o", "/dev/stdout"]);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+    assert!(run.stderr.contains("`/dev/stdout` is a pipe"), "{}", run.stderr);
+}
+
+#[test]
+#[cfg(unix)]
+fn what_is_no_file_in_a_folder_is_told_and_not_waited_for() {
+    let folder = prepared();
+    let spans = folder.path().join("spans");
+    fs::create_dir(&spans).expect("a folder");
+    fs::copy(folder.path().join("spans.json"), spans.join("spans.json")).expect("copied");
+    pipe(&spans.join("pipe"));
+    let run = run_in(folder.path(), &["inspect", "spans"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let expected = "note: `spans/pipe`: a pipe in a folder is passed over; by its name it is read";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::diagnostics::Place;
 use crate::error::Error;
 use crate::ingest::json::{Cursor, Kind};
 use crate::ingest::records::{each_lines, each_of_lines};
+use crate::ingest::sniff::BOM;
 use crate::ingest::source::{Part, Source};
 use crate::ingest::stretch::{Cut, Piece, Pieces};
 use crate::ingest::{Kept, Options};
@@ -192,6 +193,7 @@ fn lines(bytes: &[u8], is_last: bool) -> Vec<Raw<'_>> {
     let mut start = 0;
     for (index, end) in memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]).enumerate() {
         let text = bytes[start..end].trim_ascii();
+        let text = text.strip_prefix(BOM).unwrap_or(text);
         if !text.is_empty() {
             rows.push(Raw { text, line: index as u64 + 1, last: is_last && end == bytes.len() });
         }
