@@ -23,7 +23,8 @@ pub(super) const MANUAL: Manual = Manual {
             "A profile holds no span: for each trace its id, start and requests, what it
 spends on each call path, and which calls have which attributes, alike ones
 counted together; and sums of all else.
-The same spans give the same bytes. What is learnt of the data as a whole
+Files of the same names and content give the same bytes, whatever their folder
+and order. What is learnt of the data as a whole
 (operation names folded into templates, clocks, time limits) is learnt when the
 profile is made.",
         ),
@@ -75,7 +76,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["merge", "show"], help_heading = "Evidence", hide_short_help = true)]
     pub no_attributes: bool,
     /// Keep a uniform sample of traces where all have more than N cells: of each its call paths, or its calls told apart if these are more
-    #[arg(long, value_name = "N", default_value_t = profile::MAX_CELLS, help_heading = "Output", hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = profile::MAX_CELLS, value_parser = parse_cells, help_heading = "Output", hide_short_help = true)]
     pub max_cells: usize,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
@@ -83,6 +84,10 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become the help text")]
     pub memory: MemoryArgs,
+}
+
+fn parse_cells(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n_cells| n_cells > 0).ok_or_else(|| "expected a whole number, 1 or more".to_owned())
 }
 
 /// Runs the command.
@@ -97,7 +102,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         return Ok(Exit::Complete);
     }
     Places::default().spans(&args.paths).file("--output", args.output.as_deref()).check()?;
-    let (profile, exit) = if args.merge {
+    let (mut profile, exit) = if args.merge {
         let profiles: Result<Vec<_>, Error> = args.paths.iter().map(|path| context::read_profile(path)).collect();
         (profile::merge(profiles?, args.max_cells)?, Exit::Complete)
     } else {
@@ -109,13 +114,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Error> {
         }
         result?
     };
+    profile.about.forget_folders();
     if profile.below < u64::MAX {
         let (n_kept, n_all) = (profile.traces.len(), profile.n_traces());
+        let error = profile.sampling_error();
+        let error = error.map_or_else(
+            || "an unknown error".to_owned(),
+            |error| format!("a standard error of {:.2} %", 100.0 * error),
+        );
         context.warn(&messages::warning(&format!(
-            "the profile keeps a uniform sample of {n_kept} of {n_all} traces (`--max-cells {}`), which adds a standard error of {:.2} % to the \
-             mean latency",
+            "the profile keeps a uniform sample of {n_kept} of {n_all} traces (`--max-cells {}`), which adds {error} to the mean latency",
             args.max_cells,
-            100.0 * profile.sampling_error()
         )));
     }
     if let Some(path) = &args.output {

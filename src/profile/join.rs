@@ -64,7 +64,8 @@ pub fn join(mut profile: Profile, regression: SpanFrame, forest: &mut Forest) ->
         window: profile.window(),
         n_traces: [profile.n_traces(), profile.traces.len() as u64],
         n_spans_left_out: profile.n_spans_left_out,
-        sampling_error: profile.sampling_error(),
+        // Of one trace alone nothing bounds it.
+        sampling_error: profile.sampling_error().unwrap_or(f64::INFINITY),
         about: profile.about,
     };
     (frame, baseline)

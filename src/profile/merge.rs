@@ -173,7 +173,7 @@ impl Profile {
 impl About {
     fn absorb(&mut self, mut other: Self) {
         self.sources.append(&mut other.sources);
-        self.sources.sort_by(|left, right| (&left.path, left.n_spans).cmp(&(&right.path, right.n_spans)));
+        self.sort();
         add_repairs(&mut self.repairs, &other.repairs);
         self.set_aside.absorb(&other.set_aside);
         self.n_traces_aside = self.n_traces_aside.saturating_add(other.n_traces_aside);

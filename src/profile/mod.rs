@@ -122,6 +122,28 @@ pub struct Profile {
     pub about: About,
 }
 
+impl About {
+    /// Names sources by their files alone, in the order of these: where they lay, and in which order they were read, says nothing of the spans.
+    pub fn forget_folders(&mut self) {
+        for source in &mut self.sources {
+            let path = std::mem::take(&mut source.path);
+            let name = path.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or(&path).to_owned();
+            for text in source.notes.iter_mut().chain(&mut source.error) {
+                *text = text.replace(&path, &name);
+            }
+            source.path = name;
+        }
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        let key = |source: &SourceReport| {
+            (source.path.clone(), source.n_spans, serde_json::to_string(source).unwrap_or_default())
+        };
+        self.sources.sort_by_cached_key(key);
+    }
+}
+
 impl Profile {
     /// The window that it stands for.
     #[must_use]
@@ -164,12 +186,16 @@ impl Profile {
         &self.requests[self.offsets[trace]..self.offsets[trace + 1]]
     }
 
-    /// What sampling adds to the uncertainty of the mean latency: its relative standard error; 0 if all traces are kept.
+    /// What sampling adds to the uncertainty of the mean latency: its relative standard error; 0 if all traces are kept, absent if one alone is,
+    /// of which nothing is known of the others.
     #[must_use]
-    pub fn sampling_error(&self) -> f64 {
+    pub fn sampling_error(&self) -> Option<f64> {
         let (n, all) = (self.traces.len() as f64, self.n_traces() as f64);
-        if self.below == u64::MAX || n < 2.0 {
-            return 0.0;
+        if self.below == u64::MAX {
+            return Some(0.0);
+        }
+        if n < 2.0 {
+            return None;
         }
         let durations =
             || self.requests.iter().filter(|request| request.is_root).map(|request| request.duration_ns as f64);
@@ -177,7 +203,7 @@ impl Profile {
         let mean = durations().sum::<f64>() / count;
         let variance = durations().map(|duration| (duration - mean).powi(2)).sum::<f64>() / count;
         // Without replacement: what is in the sample is certain.
-        if mean > 0.0 { (variance / count * (1.0 - n / all).max(0.0)).sqrt() / mean } else { 0.0 }
+        Some(if mean > 0.0 { (variance / count * (1.0 - n / all).max(0.0)).sqrt() / mean } else { 0.0 })
     }
 }
 

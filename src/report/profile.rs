@@ -33,7 +33,9 @@ pub fn text(name: &str, profile: &Profile, columns: usize) -> String {
         "all kept".to_owned()
     } else {
         let n_kept = profile.traces.len();
-        format!("a sample of {n_kept}, standard error of the mean latency {:.2} %", 100.0 * profile.sampling_error())
+        let error =
+            profile.sampling_error().map_or_else(|| "unknown".to_owned(), |error| format!("{:.2} %", 100.0 * error));
+        format!("a sample of {n_kept}, standard error of the mean latency {error}")
     };
     let n_reporting = profile.services.iter().filter(|service| !service.is_inferred).count();
     page.prose(0, &format!("{name}: profile, format version {FORMAT_VERSION}"));

@@ -410,7 +410,7 @@ fn a_sample_stands_for_all_traces_and_says_how_uncertain_that_makes_the_mean() {
         let sum: f64 = profile.requests.iter().map(|request| request.duration_ns as f64).sum();
         sum / profile.requests.len() as f64
     };
-    let error = sampled.sampling_error();
+    let error = sampled.sampling_error().expect("several traces");
     // By hand: durations spread evenly over 20 to 120 ms have mean 70 and deviation 29.2, over 500 of 4,000 0.0174 of the mean.
     assert!((error - 29.15 / 70.0 / 500_f64.sqrt() * (1.0 - 1.0 / 8.0_f64).sqrt()).abs() < 0.001, "{error}");
     assert!((mean(&sampled) / mean(&whole) - 1.0).abs() < 4.0 * error);

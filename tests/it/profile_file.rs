@@ -2,6 +2,7 @@
 
 use crate::builder::{Given, client, frame, server};
 use crate::profile::{ingested, profile_of, requests, taken, tangled, written};
+use crate::program::run_in;
 use std::path::Path;
 use suspect::analysis::{self, BaselineData, Prepared};
 use suspect::profile;
@@ -107,4 +108,40 @@ fn assert_survives_any_content(spans: &SpanFrame, step: usize) {
             }
         }
     }
+}
+
+#[test]
+fn files_give_the_same_bytes_in_any_order_and_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    crate::outputs::write_spans(folder.path());
+    let whole = std::fs::read_to_string(folder.path().join("spans.json")).expect("spans");
+    let made = |at: &str, names: [&str; 2]| {
+        std::fs::create_dir_all(folder.path().join(at)).expect("a folder");
+        // The same requests once more, with other ids.
+        let other = whole.replace("\"traceId\":\"", "\"traceId\":\"b");
+        for (name, text) in [("a.json", &whole), ("b.json", &other)] {
+            std::fs::write(folder.path().join(at).join(name), text).expect("written");
+        }
+        let paths = names.map(|name| format!("{at}/{name}"));
+        run_in(folder.path(), &["profile", &paths[0], &paths[1], "-o", "p.suspect"]).complete();
+        std::fs::read(folder.path().join("p.suspect")).expect("a profile")
+    };
+    let first = made("here", ["a.json", "b.json"]);
+    assert!(first == made("here", ["b.json", "a.json"]), "the order of the files");
+    assert!(first == made("else/where", ["a.json", "b.json"]), "the folder of the files");
+    let shown = run_in(folder.path(), &["profile", "--show", "p.suspect"]).complete();
+    assert!(shown.contains("from     a.json (") && !shown.contains("where"), "{shown}");
+}
+
+#[test]
+fn a_sample_of_one_trace_says_nothing_of_the_others_and_one_of_none_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    crate::outputs::write_spans(folder.path());
+    let profile =
+        |cells: &str| run_in(folder.path(), &["profile", "spans.json", "-o", "p.suspect", "--max-cells", cells]);
+    let one = profile("1");
+    assert!(one.stderr.contains("1 of 80 traces (`--max-cells 1`), which adds an unknown error"), "{}", one.stderr);
+    let none = profile("0");
+    assert_eq!(none.status, Some(2));
+    assert!(none.stderr.contains("expected a whole number, 1 or more"), "{}", none.stderr);
 }
