@@ -558,6 +558,14 @@ impl Names<'_> {
 
 fn names(scenario: &Scenario) -> Result<Names<'_>, Problem> {
     let mut names = Names { services: BTreeMap::new(), operations: BTreeMap::new() };
+    let operations = scenario.services.iter().flat_map(|service| &service.operations).map(|operation| &operation.name);
+    let mut given = scenario.services.iter().map(|service| &service.name).chain(operations);
+    // Databases and C programs take it for the end of the name.
+    if let Some(name) = given.find(|name| name.get_ref().contains('\0')) {
+        let message =
+            format!("`{}` holds a NUL character, expected a name without", name.get_ref().replace('\0', "\\0"));
+        return Err(Problem::of(name, message));
+    }
     for (index, service) in (0..).zip(&scenario.services) {
         if names.services.insert(service.name.get_ref(), index).is_some() {
             return Err(Problem::of(&service.name, format!("a second service `{}`", service.name.get_ref())));

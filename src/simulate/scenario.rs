@@ -445,9 +445,10 @@ impl Scenario {
     /// # Errors
     /// A [`Problem`] with what is no scenario, or with a key of a fault that its kind does not know.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let scenario: Self = toml::from_str(text).map_err(|error: toml::de::Error| Problem {
-            at: error.span().map(|span| span.start),
-            ..Problem::of_all(error.message().to_owned())
+        let scenario: Self = toml::from_str(text).map_err(|error: toml::de::Error| {
+            let at = error.span().map(|span| span.start);
+            let line = at.and_then(|at| text.get(at..)?.lines().next());
+            Problem { at, ..Problem::of_all(crate::error::toml_reason(error.message(), line)) }
         })?;
         scenario.check_keys(text)?;
         Ok(scenario)

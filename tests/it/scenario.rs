@@ -15,6 +15,9 @@ fn a_scenario_that_cannot_be_read_is_told_by_line_and_key() {
         ("service = \"back\"", "service = \"bakc\"", "line 11, `service`: no service `bakc`"),
         ("operation = \"answer\"", "operation = \"answr\"", "line 12, `operation`: no operation `answr`"),
         ("name = \"back\"", "name = \"front\"", "line 16, `name`: a second service `front`"),
+        ("name = \"back\"", "name = \"ba\\u0000ck\"", "line 16, `name`: `ba\\0ck` holds a NUL character"),
+        ("duration_s = 400", "duration_s = \"long\"", "expected a number"),
+        ("requests_per_s = 50", "seed = -1", "expected a whole number, 0 or more"),
     ];
     for (right, wrong, expected) in cases {
         let text = pair("", "", "", "").replace(right, wrong);
@@ -104,4 +107,15 @@ fn a_fault_that_could_do_nothing_is_refused() {
     }
     let told = problem(&pair("", "", "", &fault("kind = \"cold_cache\"\nratio = 1")));
     assert!(told.contains("without a `ratio` below 1 does nothing"), "{told}");
+}
+
+#[test]
+fn a_fault_in_single_brackets_is_told_with_the_brackets_that_are_right() {
+    let text = pair("", "", "", "") + "\n[fault]\nkind = \"slower\"\nadd_ms = 5\n";
+    let line = text.lines().position(|line| line == "[fault]").expect("it is there") + 1;
+    let told = problem(&text);
+    assert!(
+        told.starts_with(&format!("line {line}")) && told.contains("found `[fault]`, expected `[[fault]]`"),
+        "{told}"
+    );
 }
