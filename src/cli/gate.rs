@@ -8,7 +8,7 @@ use super::places::Places;
 use super::{Context, Exit, Format, InputArgs, OutputArgs, OwnerArgs};
 use crate::analysis::Attributes;
 use crate::error::Error;
-use crate::gate::policy::{EXAMPLE, Forbidden, Inconclusive, Level, Measure, Policy, Rule};
+use crate::gate::policy::{EXAMPLE, Forbidden, Inconclusive, Level, MAX_POINTS, Measure, Policy, Rule};
 use crate::gate::{Verdict, judge};
 use crate::{analysis, report, scratch, store};
 use clap::ValueEnum;
@@ -133,6 +133,18 @@ impl Args {
             Some(path) => Policy::parse(&read_text(path)?, Path::new(&store::shown(path)))?,
             None => Policy::default(),
         };
+        for (flag, value, most, expected) in [
+            ("--max-increase-ms", self.max_increase_ms, f64::MAX, "milliseconds, 0 or more"),
+            ("--max-increase-percent", self.max_increase_percent, f64::MAX, "a number, 0 or more"),
+            ("--max-error-increase", self.max_error_increase, MAX_POINTS, "points of all requests, from 0 to 100"),
+        ] {
+            if let Some(value) = value.filter(|value| !(0.0..=most).contains(value)) {
+                return Err(Error::Usage {
+                    message: format!("`{flag} {value}` is no limit"),
+                    hint: format!("expected {expected}"),
+                });
+            }
+        }
         // A limit that no rule takes up would be none.
         let wanted = [
             (Measure::Mean, self.max_increase_ms.or(self.max_increase_percent)),

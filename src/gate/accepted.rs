@@ -5,7 +5,7 @@
 //! what adds to them, nor calls by who makes them: there an exception has to name what broke the rule.
 
 use super::policy::{Allowed, Measure, Names, Of, Policy, Rule};
-use super::units::{Change, Unit, name};
+use super::units::{Change, Unit, name, told};
 use super::{Finding, State};
 use crate::analysis::{Analysis, OperationAccount};
 use jiff::civil::Date;
@@ -51,7 +51,7 @@ impl<'a> Accepted<'a> {
         let team = self.analysis.teams.iter().find(|team| team.team.as_ref() == Some(&unit.name));
         let is_in = |account: &&OperationAccount| match rule.of {
             Of::All => true,
-            Of::Service => account.service == unit.name,
+            Of::Service => told(&account.service) == unit.name,
             Of::Team => team.is_some_and(|team| team.services.contains(&account.service)),
             Of::Entry | Of::Operation | Of::Edge => false,
         };
@@ -123,7 +123,7 @@ fn parts<'a>(analysis: &'a Analysis, names: &Names) -> Vec<&'a OperationAccount>
     };
     let is_meant = |account: &&OperationAccount| {
         let is_part = account.operation.is_some() || account.edge.is_some();
-        is_part && (names.are(&name(account)) || names.are(&account.service) || is_of_team(&account.service))
+        is_part && (names.are(&name(account)) || names.are(told(&account.service)) || is_of_team(&account.service))
     };
     analysis.operations.iter().filter(is_meant).collect()
 }
@@ -152,8 +152,11 @@ pub(super) fn allow(
     used: &[&Allowed],
     today: Date,
 ) -> Result<Vec<String>, String> {
-    let mut notes = Vec::new();
-    for allowed in &policy.allowed {
+    let mut notes: Vec<(usize, String)> = Vec::new();
+    // Those that ended come last: what another accepts does not count again.
+    let (ended, valid): (Vec<_>, Vec<_>) =
+        policy.allowed.iter().enumerate().partition(|(_, allowed)| allowed.until < today);
+    for (place, allowed) in valid.into_iter().chain(ended) {
         let names = Names::new(&allowed.name)?;
         // What is forbidden is accepted only by an exception for all that a name is about.
         let is_about = |finding: &Finding| match finding.rule {
@@ -170,13 +173,19 @@ pub(super) fn allow(
         let mut own: Vec<&mut Finding> = findings.iter_mut().filter(is_own).collect();
         let until = allowed.until;
         if until < today {
-            let counts = if own.is_empty() { "nothing needs it" } else { "its findings count again" };
-            notes.push(format!("the exception for {} ended on {until}: {counts} ({})", allowed.name, allowed.reason));
+            let counts = if own.is_empty() {
+                "nothing needs it"
+            } else if own.iter().all(|finding| finding.state == State::Allowed) {
+                "another accepts its findings"
+            } else {
+                "its findings count again"
+            };
+            let note = format!("the exception for {} ended on {until}: {counts} ({})", allowed.name, allowed.reason);
+            notes.push((place, note));
         } else if own.is_empty() && !used.iter().any(|used| std::ptr::eq(*used, allowed)) {
-            notes.push(format!(
-                "the exception for {} until {until} matches no finding ({})",
-                allowed.name, allowed.reason
-            ));
+            let note =
+                format!("the exception for {} until {until} matches no finding ({})", allowed.name, allowed.reason);
+            notes.push((place, note));
         } else {
             for finding in &mut own {
                 finding.state = State::Allowed;
@@ -184,5 +193,6 @@ pub(super) fn allow(
             }
         }
     }
-    Ok(notes)
+    notes.sort_by_key(|&(place, _)| place);
+    Ok(notes.into_iter().map(|(_, note)| note).collect())
 }

@@ -9,6 +9,7 @@
 mod accepted;
 mod correction;
 mod doubts;
+mod forbidden;
 pub mod policy;
 mod units;
 
@@ -19,7 +20,7 @@ use jiff::civil::Date;
 use policy::{Allowed, Inconclusive, Level, Measure, Names, Of, Policy, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use units::{Change, Unit, owner, units};
+use units::{Change, Unit, units};
 
 /// Version of the document; raised when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -39,6 +40,9 @@ pub struct Gate {
     pub findings: Vec<Finding>,
     /// Rules, in the order of the policy.
     pub rules: Vec<RuleAccount>,
+    /// Edges that must not be, in the order of the policy.
+    #[serde(default)]
+    pub forbidden: Vec<ForbiddenAccount>,
     /// Exceptions of the policy that no longer hold, or that match nothing.
     pub exceptions: Vec<String>,
     /// Chance that a build which changed nothing fails.
@@ -123,6 +127,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What is wrong with it in a word, as a policy has it.
+    pub(crate) fn word(&self) -> &'static str {
+        if self.rule.is_some() { self.measure.word() } else { "forbidden" }
+    }
+
     /// Interval and percent of the change as they are told: what is less is told with its minus.
     pub(crate) fn signed(&self) -> ([f64; 2], Option<f64>) {
         let [low, high] = self.interval;
@@ -148,6 +157,19 @@ pub struct RuleAccount {
     /// Things that it was tested on.
     pub n_tested: u64,
     /// Those that broke it, allowed ones included.
+    pub n_broken: u64,
+}
+
+/// An edge that must not be, and whether it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ForbiddenAccount {
+    /// How grave it is that it is there.
+    pub level: Level,
+    /// What is forbidden in a line.
+    pub rule: String,
+    /// Whether one of its ends is no service of the data, so that it cannot be there.
+    pub is_about_nothing: bool,
+    /// Edges of the candidate that are forbidden by it, allowed ones included.
     pub n_broken: u64,
 }
 
@@ -204,7 +226,8 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
             findings.push(accepted.allow_whole(test.unit, rule_of(test), finding(rule_of(test), test)));
         }
     }
-    findings.extend(forbidden(analysis, policy)?);
+    let mut edges = forbidden::judge(analysis, policy)?;
+    findings.extend(edges.iter_mut().flat_map(|edge| std::mem::take(&mut edge.findings)));
     let broken = tests.iter().chain(&raw).filter(is_broken);
     let used: Vec<&Allowed> = broken.flat_map(|test| accepted.takers(test.unit, rule_of(test))).collect();
     let exceptions = accepted::allow(analysis, &mut findings, policy, &used, today)?;
@@ -220,26 +243,16 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
     });
     let mut doubts = doubts::doubts(analysis, policy, &findings, is_partial);
     doubts.extend(take_back(analysis, &mut findings));
-    let fails = |&place: &usize| policy.rules[place].level == Level::Fail;
-    let n_failing = (0..policy.rules.len()).filter(fails).count();
-    if n_failing > 0 && unmatched.iter().copied().filter(fails).count() == n_failing {
+    if guards_nothing(policy, &unmatched, &edges) {
         doubts.push("no rule of level `fail` is about anything in the data".to_owned());
     }
     if analysis.teams.is_empty() && policy.rules.iter().any(|rule| rule.of == Of::Team && rule.level == Level::Fail) {
         doubts.push("there is a rule about teams, and no team is known".to_owned());
     }
     let nothing = unmatched.into_iter().map(|place| about_nothing(&policy.rules[place], &units_of[place]));
-    let verdict = if findings.iter().any(|finding| finding.state == State::Failed) {
-        Verdict::Failed
-    } else if doubts.is_empty() {
-        Verdict::Passed
-    } else {
-        match policy.inconclusive {
-            Inconclusive::Inconclusive => Verdict::Inconclusive,
-            Inconclusive::Pass => Verdict::Passed,
-            Inconclusive::Fail => Verdict::Failed,
-        }
-    };
+    let (forbidden, edges_of_nothing): (Vec<_>, Vec<_>) =
+        edges.into_iter().map(|edge| (edge.account, edge.about_nothing)).unzip();
+    let verdict = verdict(policy, &findings, &doubts);
     let account = |(place, rule): (usize, &Rule)| RuleAccount {
         level: rule.level,
         rule: rule.describe(),
@@ -255,6 +268,7 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
         doubts,
         rules: policy.rules.iter().enumerate().map(account).collect(),
         findings,
+        forbidden,
         exceptions,
         false_alarm_rate: policy.false_alarm_rate,
         baseline: analysis.windows.baseline.clone(),
@@ -267,9 +281,31 @@ pub fn judge(analysis: &Analysis, policy: &Policy, today: Date, is_partial: bool
             })
             .into_iter()
             .chain(nothing)
+            .chain(edges_of_nothing.into_iter().flatten())
             .chain(analysis.windows.warnings.iter().chain(&analysis.diagnostics.warnings).cloned())
             .collect(),
     })
+}
+
+fn verdict(policy: &Policy, findings: &[Finding], doubts: &[String]) -> Verdict {
+    if findings.iter().any(|finding| finding.state == State::Failed) {
+        return Verdict::Failed;
+    }
+    match policy.inconclusive {
+        _ if doubts.is_empty() => Verdict::Passed,
+        Inconclusive::Inconclusive => Verdict::Inconclusive,
+        Inconclusive::Pass => Verdict::Passed,
+        Inconclusive::Fail => Verdict::Failed,
+    }
+}
+
+/// Whether there are rules and edges of the level `fail`, and all of them are about nothing.
+fn guards_nothing(policy: &Policy, unmatched: &[usize], edges: &[forbidden::Judged]) -> bool {
+    let rules = policy.rules.iter().enumerate().filter(|(_, rule)| rule.level == Level::Fail);
+    let rules = rules.map(|(place, _)| unmatched.contains(&place));
+    let edges = edges.iter().filter(|edge| edge.account.level == Level::Fail);
+    let mut are_of_nothing = rules.chain(edges.map(|edge| edge.about_nothing.is_some())).peekable();
+    are_of_nothing.peek().is_some() && are_of_nothing.all(|is_of_nothing| is_of_nothing)
 }
 
 /// The tests of all rules on the things that each is about, corrected for their number.
@@ -433,50 +469,6 @@ fn describe(finding: &Finding, fails_in_background: bool) -> String {
     )
 }
 
-/// Edges of the candidate that the policy forbids.
-fn forbidden(analysis: &Analysis, policy: &Policy) -> Result<Vec<Finding>, String> {
-    let mut findings = Vec::new();
-    for forbidden in &policy.forbidden {
-        let names = Names::new(&forbidden.edge)?;
-        for edge in &analysis.graph.service_edges {
-            let name = format!("{} -> {}", edge.caller, edge.callee);
-            let crate::topology::ByWindow::Pair { baseline, regression: Some(calls), .. } = &edge.change else {
-                continue;
-            };
-            if !names.are(&name) {
-                continue;
-            }
-            let n_requests = &analysis.windows;
-            let per = |calls: f64, requests: f64| if requests > 0.0 { calls / requests } else { 0.0 };
-            let before = per(baseline.map_or(0.0, |calls| calls.weighted_calls), n_requests.baseline.n_requests);
-            let after = per(calls.weighted_calls, n_requests.regression.n_requests);
-            findings.push(Finding {
-                state: state(forbidden.level),
-                rule: None,
-                limit: format!("edge {}: forbidden", forbidden.edge),
-                of: Of::Edge,
-                description: format!("{name} is forbidden, and called {} times", calls.n_calls),
-                name,
-                service: Some(edge.caller.clone()),
-                operation: None,
-                edge: Some(Edge { caller: edge.caller.clone(), callee: edge.callee.clone() }),
-                measure: Measure::Calls,
-                unit: Measure::Calls.unit().to_owned(),
-                baseline: before,
-                change: after - before,
-                interval: [after - before; 2],
-                change_percent: (before > 0.0).then(|| 100.0 * (after - before) / before),
-                p: 0.0,
-                p_corrected: 0.0,
-                owner: owner(analysis, &edge.caller).cloned(),
-                trace_ids: Vec::new(),
-                allowed_because: None,
-            });
-        }
-    }
-    Ok(findings)
-}
-
 fn summary(verdict: Verdict, findings: &[Finding], doubts: &[String], n_tests: usize) -> String {
     let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
     let (n_failed, n_warned, n_allowed) = (count(State::Failed), count(State::Warned), count(State::Allowed));
@@ -498,6 +490,8 @@ fn summary(verdict: Verdict, findings: &[Finding], doubts: &[String], n_tests: u
         (Verdict::Inconclusive, _) => {
             format!("no rule is broken, but the data cannot tell: {}{others}", doubts.join("; "))
         }
-        (Verdict::Passed, _) => format!("no rule is broken in {n_tests} tests{others}"),
+        (Verdict::Passed, _) => {
+            format!("no rule is broken in {n_tests} test{}{others}", if n_tests == 1 { "" } else { "s" })
+        }
     }
 }

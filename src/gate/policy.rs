@@ -43,6 +43,9 @@ pub struct Policy {
     pub lacks_rules: bool,
 }
 
+/// All requests, in points.
+pub const MAX_POINTS: f64 = 100.0;
+
 fn default_false_alarm_rate() -> f64 {
     0.008
 }
@@ -221,7 +224,8 @@ impl Policy {
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             let right =
                 right_word(error.message()).map_or_else(String::new, |word| format!("; did you mean `{word}`?"));
-            wrong(format!("line {line}: {}{right}", error.message()))
+            let reason = crate::error::toml_reason(error.message(), text.lines().nth(line.saturating_sub(1)));
+            wrong(format!("line {line}: {reason}{right}"))
         })?;
         // Who writes exceptions or settings alone wants the rules that there are.
         policy.lacks_rules = !toml::from_str::<toml::Table>(text).is_ok_and(|table| table.contains_key("rule"));
@@ -246,23 +250,26 @@ impl Policy {
     }
 
     fn fault(&self) -> Option<Fault> {
-        let top = |message: String| Some(Fault { table: None, message });
+        let top = |key: &'static str, message: String| Some(Fault { table: None, key, message });
         if !(self.false_alarm_rate > 0.0 && self.false_alarm_rate <= 0.5) {
             let message =
                 format!("`false_alarm_rate` is {}, expected more than 0 and at most 0.5", self.false_alarm_rate);
-            return top(message);
+            return top("false_alarm_rate", message);
         }
         if !(self.must_see_percent > 0.0 && self.must_see_percent.is_finite()) {
-            return top(format!("`must_see_percent` is {}, expected more than 0", self.must_see_percent));
+            let message = format!("`must_see_percent` is {}, expected more than 0", self.must_see_percent);
+            return top("must_see_percent", message);
         }
-        if !(self.must_see_points > 0.0 && self.must_see_points.is_finite()) {
-            return top(format!("`must_see_points` is {}, expected more than 0", self.must_see_points));
+        if !(self.must_see_points > 0.0 && self.must_see_points <= MAX_POINTS) {
+            let message =
+                format!("`must_see_points` is {}, expected more than 0 and at most {MAX_POINTS}", self.must_see_points);
+            return top("must_see_points", message);
         }
         if self.rules.is_empty() && self.forbidden.is_empty() {
-            return top("there is no rule and no forbidden edge, so everything would pass".to_owned());
+            return top("rule", "there is no rule and no forbidden edge, so everything would pass".to_owned());
         }
         let fault = |table: &'static str, place: usize, result: Result<(), String>| {
-            result.err().map(|message| Fault { table: Some((table, place)), message })
+            result.err().map(|message| Fault { table: Some((table, place)), key: "", message })
         };
         let rules = self.rules.iter().enumerate().map(|(place, rule)| fault("rule", place, rule.check()));
         let forbidden = self.forbidden.iter().enumerate().map(|(place, own)| fault("forbid", place, own.check()));
@@ -275,13 +282,19 @@ impl Policy {
 struct Fault {
     /// The list of tables that it is in, and its place there.
     table: Option<(&'static str, usize)>,
+    /// Its key, if it is in none.
+    key: &'static str,
     message: String,
 }
 
 impl Fault {
-    /// The line in `text` of the table's header; `None` if it is written in another way.
+    /// The line in `text` of the key, or of the table's header; `None` if it is written in another way.
     fn line(&self, text: &str) -> Option<usize> {
-        let (table, place) = self.table?;
+        let Some((table, place)) = self.table else {
+            let is_key = |line: &&str| line.split_once('=').is_some_and(|(key, _)| key.trim() == self.key);
+            let mut top = (1..).zip(text.lines()).take_while(|(_, line)| !line.trim_start().starts_with('['));
+            return top.find(|(_, line)| is_key(line)).map(|(number, _)| number);
+        };
         let is_header = |line: &&str| {
             let inner = line.trim_start().strip_prefix("[[").and_then(|rest| rest.split_once("]]"));
             inner.is_some_and(|(name, _)| name.trim() == table)
@@ -291,6 +304,17 @@ impl Fault {
 }
 
 impl Forbidden {
+    /// What is forbidden in a line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("edge {}: forbidden", self.edge)
+    }
+
+    /// The names of caller and callee.
+    pub(super) fn ends(&self) -> impl Iterator<Item = &str> {
+        self.edge.split_once("->").into_iter().flat_map(|(caller, callee)| [caller.trim(), callee.trim()])
+    }
+
     /// # Errors
     /// A sentence that says what is wrong with the edge.
     pub(crate) fn check(&self) -> Result<(), String> {
@@ -316,9 +340,10 @@ impl Allowed {
     }
 }
 
-/// Of the words that a message says are known, the one most like the word that is not.
+/// Of the keys that a message says are known, the one most like the key that is not. Of values that are all said none is more likely: what was
+/// meant may be the stricter one.
 fn right_word(message: &str) -> Option<String> {
-    let mut quoted = message.starts_with("unknown ").then(|| message.split('`').skip(1).step_by(2))?;
+    let mut quoted = message.starts_with("unknown field ").then(|| message.split('`').skip(1).step_by(2))?;
     let wrong = quoted.next()?;
     nearest(wrong, quoted.map(str::to_owned).collect()).into_iter().next()
 }
@@ -357,6 +382,17 @@ fn edge(pattern: &str) -> Option<String> {
     let (caller, callee) = pattern.split_once("->")?;
     let ends = [caller.trim(), callee.trim()];
     (!ends.contains(&"")).then(|| ends.join(" -> "))
+}
+
+impl Level {
+    /// As a policy writes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Warn => "warn",
+        }
+    }
 }
 
 impl Of {
@@ -423,6 +459,16 @@ impl Rule {
         for (key, limit) in [("more_than", self.more_than), ("more_than_percent", self.more_than_percent)] {
             if !(limit >= 0.0 && limit.is_finite()) {
                 return Err(format!("`{key}` is {limit}, expected 0 or more"));
+            }
+            if key == "more_than" && self.measure == Measure::Errors && limit > MAX_POINTS {
+                return Err(format!(
+                    "`{key}` is {limit}, expected at most {MAX_POINTS} points: a share of all requests"
+                ));
+            }
+            if limit > 0.0 && self.measure == Measure::NewDependency {
+                return Err(format!(
+                    "`{key}` is {limit}, and a rule of `new_dependency` has no limit: leave it out, or take the measure `calls`"
+                ));
             }
         }
         Names::new(&self.name)?;

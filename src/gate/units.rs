@@ -148,7 +148,7 @@ fn entry<'a>(entry: &'a Entry, owner: Option<&'a Owner>) -> Unit<'a> {
         operation: Some(operation),
         owner,
         changes: vec![(Measure::Mean, change), (Measure::Errors, errors)],
-        ..bare(format!("{service}: {operation}"))
+        ..bare(format!("{}: {}", told(service), told(operation)))
     }
 }
 
@@ -353,12 +353,22 @@ fn account<'a>(analysis: &'a Analysis, account: &'a OperationAccount) -> Unit<'a
 
 /// An account's name as a policy writes it.
 pub(super) fn name(account: &OperationAccount) -> String {
-    let service = &account.service;
+    let service = told(&account.service);
     match (&account.operation, &account.edge) {
-        (Some(operation), _) => format!("{service}: {operation}"),
-        (None, Some(edge)) => format!("{} -> {}", edge.caller, edge.callee),
-        (None, None) => service.clone(),
+        (Some(operation), _) => format!("{service}: {}", told(operation)),
+        (None, Some(edge)) => edge_name(&edge.caller, &edge.callee),
+        (None, None) => service.to_owned(),
     }
+}
+
+/// The way between two services as a policy writes it.
+pub(super) fn edge_name(caller: &str, callee: &str) -> String {
+    format!("{} -> {}", told(caller), told(callee))
+}
+
+/// A name as it is told: one that is empty would be taken for a gap.
+pub(super) fn told(name: &str) -> &str {
+    if name.is_empty() { "(no name)" } else { name }
 }
 
 /// The chance that nothing became worse here, where `own` is that of the change by itself, `apart` that of what it is beyond all
@@ -404,7 +414,7 @@ fn new_edges(analysis: &Analysis) -> Vec<Unit<'_>> {
                 service: Some(&edge.caller),
                 owner: owner(analysis, &edge.caller),
                 changes: vec![(Measure::NewDependency, change)],
-                ..bare(format!("{} -> {}", edge.caller, edge.callee))
+                ..bare(edge_name(&edge.caller, &edge.callee))
             }
         })
         .collect()

@@ -179,14 +179,72 @@ fn too_little_data_are_inconclusive_and_the_policy_may_take_that_either_way() {
 }
 
 #[test]
+fn a_forbidden_edge_is_listed_whether_it_is_there_or_not_and_one_that_cannot_be_is_told() {
+    let slower = slower();
+    let forbid = |edge: &str| format!("[[forbid]]\nedge = \"{edge}\"\n");
+    let kept = judged(&slower, &("rule = []\n".to_owned() + &forbid("catalog -> gateway")));
+    assert_eq!((kept.verdict, kept.warnings.len(), kept.forbidden[0].n_broken), (Verdict::Passed, 0, 0));
+    let shown = |gate: &Gate| anstream::adapter::strip_str(&report::gate::text(gate, report::WIDTH)).to_string();
+    assert!(shown(&kept).contains("fail  edge catalog -> gateway: forbidden: not called"), "{}", shown(&kept));
+    assert!(report::gate::markdown(&kept).contains("| | edge catalog -\\> gateway: forbidden |  | 0 |"));
+    let junit = report::gate::junit(&kept);
+    let suites = quick_junit::Report::deserialize_from_str(&junit).expect("JUnit XML").test_suites;
+    let cases: Vec<&str> = suites[0].test_cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(cases, ["edge catalog -> gateway: forbidden", "the data suffice to tell"]);
+    assert_of_schema(&junit);
+
+    let broken = judged(&slower, &("rule = []\n".to_owned() + &forbid("gateway -> catalog")));
+    assert_eq!((broken.verdict, broken.forbidden[0].n_broken), (Verdict::Failed, 1));
+    assert!(shown(&broken).contains("edge gateway -> catalog: forbidden: 1 broken"), "{}", shown(&broken));
+    // What it was before has no part in it, nor how that changed.
+    let markdown = report::gate::markdown(&broken);
+    assert!(markdown.contains("| forbidden | 1.00 calls a request |  | 1.00 |"), "{markdown}");
+    let junit = report::gate::junit(&broken);
+    assert!(junit.contains("gateway -&gt; catalog: forbidden\"") && junit.contains("type=\"forbidden\""), "{junit}");
+
+    let typo = judged(&slower, &("rule = []\n".to_owned() + &forbid("gatewy -> *")));
+    assert_eq!(typo.verdict, Verdict::Inconclusive);
+    assert_eq!(typo.doubts, ["no rule of level `fail` is about anything in the data"]);
+    let warning = "rule `edge gatewy -> *: forbidden` is about nothing in the data: no service is `gatewy`; near it are `gateway`";
+    assert!(typo.warnings[0].starts_with(warning), "{:?}", typo.warnings);
+    assert!(shown(&typo).contains("forbidden: no such service"), "{}", shown(&typo));
+    let beside = judged(&slower, &("rule = []\n".to_owned() + &forbid("gatewy -> *") + &forbid("catalog -> gateway")));
+    assert_eq!((beside.verdict, beside.doubts.len()), (Verdict::Passed, 0), "{:?}", beside.doubts);
+}
+
+#[test]
+fn an_exception_that_ended_beside_one_that_holds_makes_nothing_count_again() {
+    let allow = |until: &str| format!("[[allow]]\nname = \"catalog: *\"\nreason = \"known\"\nuntil = {until}\n");
+    let text = "[[rule]]\nmeasure = \"mean\"\n".to_owned() + &allow("2026-11-24") + &allow("2027-01-01");
+    let gate = judged(&slower(), &text);
+    assert_eq!((gate.verdict, gate.findings[0].state), (Verdict::Passed, State::Allowed));
+    assert_eq!(
+        gate.exceptions,
+        ["the exception for catalog: * ended on 2026-11-24: another accepts its findings (known)"]
+    );
+}
+
+#[test]
 fn a_policy_that_is_wrong_is_refused_with_file_line_and_key() {
     for (text, expected) in [
         ("false_alarm_rate = 0.01\nmax = 3", "`gate.toml`: line 2: unknown field `max`"),
         ("[[rule]]\nmeasure = \"mean\"\nmore_then = 3", "; did you mean `more_than`?"),
-        ("[[rule]]\nmeasure = \"error\"", "; did you mean `errors`?"),
+        // Of values all are told: the likest word may be the laxest.
+        ("[[rule]]\nmeasure = \"error\"", "`typical`, `tail`, `errors`, `calls`, `fewer_calls`, `new_dependency`"),
+        ("[[rule]]\nmeasure = \"mean\"\nlevel = \"error\"", "unknown variant `error`, expected `fail` or `warn`"),
+        (
+            "\n[[rule]]\nmeasure = \"new_dependency\"\nmore_than = 5",
+            "line 2: `more_than` is 5, and a rule of `new_dependency` has no limit",
+        ),
+        ("[[rule]]\nmeasure = \"new_dependency\"\nmore_than_percent = 5", "`more_than_percent` is 5, and a rule of"),
+        ("[[rule]]\nmeasure = \"errors\"\nmore_than = 150", "`more_than` is 150, expected at most 100 points"),
+        ("\n[rule]\nmeasure = \"mean\"", "line 2: found `[rule]`, expected `[[rule]]`"),
+        ("must_see_percent = \"x\"", "line 1: invalid type: string \"x\", expected a number"),
+        ("\nmust_see_percent = -1", "`gate.toml`: line 2: `must_see_percent` is -1, expected more than 0"),
+        ("must_see_points = 500", "line 1: `must_see_points` is 500, expected more than 0 and at most 100"),
         ("[[rule]]\nmeasure = \"median\"", "`gate.toml`: line 2: unknown variant `median`"),
         ("[[rule]]\nmeasure = \"mean\"\nmore_than = -1", "`gate.toml`: line 1: `more_than` is -1, expected 0 or more"),
-        ("false_alarm_rate = 0", "`gate.toml`: `false_alarm_rate` is 0, expected more than 0"),
+        ("false_alarm_rate = 0", "`gate.toml`: line 1: `false_alarm_rate` is 0, expected more than 0"),
         (
             "[[rule]]\nmeasure = \"mean\"\n\n[[rule]]\nmeasure = \"tail\"\nof = \"entry\"",
             "`gate.toml`: line 4: `measure` is `tail`, which there is not of `entry`: expected one of `mean`, `errors`",

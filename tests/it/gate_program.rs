@@ -148,3 +148,16 @@ fn the_workflows_of_the_readme_are_yaml_and_their_gate_runs() {
         }
     }
 }
+
+#[test]
+fn a_limit_that_is_none_is_refused_by_its_flag() {
+    let folder = runs();
+    for (flag, value, expected) in [
+        ("--max-error-increase", "500", "expected points of all requests, from 0 to 100"),
+        ("--max-increase-ms", "nan", "expected milliseconds, 0 or more"),
+    ] {
+        let run = gate(folder.path(), &[flag, value]);
+        assert_eq!(run.status, Some(2), "{}", run.stderr);
+        assert!(run.stderr.contains(&format!("`{flag} ")) && run.stderr.contains(expected), "{}", run.stderr);
+    }
+}

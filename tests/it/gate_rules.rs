@@ -120,6 +120,19 @@ fn names_are_taken_as_the_gate_prints_them_and_one_that_matches_nothing_is_told(
 }
 
 #[test]
+fn a_service_without_a_name_is_told_as_such() {
+    let pages = |own: i64| -> Vec<_> {
+        let renamed =
+            |span: Given| span.renamed(|name| if name == "catalog" { String::new() } else { name.to_owned() });
+        (0..200).map(|number| page("GET /", own + number % 3).into_iter().map(renamed).collect()).collect()
+    };
+    let slower = analyze(&pages(60), &pages(90));
+    let gate = judged(&slower, &rule("service", "*", "mean"));
+    assert!(failed(&gate, "(no name)").description.starts_with("(no name) adds to a request"), "{gate:?}");
+    failed(&judged(&slower, &rule("operation", "(no name): list", "mean")), "(no name): list");
+}
+
+#[test]
 fn an_edge_is_one_thing_however_it_is_written_and_whoever_is_to_blame() {
     // The way from a to c and back is 6 ms longer each, and no other way of either: the first is put down to a, the second to c.
     let ways = |way: i64| -> Vec<Vec<Given>> {

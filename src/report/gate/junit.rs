@@ -1,5 +1,5 @@
 use super::{Finding, Gate, State};
-use crate::gate::{RuleAccount, Verdict};
+use crate::gate::{ForbiddenAccount, RuleAccount, Verdict};
 use crate::report::text::escape;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -15,6 +15,7 @@ pub fn junit(gate: &Gate) -> String {
     let mut others = TestSuite::new("edges that must not be, and certainty");
     let forbidden: Vec<&Finding> = gate.findings.iter().filter(|finding| finding.rule.is_none()).collect();
     others.add_test_cases(forbidden.iter().map(|finding| case(finding)));
+    others.add_test_cases(gate.forbidden.iter().filter(|edge| edge.n_broken == 0).map(kept));
     let mut certainty = TestCase::new("the data suffice to tell", TestCaseStatus::success());
     certainty.set_classname("suspect.gate");
     if !gate.doubts.is_empty() {
@@ -56,11 +57,29 @@ fn suite<'a>(rule: &RuleAccount, findings: impl Iterator<Item = &'a Finding>) ->
         nothing.set_classname("suspect.gate");
         suite.add_test_case(nothing);
     } else if n_fine > 0 {
-        let mut fine = TestCase::new(format!("{n_fine} others of {}", rule.n_tested), TestCaseStatus::success());
+        let name = match (rule.n_broken, n_fine) {
+            (0, 1) => "the only one".to_owned(),
+            (0, _) => format!("all {n_fine}"),
+            (_, 1) => format!("1 other of {}", rule.n_tested),
+            _ => format!("{n_fine} others of {}", rule.n_tested),
+        };
+        let mut fine = TestCase::new(name, TestCaseStatus::success());
         fine.set_classname("suspect.gate");
         suite.add_test_case(fine);
     }
     suite
+}
+
+/// A forbidden edge that is not there.
+fn kept(edge: &ForbiddenAccount) -> TestCase {
+    let mut status = TestCaseStatus::success();
+    if edge.is_about_nothing {
+        status = TestCaseStatus::skipped();
+        status.set_message("no such service is in the data");
+    }
+    let mut case = TestCase::new(escape(&edge.rule).into_owned(), status);
+    case.set_classname("suspect.gate");
+    case
 }
 
 fn case(finding: &Finding) -> TestCase {
@@ -72,7 +91,7 @@ fn case(finding: &Finding) -> TestCase {
     let allowed = finding.allowed_because.as_ref().map_or_else(String::new, |reason| format!("; allowed: {reason}"));
     status.set_message(escape(&format!("{}{allowed}", finding.description)).into_owned());
     if finding.state == State::Failed {
-        status.set_type(finding.measure.word());
+        status.set_type(finding.word());
         let mut lines = vec![finding.description.clone(), format!("limit: {}", finding.limit)];
         lines.extend(finding.owner.iter().map(|owner| format!("call: {}", super::call(owner))));
         lines.extend(finding.trace_ids.iter().map(|id| format!("trace: {id}")));
@@ -80,7 +99,7 @@ fn case(finding: &Finding) -> TestCase {
         let lines: Vec<_> = lines.iter().map(|line| escape(line)).collect();
         status.set_description(lines.join("\n"));
     }
-    let mut case = TestCase::new(escape(&format!("{}: {}", finding.name, finding.measure.word())).into_owned(), status);
+    let mut case = TestCase::new(escape(&format!("{}: {}", finding.name, finding.word())).into_owned(), status);
     case.set_classname(escape(finding.service.as_deref().unwrap_or("suspect.gate")).into_owned());
     case
 }

@@ -48,6 +48,10 @@ pub fn markdown(gate: &Gate) -> String {
             format!("| {number} | {} | {} | {} |", plain(&rule.rule), rule.n_tested, rule.n_broken)
         }),
     );
+    lines.extend(gate.forbidden.iter().map(|edge| {
+        let tested = if edge.is_about_nothing { "no such service" } else { "" };
+        format!("| | {} | {tested} | {} |", plain(&edge.rule), edge.n_broken)
+    }));
     lines.push(String::new());
     lines.extend(traces);
     lines.extend([
@@ -74,20 +78,22 @@ fn row(finding: &Finding) -> String {
     };
     let figure = |value: f64| crate::time::format_ms(value);
     let ([low, high], percent) = finding.signed();
-    let percent = percent.map_or_else(String::new, |percent| format!(" ({percent:+.1} %)"));
+    let (change, interval) = if finding.rule.is_some() {
+        let percent = percent.map_or_else(String::new, |percent| format!(" ({percent:+.1} %)"));
+        let change = format!("{}{} {}{percent}", finding.measure.sign(), figure(finding.change), finding.unit);
+        (change, format!("{} to {}", figure(low), figure(high)))
+    } else {
+        // It must not be, whatever it was before.
+        (format!("{} {}", figure(finding.baseline + finding.change), finding.unit), String::new())
+    };
     let mut owner = finding.owner.as_ref().map_or_else(String::new, call);
     if let Some(reason) = &finding.allowed_because {
         owner = format!("{owner}{}{reason}", if owner.is_empty() { "" } else { "; " });
     }
     format!(
-        "| {state} | {} | {} | {}{} {}{percent} | {} to {} | {} | {} | {} |",
+        "| {state} | {} | {} | {change} | {interval} | {} | {} | {} |",
         plain(&finding.name),
-        finding.measure.word().replace('_', " "),
-        finding.measure.sign(),
-        figure(finding.change),
-        finding.unit,
-        figure(low),
-        figure(high),
+        finding.word().replace('_', " "),
         figure(finding.baseline),
         finding.rule.map_or_else(String::new, |_| p(finding.p_corrected)),
         plain(&owner)

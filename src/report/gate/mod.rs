@@ -15,7 +15,6 @@ use super::owners::call;
 use super::page::{Label, Page};
 use super::text::{ALERT, BOLD, CAUTION, CODE, DIM, counted, fit, paint};
 use crate::analysis::Window;
-use crate::gate::policy::Level;
 use crate::gate::{Finding, Gate, State, Verdict};
 
 /// Findings shown in full.
@@ -53,11 +52,20 @@ pub fn text(gate: &Gate, columns: usize) -> String {
     for (number, rule) in (1..).zip(&gate.rules) {
         let broken = if rule.n_broken > 0 { format!(", {} broken", rule.n_broken) } else { String::new() };
         let tested = format!("{}{broken}", counted(rule.n_tested, "test"));
-        let level = match rule.level {
-            Level::Fail => "fail",
-            Level::Warn => "warn",
+        page.labelled(
+            2,
+            &Label::dim(&format!("{number:>2} {}", rule.level.word()), LABEL),
+            &format!("{}: {tested}", rule.rule),
+        );
+    }
+    for edge in &gate.forbidden {
+        let found = match edge.n_broken {
+            0 if edge.is_about_nothing => "no such service".to_owned(),
+            0 => "not called".to_owned(),
+            n_broken => format!("{n_broken} broken"),
         };
-        page.labelled(2, &Label::dim(&format!("{number:>2} {level}"), LABEL), &format!("{}: {tested}", rule.rule));
+        let label = format!("{:>2} {}", "", edge.level.word());
+        page.labelled(2, &Label::dim(&label, LABEL), &format!("{}: {found}", edge.rule));
     }
     for (label, sentences) in [("doubt", &gate.doubts), ("allowed", &gate.exceptions), ("data", &gate.warnings)] {
         for sentence in sentences {
