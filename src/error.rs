@@ -178,6 +178,9 @@ pub fn toml_reason(message: &str, line: Option<&str>) -> String {
     {
         return format!("found `[{name}]`, expected `[[{name}]]`: there may be several");
     }
+    if message.starts_with("invalid type: map, expected a sequence") {
+        return "found one table, expected a list of tables".to_owned();
+    }
     let Some((found, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
     let right = match expected {
         "u64" | "usize" => "a whole number, 0 or more",

@@ -239,6 +239,7 @@ fn a_policy_that_is_wrong_is_refused_with_file_line_and_key() {
         ("[[rule]]\nmeasure = \"new_dependency\"\nmore_than_percent = 5", "`more_than_percent` is 5, and a rule of"),
         ("[[rule]]\nmeasure = \"errors\"\nmore_than = 150", "`more_than` is 150, expected at most 100 points"),
         ("\n[rule]\nmeasure = \"mean\"", "line 2: found `[rule]`, expected `[[rule]]`"),
+        ("rule = { measure = \"mean\" }", "line 1: found one table, expected a list of tables"),
         ("must_see_percent = \"x\"", "line 1: invalid type: string \"x\", expected a number"),
         ("\nmust_see_percent = -1", "`gate.toml`: line 2: `must_see_percent` is -1, expected more than 0"),
         ("must_see_points = 500", "line 1: `must_see_points` is 500, expected more than 0 and at most 100"),
