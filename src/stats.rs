@@ -182,11 +182,40 @@ fn mix(mut key: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{
-        false_discovery_rates, poisson_weight, pooled_variance, quantile, student_p, two_sided_p, weighted_quantile,
+        false_discovery_rates, poisson_weight, pooled_variance, quantile, scan_p, student_p, two_sided_p,
+        weighted_quantile, z_of_counts,
     };
 
     fn assert_close(actual: f64, expected: f64) {
         assert!((actual - expected).abs() <= 1e-12 * expected.abs().max(1e-300), "{actual} is not {expected}");
+    }
+
+    #[test]
+    fn few_cases_are_judged_exactly_and_many_are_left_to_the_normal_distribution() {
+        // By scipy 1.16: norm.ppf of the mid-p of binom(all, share).
+        for (counts, n, expected) in [
+            ([0.0, 1.0], [900.0, 71.0], 1.792_077_863_178_515_3),
+            ([1.0, 3.0], [100.0, 50.0], 1.540_425_005_300_474_2),
+            ([4.0, 0.0], [100.0, 300.0], -2.885_634_912_426_757_3),
+        ] {
+            let z = z_of_counts(counts, n);
+            assert!((z - expected).abs() < 1e-6, "{z} is not {expected}");
+        }
+        assert!(z_of_counts([2.0, 12.0], [100.0, 100.0]).is_infinite());
+    }
+
+    #[test]
+    fn cases_near_each_other_are_as_rare_as_naus_says() {
+        // (k / w - n - 1) binom.pmf(k, n, w) + 2 (binom.pmf(k, n, w) + binom.sf(k, n, w)) by scipy 1.16.
+        for (k, all, width, expected) in [
+            (2.0, 2.0, 0.05, 0.0975),
+            (3.0, 4.0, 0.024, 0.006_584_868_864),
+            (30.0, 40.0, 0.2, 1.086_481_694_267_501_2e-11),
+        ] {
+            let p = scan_p(k, all, width);
+            assert!((p / expected - 1.0).abs() < 1e-6, "{p} is not {expected}");
+        }
+        assert_eq!(scan_p(1.0, 1.0, 0.01).to_bits(), 1.0_f64.to_bits());
     }
 
     #[test]

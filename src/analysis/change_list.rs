@@ -107,10 +107,13 @@ impl ChangeList {
 
 /// What parts the cells of a table: the commonest in its first line.
 fn delimiter(text: &str) -> u8 {
-    let header = text.lines().next().unwrap_or_default().as_bytes();
-    let count = |delimiter: u8| header.iter().filter(|&&byte| byte == delimiter).count();
+    let header = text.lines().next().unwrap_or_default();
+    let count = |delimiter: char| header.matches(delimiter).count();
     // Of equally common ones the last counts.
-    [b'\t', b';', b','].into_iter().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',')
+    [('\t', b'\t'), (';', b';'), (',', b',')]
+        .into_iter()
+        .max_by_key(|&(delimiter, _)| count(delimiter))
+        .map_or(b',', |(_, byte)| byte)
 }
 
 /// The first of the fields that is there, as text.

@@ -118,8 +118,7 @@ fn contribution(evidence: Evidence<'_>, target: &Target, subjects: &[u32]) -> Co
         _ => (sum(&comparison.subjects), sum(&comparison.failures)),
     };
     let [fronts, _] = suspects::fronts(evidence);
-    let mut front = Front::default();
-    subjects.iter().for_each(|&subject| front += fronts[subject as usize]);
+    let front: Front = subjects.iter().map(|&subject| fronts[subject as usize]).sum();
     suspects::contribution(evidence, latency, failures, front)
 }
 

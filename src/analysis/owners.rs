@@ -273,8 +273,7 @@ fn teams(evidence: Evidence<'_>, owners: &[Option<Owner>]) -> Vec<TeamShare> {
                 let name = |service: usize| &evidence.forest.services[service].name;
                 (value(right).abs().total_cmp(&value(left).abs())).then_with(|| name(left).cmp(name(right)))
             });
-            let mut front = Front::default();
-            own.iter().for_each(|&service| front += fronts[service]);
+            let front: Front = own.iter().map(|&service| fronts[service]).sum();
             let share = share(Part::Services, latency, failures, tail, front);
             let services = own.into_iter().map(|service| evidence.forest.services[service].name.clone()).collect();
             TeamShare { team: team.map(str::to_owned), services, ..share }

@@ -260,10 +260,13 @@ impl Prepared {
         }
         let [n_all, n_kept] = profile.n_traces;
         if n_kept < n_all {
+            // Of one trace nobody knows how far others differ.
+            let error = Some(100.0 * profile.sampling_error).filter(|error| error.is_finite());
+            let error = error
+                .map_or_else(|| "an unknown error".to_owned(), |error| format!("a standard error of {error:.2} %"));
             warnings.push(format!(
-                "the profile keeps a uniform sample of {n_kept} of its {n_all} traces, which stand for all: that adds a standard error of \
-                 {:.2} % to the baseline's mean latency; the dependency graph counts all",
-                100.0 * profile.sampling_error
+                "the profile keeps a uniform sample of {n_kept} of its {n_all} traces, which stand for all: that adds {error} to the \
+                 baseline's mean latency; the dependency graph counts all"
             ));
         }
         warnings

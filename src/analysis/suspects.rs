@@ -33,10 +33,17 @@ pub(super) struct Front {
     pub(super) error_ratio: f64,
 }
 
-impl std::ops::AddAssign for Front {
-    fn add_assign(&mut self, other: Self) {
-        self.ns += other.ns;
-        self.error_ratio += other.error_ratio;
+impl std::ops::Add for Front {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { ns: self.ns + other.ns, error_ratio: self.error_ratio + other.error_ratio }
+    }
+}
+
+impl std::iter::Sum for Front {
+    fn sum<I: Iterator<Item = Self>>(fronts: I) -> Self {
+        fronts.fold(Self::default(), |sum, front| sum + front)
     }
 }
 
@@ -52,7 +59,7 @@ pub(super) fn fronts(evidence: Evidence<'_>) -> [Vec<Front>; 2] {
     }
     let mut services = vec![Front::default(); evidence.forest.services.len()];
     for (&service, &own) in attribution.blamed.iter().zip(&subjects) {
-        services[service as usize] += own;
+        services[service as usize] = services[service as usize] + own;
     }
     [subjects, services]
 }

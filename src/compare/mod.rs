@@ -215,8 +215,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     let (scope, background_rate) = scope(table, [&baseline, &regression]);
     let effects = decompose(&table.paths, &baseline, &regression, scope);
     let background = decompose(&table.paths, &baseline, &regression, Scope::Background);
-    let everywhere = [(windows[0], &baseline), (windows[1], &regression)]
-        .map(|(traces, sums)| waited::everywhere(table, traces, &forest.weight, sums));
+    let everywhere = waited::everywhere(table, windows, &forest.weight, [&baseline, &regression]);
     let input = Input {
         forest,
         paths: &table.paths,
@@ -230,16 +229,14 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     let rooms = Mutex::default();
     let evaluation = |view: View, sums: &[Sums; 2], effects: &Effects| {
         let background = decompose(&table.paths, &sums[0], &sums[1], Scope::Background);
-        let weights = [effects.weights.clone(), background.weights];
-        let with_failures = view == View::Mean;
         Evaluation {
             forest,
             table,
             attribution: &attribution,
             scope,
             background_rate,
-            with_failures,
-            weights,
+            with_failures: view == View::Mean,
+            weights: [effects.weights.clone(), background.weights],
             rooms: &rooms,
         }
     };

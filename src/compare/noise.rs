@@ -326,7 +326,21 @@ impl Support {
 
 #[cfg(test)]
 mod tests {
-    use super::{Estimate, between_runs, freedom, long_run_variance};
+    use super::{Estimate, between_runs, freedom, long_run_variance, of_change};
+
+    #[test]
+    fn few_requests_are_no_surer_of_themselves_than_many_others_like_them() {
+        // Twenty times as many requests with 25 times the variance a request: what the few know of themselves counts for nothing.
+        let (few, many) = (1.0 / 300.0, 25.0 / 6_000.0);
+        let own = (25.0 * 6_000.0 + 300.0) / 6_300.0;
+        let expected = own * (1.0 / 300.0 + 1.0 / 6_000.0);
+        assert!((of_change([few, many], [300.0, 6_000.0]) / expected - 1.0).abs() < 1e-12);
+        // The many are no less sure of themselves for the few, and windows of like size are each their own.
+        assert!(
+            (of_change([25.0 / 300.0, 1.0 / 6_000.0], [300.0, 6_000.0]) - (25.0 / 300.0 + 1.0 / 6_000.0)).abs() < 1e-12
+        );
+        assert!((of_change([few, many], [300.0, 1_200.0]) - few - many).abs() < 1e-15);
+    }
 
     #[test]
     fn an_error_that_is_mostly_noise_between_stretches_is_known_as_well_as_that() {

@@ -385,6 +385,25 @@ mod tests {
     }
 
     #[test]
+    fn means_of_several_calls_are_not_compared_with_single_calls() {
+        let times = times(400, 1.0);
+        let single = rows(&times);
+        let of_four: Vec<f64> = times
+            .iter()
+            .enumerate()
+            .map(|(at, _)| (0..4).map(|k| times[(at * 7 + k * 97) % 400]).sum::<f64>() / 4.0)
+            .collect();
+        let mut four = rows(&of_four);
+        // As they are, they would look a tenth longer.
+        assert!(say([&single, &four]).expect("a shift").shift > 0.05);
+        for row in &mut four {
+            (row.n_calls, row.weight) = (4, 4.0);
+        }
+        assert!(say([&single, &four]).is_none());
+        assert!(say([&four, &four]).is_some());
+    }
+
+    #[test]
     fn the_shift_is_the_median_of_all_ratios() {
         let (before, after): ([f64; 11], [f64; 10]) = (
             [3.0, 5.0, 8.0, 9.0, 14.0, 15.0, 21.0, 22.0, 30.0, 41.0, 50.0],

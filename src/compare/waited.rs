@@ -23,8 +23,8 @@ const MIN_SHARE: f64 = 0.05;
 /// Parts that traces are counted in: their sums are added in one order.
 const N_PARTS: usize = 16;
 
-/// Visits of each path, by sampling weight: on the blamed path, of which there are `sums`, and where nobody waits.
-pub(super) fn everywhere(table: &CostTable, traces: &[u32], weight: &[f64], sums: &Sums) -> Vec<f64> {
+/// Visits of each path in each window, by sampling weight: on the blamed path, of which there are `sums`, and where nobody waits.
+pub(super) fn everywhere(table: &CostTable, windows: [&[u32]; 2], weight: &[f64], sums: [&Sums; 2]) -> [Vec<f64>; 2] {
     let count = |traces: &[u32]| {
         let mut n_visits = vec![0.0; table.paths.len()];
         for &trace in traces {
@@ -34,12 +34,15 @@ pub(super) fn everywhere(table: &CostTable, traces: &[u32], weight: &[f64], sums
         }
         n_visits
     };
-    let parts: Vec<Vec<f64>> = traces.par_chunks(traces.len().div_ceil(N_PARTS).max(1)).map(count).collect();
-    let mut n_visits = sums.n_visits.clone();
-    for part in parts {
-        n_visits.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-    }
-    n_visits
+    [0, 1].map(|window: usize| {
+        let traces = windows[window];
+        let parts: Vec<Vec<f64>> = traces.par_chunks(traces.len().div_ceil(N_PARTS).max(1)).map(count).collect();
+        let mut n_visits = sums[window].n_visits.clone();
+        for part in parts {
+            n_visits.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        }
+        n_visits
+    })
 }
 
 /// Of each path the share of the effect of its calls that only shows which visits of the caller are waited for.

@@ -246,7 +246,10 @@ fn a_change_that_is_spread_evenly_is_carried_by_no_value_and_the_report_says_so(
     let suspect = first(&analysis);
     assert!(suspect.attributes.is_empty(), "{:?}", suspect.attributes);
     let text = anstream::adapter::strip_str(&report::analysis::text(&analysis, report::WIDTH)).to_string();
-    assert!(text.contains("everywhere alike: no value (5 values of 1 attribute) tells its calls apart"), "{text}");
+    assert!(
+        text.contains("everywhere alike: no value with enough calls (5 values of 1 attribute) tells them apart"),
+        "{text}"
+    );
 }
 
 #[test]

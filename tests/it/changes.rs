@@ -91,7 +91,7 @@ fn a_change_dated_a_little_after_the_step_is_credited_to_clocks_that_differ_and_
     assert_eq!(change.credit, Credit::Credited);
     // The request of second 20 ends within 96 ms of its start.
     assert!(
-        change.reason.ends_with("; it is dated 2.90 s after that, within the 5 s by which clocks may differ"),
+        change.reason.ends_with("; it is dated 2.90 s after that, within the 5.00 s by which clocks may differ"),
         "{}",
         change.reason
     );
@@ -170,6 +170,57 @@ fn a_change_of_a_list_of_services_is_a_fault_and_not_one_of_none() {
     assert!(list.events.is_empty(), "{:?}", list.events);
     let told = "`a.jsonl`: line 1 is no change: its `service` is a list, expected one text (of several services, write a line each)";
     assert_eq!(list.faults, [told]);
+}
+
+#[test]
+fn lists_are_read_as_json_lists_and_as_tables_parted_by_semicolons_or_tabs_too() {
+    let mut list = ChangeList::default();
+    list.add(Path::new("a.json"), "[{\"time\":1700000000,\"service\":\"cart\"},\n {\"service\":\"tax\"}]\n");
+    list.add(Path::new("b.csv"), "\u{feff}time;service;title\n1700000000;cart;v2, with a comma\n");
+    list.add(Path::new("c.csv"), "time\tservice\n1700000000\tcart\n");
+    let services: Vec<Option<&str>> = list.events.iter().map(|event| event.service.as_deref()).collect();
+    assert_eq!(services, [Some("cart"); 3]);
+    assert_eq!(list.events[1].title, "v2, with a comma");
+    assert_eq!(list.faults, ["`a.json`: element 2 is no change: it has no `time`"]);
+}
+
+#[test]
+fn an_incident_is_never_credited_and_takes_no_credit_from_a_deploy() {
+    let alert = ChangeEvent { kind: "Incident".to_owned(), ..deploy("catalog", 20) };
+    let analysis = analyzed(|second| if second < 20 { 10 } else { 90 }, &[deploy("catalog", 18), alert]);
+    let told: Vec<(&str, Credit)> =
+        analysis.changes.iter().map(|change| (change.kind.as_str(), change.credit)).collect();
+    assert_eq!(told, [("deploy", Credit::Credited), ("Incident", Credit::NotSupported)], "{:#?}", analysis.changes);
+    assert_eq!(analysis.changes[1].reason, "what is listed as Incident tells of trouble and brings none");
+    assert!(!analysis.changes[0].reason.contains("other change"), "{}", analysis.changes[0].reason);
+}
+
+#[test]
+fn a_change_long_before_what_it_is_credited_for_says_how_long() {
+    let analysis = analyzed(|second| if second < 20 { 10 } else { 90 }, &[deploy("catalog", -500)]);
+    let [change] = analysis.changes.as_slice() else { panic!("{:#?}", analysis.changes) };
+    assert_eq!(change.credit, Credit::Credited);
+    assert!(change.reason.ends_with(", 8 min 39 s after it"), "{}", change.reason);
+}
+
+#[test]
+fn a_new_version_is_not_credited_where_calls_of_the_old_one_beside_it_became_as_slow() {
+    let version = |second: i64| if second >= 60 && second % 2 == 0 { "1.1" } else { "1.0" };
+    let analysis = released(version, |second| if second >= 60 { 90 } else { 10 });
+    assert!(analysis.suspects[0].attributes.is_empty(), "{:?}", analysis.suspects[0].attributes);
+    let [change] = analysis.changes.as_slice() else { panic!("{:#?}", analysis.changes) };
+    assert_eq!((change.title.as_str(), change.credit), ("1.1", Credit::NotSupported));
+    let told = "50 % of the traces of catalog have it since it came, and what catalog adds is not theirs";
+    assert!(change.reason.starts_with(told), "{}", change.reason);
+    // Where it carries the part it is credited, and where it is all there is.
+    let canary = released(version, |second| if version(second) == "1.1" { 90 } else { 10 });
+    assert_eq!(canary.changes[0].credit, Credit::Credited, "{:#?}", canary.changes);
+    let whole =
+        released(|second| if second >= 60 { "1.1" } else { "1.0" }, |second| if second >= 60 { 90 } else { 10 });
+    assert_eq!(whole.changes[0].credit, Credit::Credited, "{:#?}", whole.changes);
+    // Spans tell both when a version came and when calls became slow: 4 s after it, clocks explain nothing.
+    let late = released(|second| if second >= 64 { "1.1" } else { "1.0" }, |second| if second >= 60 { 90 } else { 10 });
+    assert_eq!(late.changes[0].credit, Credit::NotSupported, "{:#?}", late.changes);
 }
 
 #[test]

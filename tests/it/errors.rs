@@ -1,8 +1,9 @@
 //! Where failures begin, what passes them on and what survives them, on traces worked by hand; each rule with an innocent twin.
 
-use crate::builder::{Given, analysed, client, internal, server};
+use crate::builder::{Given, analysed, client, internal, server, span};
 use suspect::analysis::{Analysis, ErrorKind, ErrorPart};
 use suspect::rank::Verdict;
+use suspect::span::SpanKind;
 
 fn all(trace: &[Given]) -> Vec<Vec<Given>> {
     vec![trace.to_vec(); 20]
@@ -59,6 +60,53 @@ fn a_failure_is_told_of_its_origin_and_of_all_that_passed_it_on() {
     let survived = change(&page(), &with(&[2, 3], Given::failed));
     assert!(survived.errors.originates.is_empty());
     assert_eq!(lines(&survived.errors.swallowed), ["catalog list 0.00 -> 1.00"]);
+    let told = "catalog: list fails 1.00 times a request, 0.000 before, which requests survive: trouble that their figures hide";
+    let warnings = &survived.diagnostics.warnings;
+    assert!(warnings.iter().any(|warning| warning == told), "{warnings:?}");
+}
+
+#[test]
+fn failures_in_the_background_are_failures_and_no_requests_and_outweigh_no_slow_request() {
+    // Each order lets three messages be sent, which nobody waits for; two of three begin to fail.
+    let order = |own: i64, n_failing: u64| -> Vec<Given> {
+        let mut spans = vec![server(1, 0, "shop order", 0..own + 4), client(2, 1, "shop POST", 1..own + 3)];
+        spans.push(server(3, 2, "api order", 2..own + 2));
+        for number in 0..3_u64 {
+            let asked = span(SpanKind::Producer, 10 + number, 1, "shop publish", own + 3..own + 4);
+            let taken = span(SpanKind::Consumer, 20 + number, 10 + number, "mailer send", own + 20..own + 22);
+            spans.extend([asked, if number < n_failing { taken.failed() } else { taken }]);
+        }
+        spans
+    };
+    let window = |own: i64, n_failing: u64| -> Vec<Vec<Given>> {
+        (0..60).map(|number| order(own + number % 3, n_failing)).collect()
+    };
+    let failing = analysed(&window(40, 0), &window(40, 2));
+    assert_eq!(failing.degradation.error_ratio.regression.to_bits(), 0.0_f64.to_bits());
+    let told = "mailer fails in the background, which no request waits for: +2.00 failures a request because of send";
+    assert!(failing.summary.starts_with(told), "{}", failing.summary);
+    let own = &failing.suspects[0].contribution;
+    assert!((own.background_error_ratio - 2.0).abs() < 1e-9 && own.front_error_ratio().abs() < 1e-9, "{own:?}");
+    let both = analysed(&window(40, 0), &window(60, 2));
+    let ranked: Vec<&str> = both.services.iter().map(|service| service.service.as_str()).collect();
+    assert_eq!(ranked[..2], ["api", "mailer"], "{}", both.summary);
+}
+
+#[test]
+fn work_that_always_fails_and_takes_about_as_long_is_no_time_limit() {
+    // 24 to 27 ms: half of all durations are a little more than some round number.
+    let window = |n: i64, spread: i64| -> Vec<Vec<Given>> {
+        (0..n)
+            .map(|number| vec![server(1, 0, "shop buy", 0..25).lasting_longer_us(spread * (number % 18)).failed()])
+            .collect()
+    };
+    let kinds = |spread: i64| -> Vec<Option<ErrorKind>> {
+        let analysis = analysed(&window(36, spread), &window(12, spread));
+        analysis.errors.originates.iter().map(|part| part.kind).collect()
+    };
+    assert_eq!(kinds(130), [Some(ErrorKind::Fails)]);
+    // Calls that all end within half a millisecond after 25 ms are given up then.
+    assert_eq!(kinds(20), [Some(ErrorKind::Timeout)]);
 }
 
 #[test]

@@ -267,6 +267,21 @@ fn a_given_regression_stands_and_its_baseline_leaves_out_other_incidents() {
 }
 
 #[test]
+fn a_few_failures_that_chance_put_near_each_other_are_no_onset() {
+    // Two of three lie 4 s apart: by chance any stretch as long holds two of them one time in fifty, in one of several series.
+    let fails = |at: usize| [200, 700, 704].contains(&at);
+    let quiet = Planted::new(1_200, |at| (20.0, fails(at)))
+        .signal(SignalKind::Failures, "stock", move |at| Some(f64::from(u8::from(fails(at)))))
+        .signal(SignalKind::Failures, "tax", |_| Some(0.0))
+        .automatic();
+    assert_eq!(quiet.onsets, []);
+    // Ten of twelve in two minutes are.
+    let fails = |at: usize| [200, 400].contains(&at) || ((700..820).contains(&at) && at.is_multiple_of(12));
+    let incident = Planted::new(1_200, |at| (20.0, fails(at))).automatic();
+    assert_eq!(incident.onsets.len(), 1, "{:?}", incident.onsets);
+}
+
+#[test]
 fn onsets_do_not_depend_on_the_order_of_requests() {
     let planted = Planted::new(600, |at| (if at < 350 { 20.0 } else { 40.0 }, noise(at, 3, 20) == 0)).signal(
         SignalKind::SelfTime,

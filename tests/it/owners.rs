@@ -89,6 +89,41 @@ fn a_catalogue_of_several_documents_tells_owner_contact_and_runbook() {
 }
 
 #[test]
+fn groups_of_one_name_in_two_namespaces_are_two_teams_and_services_go_by_any_case() {
+    let catalogue = "\
+kind: Component
+metadata: {name: Front}
+spec: {owner: 'group:default/team-a'}
+---
+kind: Component
+metadata: {name: mid, namespace: other}
+spec: {owner: team-a}
+---
+kind: Component
+metadata: {name: leaf}
+spec: {owner: other/team-b}
+---
+kind: Group
+metadata: {name: team-a, namespace: other}
+spec: {profile: {email: other-a@x.org}}
+---
+kind: Group
+metadata: {name: Team-A}
+spec: {profile: {email: default-a@x.org}}
+";
+    let owners = read("catalog.yaml", catalogue).expect("a catalogue");
+    let of = |service: &str| {
+        let (rule, person) = owners.of(service).expect("an owner");
+        (rule.team.clone().unwrap_or_default(), person.contact.unwrap_or_default())
+    };
+    let pair = |team: &str, contact: &str| (team.to_owned(), contact.to_owned());
+    assert_eq!(of("front"), pair("default/team-a", "default-a@x.org"));
+    assert_eq!(of("MID"), pair("other/team-a", "other-a@x.org"));
+    // Of a name that is there once, the namespace says nothing more.
+    assert_eq!(of("leaf"), pair("team-b", ""));
+}
+
+#[test]
 fn hostile_yaml_is_an_error_with_its_line() {
     let wrong = read("c.yaml", "kind: Component\nmetadata:\n  name: [a\n").expect_err("no YAML");
     assert!(wrong.contains("`c.yaml`") && wrong.contains("line "), "{wrong}");

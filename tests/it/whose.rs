@@ -226,6 +226,41 @@ fn a_few_calls_that_take_very_long_say_whose_they_are_where_the_others_do_not() 
 }
 
 #[test]
+fn a_caller_that_is_only_waited_for_when_it_calls_makes_no_more_calls() {
+    // web asks b and d side by side; b asks d in every third request, before and after. Once d takes 43 ms instead of 3, b is waited for only then.
+    let page = |number: i64, d: i64| {
+        let (own, asks) = (10 + number % 4, number % 3 == 0);
+        let b_end = 2 + own + if asks { d + 2 } else { 0 };
+        let mut spans = vec![
+            server(1, 0, "web page", 0..(b_end + 2).max(d + 4)),
+            client(2, 1, "web ask b", 1..b_end + 1),
+            server(3, 2, "b list", 2..b_end),
+            client(6, 1, "web ask d", 1..d + 3),
+            server(7, 6, "d item", 2..d + 2),
+        ];
+        if asks {
+            spans.extend([client(4, 3, "b ask", 7..d + 9), server(5, 4, "d item", 8..d + 8)]);
+        }
+        spans
+    };
+    let window = |d: i64| -> Vec<Vec<Given>> { (0..120).map(|number| page(number, d)).collect() };
+    let analysis = analysed(&window(3), &window(43));
+    let change_ms = analysis.degradation.change_ms;
+    let own = |service: &str| analysis.services.iter().find(|ranked| ranked.service == service);
+    let d = own("d").expect("a suspect").contribution.ms;
+    assert!(change_ms > 30.0 && (d / change_ms - 1.0).abs() < 0.05, "{d} of {change_ms}");
+    assert!(own("b").is_none_or(|b| !b.is_significant), "{}", analysis.summary);
+    let told: Vec<&str> = analysis.structure.iter().map(|change| change.description.as_str()).collect();
+    assert!(told.iter().all(|told| !told.contains("more often")), "{told:?}");
+    // Where b does ask more often, it is told.
+    let more = |asks: bool| -> Vec<Vec<Given>> {
+        (0..120).map(|number| page(if asks { 3 * number } else { number }, 3)).collect()
+    };
+    let analysis = analysed(&more(false), &more(true));
+    assert_eq!(analysis.suspects[0].kind, "more calls", "{}", analysis.summary);
+}
+
+#[test]
 fn requests_that_wait_for_workers_which_their_answers_keep_are_the_callee_s() {
     // shop asks audit, which asks its store; the ways are the only ones of their ends. The request comes `late` ms later, the store takes `longer`.
     let page = |late: i64, longer: i64| {
