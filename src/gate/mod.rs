@@ -398,7 +398,7 @@ fn is_broken(rule: &Rule, test: &Test<'_>, false_alarm_rate: f64) -> bool {
 }
 
 fn finding(rule: &Rule, test: &Test<'_>) -> Finding {
-    let Unit { name, service, operation, edge, owner, traces, fails_in_background, .. } = test.unit;
+    let Unit { name, service, operation, edge, owner, traces, .. } = test.unit;
     let Change { baseline, by: change, interval, base, .. } = test.change;
     let mut finding = Finding {
         state: state(rule.level),
@@ -422,7 +422,7 @@ fn finding(rule: &Rule, test: &Test<'_>) -> Finding {
         allowed_because: None,
         description: String::new(),
     };
-    finding.description = describe(&finding, *fails_in_background);
+    finding.description = describe(&finding, test.unit);
     finding
 }
 
@@ -433,7 +433,7 @@ fn state(level: Level) -> State {
     }
 }
 
-fn describe(finding: &Finding, fails_in_background: bool) -> String {
+fn describe(finding: &Finding, of: &Unit<'_>) -> String {
     let figure = |value: f64| crate::time::format_ms(value);
     let Finding { name, unit, change, baseline, measure, .. } = finding;
     let ([low, high], change_percent) = finding.signed();
@@ -447,7 +447,7 @@ fn describe(finding: &Finding, fails_in_background: bool) -> String {
         Measure::Mean => "adds to a request on average",
         Measure::Typical => "takes longer in its usual call",
         Measure::Tail => "adds to the slowest 5 % of requests",
-        Measure::Errors if fails_in_background => {
+        Measure::Errors if of.fails_in_background => {
             "fails more often in work that no request waits for (points are failures of it in a hundred requests)"
         }
         Measure::Errors => "makes more requests fail",
@@ -461,8 +461,9 @@ fn describe(finding: &Finding, fails_in_background: bool) -> String {
         Some(percent) => format!("{percent:+.1} % of {} {unit}", figure(*baseline)),
         None => "there was none before".to_owned(),
     };
+    let how = of.how.filter(|_| finding.measure == Measure::Mean).map_or_else(String::new, |how| format!(", {how}"));
     format!(
-        "{name} {what}: {sign}{} {unit} (95 % interval {} to {}), {percent}",
+        "{name} {what}{how}: {sign}{} {unit} (95 % interval {} to {}), {percent}",
         figure(*change),
         figure(low),
         figure(high)

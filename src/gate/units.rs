@@ -1,7 +1,10 @@
 //! What rules are about: the units of an analysis with their changes.
 
 use super::policy::{Measure, Of, Rule};
-use crate::analysis::{Analysis, Edge, Entry, Exemplar, OperationAccount, Owner, Suspect, TeamShare};
+use crate::analysis::{
+    Analysis, DecompositionRow, Edge, Entry, Exemplar, OperationAccount, Owner, RowCause, Suspect, TeamShare,
+};
+use crate::compare::attribute::Cause;
 use crate::stats::two_sided_p;
 use crate::topology::Status;
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -19,6 +22,8 @@ pub(super) struct Unit<'a> {
     pub(super) traces: Vec<&'a str>,
     /// Whether most of its failures are of work that no request waits for.
     pub(super) fails_in_background: bool,
+    /// What it does otherwise than before if it adds most of its time so, and not by taking longer itself.
+    pub(super) how: Option<&'static str>,
     changes: Vec<(Measure, Change)>,
 }
 
@@ -67,6 +72,7 @@ fn bare(name: String) -> Unit<'static> {
         owner: None,
         traces: Vec::new(),
         fails_in_background: false,
+        how: None,
         changes: Vec::new(),
     }
 }
@@ -346,8 +352,28 @@ fn account<'a>(analysis: &'a Analysis, account: &'a OperationAccount) -> Unit<'a
         owner: owner(analysis, service),
         traces: traces.unwrap_or_default(),
         fails_in_background: contribution.fails_in_background(),
+        how: how(analysis, account),
         changes: changes.chain(usual).collect(),
         ..bare(name(account))
+    }
+}
+
+/// How an operation adds most of what it adds, where it takes no longer itself.
+fn how(analysis: &Analysis, account: &OperationAccount) -> Option<&'static str> {
+    let operation = account.operation.as_ref()?;
+    let is_own = |row: &&DecompositionRow| {
+        row.service.as_ref() == Some(&account.service) && row.operation.as_ref() == Some(operation)
+    };
+    let rows = analysis.decomposition.rows.iter().filter(is_own);
+    let most = rows.max_by(|left, right| left.contribution_ms.total_cmp(&right.contribution_ms))?;
+    match most.cause {
+        RowCause::Of(Cause::Calls) => Some("by more calls"),
+        RowCause::Of(Cause::Retry) => Some("by calls that are repeated"),
+        RowCause::Of(Cause::Misses) => Some("by lookups that miss"),
+        RowCause::Of(Cause::LostParallelism) => Some("by calls that run less side by side"),
+        RowCause::Of(Cause::CriticalPath) => Some("by being waited for where it was not"),
+        RowCause::Of(Cause::Failing) => Some("by what is called after it fails"),
+        RowCause::Of(Cause::Slower | Cause::Peer | Cause::Network) | RowCause::TrafficMix => None,
     }
 }
 

@@ -125,7 +125,7 @@ fn the_workflows_of_the_readme_are_yaml_and_their_gate_runs() {
         let commands: Vec<&str> = found
             .iter()
             .filter_map(|line| line.split_once("suspect gate traces/"))
-            .map(|(_, arguments)| arguments)
+            .map(|(_, arguments)| arguments.split(" || ").next().unwrap_or(arguments))
             .collect();
         assert_eq!(commands.len(), 1, "{found:?}");
         let folder = tempfile::tempdir().expect("a folder");

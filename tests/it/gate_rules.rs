@@ -173,6 +173,28 @@ fn an_edge_is_one_thing_however_it_is_written_and_whoever_is_to_blame() {
 }
 
 #[test]
+fn an_operation_that_takes_no_longer_itself_is_told_by_what_it_does_otherwise() {
+    // Each page asks for one more item; none of them takes longer.
+    let window = |n_items: i64| -> Vec<Vec<Given>> {
+        let item = |number: i64| {
+            let (id, at) = (10 + 2 * number.cast_unsigned(), 2 + 12 * number);
+            [client(id, 1, "gateway ask", at..at + 10), server(id + 1, id, "catalog item", at + 1..at + 9)]
+        };
+        let page = |extra: i64| -> Vec<Given> {
+            let spans = std::iter::once(server(1, 0, "gateway page", 0..4 + extra + 12 * n_items));
+            spans.chain((0..n_items).flat_map(item)).collect()
+        };
+        (0..100).map(|number| page(number % 3)).collect()
+    };
+    let gate = judged(&analyze(&window(1), &window(2)), &rule("operation", "*", "mean"));
+    let told = &failed(&gate, "gateway: page").description;
+    assert!(told.starts_with("gateway: page adds to a request on average, by more calls: +"), "{told}");
+    let slow = |own: i64| -> Vec<_> { (0..100).map(|number| page("GET /", own + number % 3)).collect() };
+    let slower = judged(&analyze(&slow(60), &slow(90)), &rule("operation", "*", "mean"));
+    assert!(slower.findings[0].description.contains(" adds to a request on average: +"), "{:?}", slower.findings);
+}
+
+#[test]
 fn a_new_dependency_is_seen_by_the_rule_that_is_about_operations_too() {
     let pages = |with: bool| -> Vec<Vec<Given>> {
         let more = [client(7, 1, "gateway ask", 1..2), server(8, 7, "audit log", 1..2)];
