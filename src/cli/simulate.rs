@@ -437,7 +437,9 @@ impl Place {
         let extension = Path::new(name).extension().unwrap_or_default().as_encoded_bytes();
         // `run-1.2` is a name like any other.
         let is_of_file = packed != Compression::None || extension.first().is_some_and(u8::is_ascii_alphabetic);
-        if by_name.is_none() && is_of_file && !is_folder {
+        // A format that is given says what no ending has to.
+        let is_file = by_name.is_some() || (args.format.is_some() && is_of_file && !is_folder);
+        if !is_file && is_of_file && !is_folder {
             return Err(unknown_ending(output));
         }
         let format = args.format.map(FormatName::format).or(by_name).unwrap_or(Format::Parquet);
@@ -452,7 +454,7 @@ impl Place {
                 hint: "leave out `--compress`, and `.gz` or `.zst`".to_owned(),
             });
         }
-        if by_name.is_some() {
+        if is_file {
             let mut case = output.as_os_str().to_owned();
             case.push(".case.json");
             return Ok(Self { spans: output.to_owned(), case: case.into(), format, compression });
@@ -473,8 +475,8 @@ fn unknown_ending(output: &Path) -> Error {
     Error::Usage {
         message: format!("`{}` ends as no format does that is written", output.display()),
         hint: format!(
-            "expected the ending {}, `.jsonl` or `.pb`, all but Parquet's also with `.gz` or `.zst`; a name without an ending, or with `/` \
-             at its end, is a folder",
+            "expected the ending {}, `.jsonl` or `.pb`, all but Parquet's also with `.gz` or `.zst`, or `--format`; a name without an ending, \
+             or with `/` at its end, is a folder",
             endings.join(", ")
         ),
     }

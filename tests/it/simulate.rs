@@ -523,4 +523,7 @@ fn a_name_that_ends_as_no_format_is_refused_and_one_without_an_ending_is_a_folde
         assert!(folder.path().join(name).join("spans.parquet").is_file(), "{name}");
     }
     run("x.jaeger.json").complete();
+    // A format that is given says it for any name.
+    run_in(folder.path(), &["simulate", "y.json", "--format", "otlp-json", "--requests", "5"]).complete();
+    assert!(folder.path().join("y.json").is_file());
 }
