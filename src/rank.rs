@@ -264,10 +264,8 @@ fn channels<'a>(
 /// What a service's failures count: those of work in the background, of which there may be many a request, count a tenth of its failing share.
 fn seen(table: &CostTable, comparison: &Comparison) -> Vec<f64> {
     let attribution = &comparison.attribution;
-    let windows = [&comparison.baseline, &comparison.regression];
-    let (by_subject, _) = attribution.failure_changes(&table.paths, windows, comparison.scope);
     let mut fronts = vec![0.0; comparison.service_failures.len()];
-    for (&service, front) in attribution.blamed.iter().zip(by_subject) {
+    for (&service, front) in attribution.blamed.iter().zip(comparison.front_failures(table)) {
         fronts[service as usize] += front;
     }
     let share = |(front, failures): (f64, &Estimate)| {

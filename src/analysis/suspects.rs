@@ -51,8 +51,7 @@ impl std::iter::Sum for Front {
 pub(super) fn fronts(evidence: Evidence<'_>) -> [Vec<Front>; 2] {
     let comparison = evidence.comparison;
     let attribution = &comparison.attribution;
-    let windows = [&comparison.baseline, &comparison.regression];
-    let (failures, _) = attribution.failure_changes(&evidence.table.paths, windows, comparison.scope);
+    let failures = comparison.front_failures(evidence.table);
     let mut subjects: Vec<Front> = failures.into_iter().map(|error_ratio| Front { ns: 0.0, error_ratio }).collect();
     for (key, row) in attribution.rows.iter().zip(&comparison.rows) {
         subjects[key.subject as usize].ns += row.value;

@@ -21,7 +21,7 @@
 //! `(x / s)_bar D s`, and goes where the path's own effect goes: to be waited for more often is worth what it adds to the request.
 
 use super::attribute::{Attribution, CALLS, CRITICAL, UNCHANGED, calls_ns};
-use super::factors::factors;
+use super::factors::{Factors, factors};
 use super::paths::{NO_PATH, Scope};
 use super::unanswered::{Input, Shares};
 use super::waited;
@@ -51,7 +51,9 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, u
     let causes = causes(input, attribution, &critical);
     let mut shares: Vec<Shares> = vec![Shares::new(); n_paths];
     let is_large = |path: usize| critical[path].abs() > small;
-    let mut by_calls = waited::chosen(input);
+    let factors =
+        [Scope::Request, Scope::Background].map(|scope| factors(input.paths, input.sums[0], input.sums[1], scope));
+    let mut by_calls = waited::chosen(input, &factors);
     for (path, which, _) in attribution.spread() {
         if which == CALLS {
             by_calls[path as usize] = 0.0;
@@ -61,7 +63,7 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, u
     for (share, _) in by_calls.iter_mut().zip(&called).filter(|(_, causes)| !causes.is_empty()) {
         *share = 0.0;
     }
-    let chosen = chosen(input, attribution, &is_large, &by_calls);
+    let chosen = chosen(input, attribution, &factors, &is_large, &by_calls);
     // What each adds with what goes with it, which never turns it around.
     let mut worth = critical.clone();
     for part in &chosen {
@@ -135,13 +137,12 @@ struct Chosen {
 fn chosen(
     input: Input<'_>,
     attribution: &Attribution,
+    factors: &[Vec<Factors>; 2],
     is_large: &impl Fn(usize) -> bool,
     by_calls: &[f64],
 ) -> Vec<Chosen> {
     let n_paths = input.paths.len();
-    let scopes =
-        [Scope::Request, Scope::Background].map(|scope| factors(input.paths, input.sums[0], input.sums[1], scope));
-    let of = |path: usize| &scopes[usize::from(input.paths.list[path].scope == Scope::Background)][path];
+    let of = |path: usize| &factors[usize::from(input.paths.list[path].scope == Scope::Background)][path];
     // Time of a visit in that of all calls, both windows.
     let selection = |path: usize| {
         let calls = calls_ns(path, input.sums);

@@ -192,6 +192,14 @@ pub struct ViewChange {
     pub between_runs: Estimate,
 }
 
+impl Comparison {
+    /// Change of the share of requests that fail because of each subject, without failures of work in the background.
+    #[must_use]
+    pub fn front_failures(&self, table: &CostTable) -> Vec<f64> {
+        self.attribution.failure_changes(&table.paths, [&self.baseline, &self.regression], self.scope).0
+    }
+}
+
 /// Compares the windows; cost is a few passes over the cost table and, for each view, 400 sums of blocks, each decomposed twice: as it is
 /// and at unchanged traffic.
 #[must_use]

@@ -12,7 +12,7 @@
 
 use super::attribute::{Attribution, CALLS};
 use super::critical::{add, has_changed, prune, shares_of};
-use super::factors::factors;
+use super::factors::Factors;
 use super::paths::{CostTable, NO_PATH, Scope};
 use super::sums::Sums;
 use super::unanswered::{Input, Shares};
@@ -46,14 +46,12 @@ pub(super) fn everywhere(table: &CostTable, windows: [&[u32]; 2], weight: &[f64]
 }
 
 /// Of each path the share of the effect of its calls that only shows which visits of the caller are waited for.
-pub(super) fn chosen(input: Input<'_>) -> Vec<f64> {
-    let scopes =
-        [Scope::Request, Scope::Background].map(|scope| factors(input.paths, input.sums[0], input.sums[1], scope));
+pub(super) fn chosen(input: Input<'_>, factors: &[Vec<Factors>; 2]) -> Vec<f64> {
     let share = |(index, path): (usize, &super::paths::Path)| {
         if path.parent == NO_PATH {
             return 0.0;
         }
-        let kappa = scopes[usize::from(path.scope == Scope::Background)][index].kappa;
+        let kappa = factors[usize::from(path.scope == Scope::Background)][index].kappa;
         let all = input.everywhere.map(|visits| visits[index] / visits[path.parent as usize]);
         let chosen = [0, 1].map(|window: usize| kappa[window] / all[window]);
         let share = f64::midpoint(all[0], all[1]) * (chosen[1] - chosen[0]) / (kappa[1] - kappa[0]);
