@@ -7,7 +7,7 @@
 //! the mean `c_u` of their shares with weights `1 / (s_j^2 + t_u^2)`: `s_j` is the error of `r_j`, and `t_u` is by how much shares differ where
 //! nothing but the machine changed (random effects, as in meta-analysis; by
 //! the median, so that others that did change hardly count).
-//! The part stands apart by `v_u - max(c_u, -e_u) b_u`, where `e_u` is the error of `c_u`; its own error comes from the same replicates, in which
+//! The part stands apart by `v_u - max(c_u, -2 e_u) b_u`, where `e_u` is the error of `c_u`; its own error comes from the same replicates, in which
 //! what parts have in common cancels, and `t_u b_u`. What the others became faster by more than chance excuses nothing and accuses nobody.
 
 use super::Estimate;
@@ -83,7 +83,7 @@ impl Shares {
             let all = sampled + between;
             let spread = sampled.powi(2) / own + between.powi(2) / (n_others as f64 - 1.0);
             let freedom = if spread > 0.0 { all.powi(2) / spread } else { own };
-            let excused = common.max(-by_chance[place].sqrt());
+            let excused = common.max(-2.0 * by_chance[place].sqrt());
             Some(Estimate { freedom, ..Estimate::new(self.values[place] - excused, all.sqrt()) })
         };
         (0..n_parts).map(apart).collect()
@@ -316,7 +316,7 @@ mod tests {
         assert!((slower[3].error / (0.01 * (1.0_f64 + 1.0 / 5.0).sqrt()) - 1.0).abs() < 0.15, "{:?}", slower[3]);
         // Only by what the mean of the five others is uncertain by.
         let faster = apart(&[-0.05, -0.05, -0.05, 0.0, -0.05, -0.05]);
-        assert!((faster[3].value / (0.01 / 5.0_f64.sqrt()) - 1.0).abs() < 0.15, "{:?}", faster[3]);
+        assert!((faster[3].value / (0.02 / 5.0_f64.sqrt()) - 1.0).abs() < 0.15, "{:?}", faster[3]);
         let slightly = apart(&[-0.002, -0.002, -0.002, 0.0, -0.002, -0.002]);
         assert!((slightly[3].value - 0.002).abs() < 1e-12, "{:?}", slightly[3]);
         // Where parts differ widely, one more that does is nothing.

@@ -118,16 +118,17 @@ fn inflation_own(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<f64> {
     ratios(independent, stretches).into_iter().map(|ratio| ratio.unwrap_or(1.0).max(1.0)).collect()
 }
 
-/// [`inflation`] of values that are free of what all have in common. Most noise between stretches comes to all alike, so that little is left: only
-/// what chance would hardly show counts.
+/// [`inflation`] of values that are free of what all have in common. Most noise between stretches comes to all alike, so that little is left: it
+/// counts only where chance would hardly show as much, as where each has a cache or a collector of its own.
 pub(super) fn inflation_apart(independent: &[f64], stretches: &[Vec<f64>]) -> Vec<f64> {
     let ratios = ratios(independent, stretches);
     let n_known = ratios.iter().flatten().count();
     let freedom = n_cosines(stretches.len()) as f64;
-    // The middle one's place among all chances, nine times in ten at most, and the ratio there.
+    // The middle one's place among all chances, nineteen times in twenty at most, and the ratio there.
     let place = stats::place_of_median(n_known, SURE);
     let by_chance = ChiSquared::new(freedom).map_or(1.0, |chances| chances.inverse_cdf(place) / freedom);
-    drawn(&ratios, usual(&ratios) / by_chance.max(1.0), stretches.len(), APART_FREEDOM)
+    let usual = usual(&ratios);
+    drawn(&ratios, if usual > by_chance { usual } else { usual / by_chance.max(1.0) }, stretches.len(), APART_FREEDOM)
 }
 
 /// Ratios of the long-run variance to the independent one; `None` where there is none, or where stretches are too few to tell.
@@ -166,7 +167,7 @@ const USUAL_FREEDOM: f64 = 8.0;
 /// What stands apart has little of its own.
 const APART_FREEDOM: f64 = 24.0;
 /// How rarely what is usual is more than it is by chance, for it to count.
-const SURE: f64 = 0.9;
+const SURE: f64 = 0.95;
 
 fn n_cosines(n: usize) -> usize {
     n / 2

@@ -5,7 +5,8 @@
 //! err; what is between gains. So the error of a rule goes to its tests where it lets most be seen: with importances `q_i`, and `d_i`
 //! errors in the change that must be seen, the sum of `q_i P(seen)` is largest with borders `z_i = d_i / 2 + (c - ln q_i) / d_i`, where `c` makes the
 //! chances above them sum to the error (Roeder & Wasserman, "Genome-wide significance levels and weighted hypothesis testing", Statistical Science
-//! 24 (2009) 398). A part is given to all by importance alone: half alike, half by how much of a request's time each is about.
+//! 24 (2009) 398). A part is given to all by importance alone: half alike, half by the root of how much of a request's
+//! time each is about, since twice of it is not twice as grave.
 
 use super::policy::{Level, Measure, Rule};
 use super::{Change, Test};
@@ -46,10 +47,10 @@ fn weights(tests: &[Test<'_>], order: &[usize], rules: &[Rule], error: f64) -> V
     let mut weights = vec![0.0; tests.len()];
     for (rule, members) in of_rule.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
         let part = rule_weight(rule) / all;
-        let stakes: f64 = members.iter().map(|&test| tests[test].stake).sum();
+        let stake = |test: usize| tests[test].stake.sqrt();
+        let stakes: f64 = members.iter().map(|&test| stake(test)).sum();
         let even = 1.0 / members.len() as f64;
-        let importance =
-            |&test: &usize| f64::midpoint(even, if stakes > 0.0 { tests[test].stake / stakes } else { even });
+        let importance = |&test: &usize| f64::midpoint(even, if stakes > 0.0 { stake(test) / stakes } else { even });
         let importances: Vec<f64> = members.iter().map(importance).collect();
         let sizes: Vec<f64> = members.iter().map(|&test| size(&tests[test].change, &rules[rule])).collect();
         for (&test, share) in members.iter().zip(shares(&importances, &sizes, part * error)) {

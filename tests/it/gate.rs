@@ -94,18 +94,21 @@ fn a_rule_sees_only_what_its_name_matches_and_warnings_do_not_fail() {
 }
 
 #[test]
-fn without_limits_the_correction_goes_by_rule_then_half_by_the_number_of_tests_and_half_by_the_time_at_stake() {
+fn without_limits_the_correction_goes_by_rule_then_half_by_the_number_of_tests_and_half_by_the_root_of_the_time_at_stake()
+ {
     let analysis = slower();
     // All time of a request is some operation's or edge's.
     let units = analysis.operations.iter().filter(|account| account.operation.is_some() || account.edge.is_some());
-    let all: f64 = units.map(|account| account.own_ms.baseline).sum();
+    let request = analysis.degradation.mean_ms.baseline;
+    let root = |ms: f64| (ms / request).clamp(0.0, 1.0).sqrt();
+    let all: f64 = units.map(|account| root(account.own_ms.baseline)).sum();
     // Usual calls, where small changes are seen, have sixteen shares; calls per request, like the mean, have one.
     for (other, share) in [("measure = \"calls\"", 0.5), ("measure = \"typical\"\nname = \"gateway*\"", 1.0 / 17.0)] {
         let gate = judged(&analysis, &format!("[[rule]]\n{other}\n[[rule]]\nmeasure = \"mean\""));
         let (first, n_tests) = (&gate.findings[0], gate.rules[1].n_tested);
         assert_eq!(first.measure, Measure::Mean);
         assert!(n_tests >= 2 && gate.rules[0].n_tested >= 1, "{:?}", gate.rules);
-        let weight = share * f64::midpoint(1.0 / n_tests as f64, first.baseline / all);
+        let weight = share * f64::midpoint(1.0 / n_tests as f64, root(first.baseline) / all);
         assert!((first.p_corrected / (first.p / weight) - 1.0).abs() < 1e-9, "{other}: {first:?}");
     }
 }
