@@ -16,7 +16,7 @@ use super::suspects::Front;
 use super::{network, standing, structure, suspects};
 use crate::compare::Estimate;
 use crate::compare::attribute::tops;
-use crate::compare::factors::{Factors, factors};
+use crate::compare::factors::Factors;
 use crate::compare::paths::{FailureKind, Scope};
 use crate::rank::{Channel, FLOOR_ERRORS, Ranking, floor_ns};
 
@@ -203,7 +203,7 @@ fn causes(evidence: Evidence<'_>, subjects: &[u32]) -> Vec<CauseAccount> {
 /// Every path of the subjects that either window has, the largest effect first.
 fn paths(evidence: Evidence<'_>, subjects: &[u32], parts: &Parts) -> Vec<PathAccount> {
     let (comparison, paths) = (evidence.comparison, &evidence.table.paths);
-    let of = |scope| factors(paths, &comparison.baseline, &comparison.regression, scope);
+    let of = |scope| comparison.factors(evidence.table, scope);
     let requests = of(comparison.scope);
     let background = if comparison.background_rate > 0.0 { of(Scope::Background) } else { Vec::new() };
     let mut accounts: Vec<PathAccount> = parts

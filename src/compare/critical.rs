@@ -18,7 +18,9 @@
 //! Of calls side by side the longest are waited for, so that those on the blamed path are longer than calls of their kind are. If more or
 //! fewer of them are waited for, those that are become shorter or longer by that alone: nothing below got faster or slower. With the share
 //! `s = I_c / C_c` of a visit's time in that of all calls of a path `c`, that part of the change of a visit's time `x` below it is
-//! `(x / s)_bar D s`, and goes where the path's own effect goes: to be waited for more often is worth what it adds to the request.
+//! `(x / s)_bar D s`, and goes where the path's own effect goes: to be waited for more often is worth what it adds to the request. Of the longest
+//! half as many take at most twice as long, so that `s` counts as changed by no more than the inverse of the share `q` that is waited for: if as many are as
+//! before, those that are did become longer.
 
 use super::attribute::{Attribution, CALLS, CRITICAL, UNCHANGED, calls_ns};
 use super::factors::{Factors, factors};
@@ -52,7 +54,7 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, u
     let mut shares: Vec<Shares> = vec![Shares::new(); n_paths];
     let is_large = |path: usize| critical[path].abs() > small;
     let factors =
-        [Scope::Request, Scope::Background].map(|scope| factors(input.paths, input.sums[0], input.sums[1], scope));
+        [Scope::Request, Scope::Background].map(|scope| factors(input.paths, input.sums, input.hidden, scope));
     let mut by_calls = waited::chosen(input, &factors);
     for (path, which, _) in attribution.spread() {
         if which == CALLS {
@@ -75,6 +77,12 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, u
     for path in (0..n_paths).filter(|&path| is_large(path)) {
         shares[path].clone_from(&causes[path]);
     }
+    // What is waited for in one window alone hides by all that it adds, what made it longer included.
+    let laid_bare = |path: usize| {
+        let own = &factors[usize::from(input.paths.list[path].scope == Scope::Background)][path];
+        let is_hidden = [0, 1].into_iter().any(|window| input.hidden.of(window, path).ns.is_some());
+        if is_hidden { own.visits * (own.inclusive_ns[1] - own.inclusive_ns[0]) } else { 0.0 }
+    };
     let mut children: Vec<(u32, usize)> = (0..n_paths)
         .filter(|&path| critical[path] != 0.0)
         .map(|path| (input.paths.list[path].parent, path))
@@ -86,7 +94,7 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, u
         let Some((changed, hidden)) = sides(&siblings, &worth, &grown) else { continue };
         let sum = |paths: &[usize]| paths.iter().map(|&path| worth[path].abs()).sum::<f64>();
         let (by, of) = (sum(&changed), sum(&hidden));
-        let part = (by / of).min(1.0);
+        let part = ((by + changed.iter().map(|&path| laid_bare(path).abs()).sum::<f64>()) / of).min(1.0);
         for path in hidden.into_iter().filter(|&path| is_large(path)) {
             shares[path] = changed
                 .iter()
@@ -147,9 +155,14 @@ fn chosen(
     let selection = |path: usize| {
         let calls = calls_ns(path, input.sums);
         let share = [0, 1].map(|window: usize| of(path).inclusive_ns[window] / calls[window]);
-        let is_known =
-            input.sums.iter().all(|sums| sums.n_visits[path] > 0.0) && share.iter().all(|s| s.is_finite() && *s > 0.0);
-        is_known.then_some(share)
+        let is_hidden = [0, 1].map(|window| input.hidden.of(window, path).ns.is_some());
+        let has_visits = |window: usize| input.sums[window].n_visits[path] > 0.0 || is_hidden[window];
+        let is_known = [0, 1].into_iter().all(has_visits) && share.iter().all(|s| s.is_finite() && *s > 0.0);
+        // What tells of hidden calls tells of all.
+        let [before, after] = [0, 1].map(|window: usize| if is_hidden[window] { 1.0 } else { of(path).q[window] });
+        let most = before / after;
+        let factor = (share[1] / share[0]).clamp(most.min(1.0), most.max(1.0));
+        is_known.then(|| [share[0], share[0] * factor])
     };
     let elsewhere: HashSet<(u32, usize)> = attribution.spread().map(|(path, which, _)| (path, which)).collect();
     // The nearest path that counts, itself or above; and its selection.

@@ -18,8 +18,10 @@
 //! ```
 //!
 //! Each product is split by its Shapley value, so neither the order of factors nor a remainder is left. Where a path has no
-//! visits in one window it takes the other window's values, so that its whole effect is structural.
+//! visits in one window it takes the values of its calls that nobody waited for ([`super::hidden`]), and without such calls the other window's, so
+//! that its whole effect is structural.
 
+use super::hidden::Hidden;
 use super::paths::{NO_PATH, Paths, Scope};
 use super::sums::{Sums, refill};
 
@@ -124,14 +126,10 @@ pub(super) struct Window {
 impl Window {
     /// `inclusive_ns` is memory to use.
     pub(super) fn new(paths: &Paths, sums: &Sums, scope: Scope, mut inclusive_ns: Vec<f64>) -> Self {
-        let own = |path: usize| sums.self_ns[path] + sums.before_ns[path] + sums.wait_ns[path];
-        inclusive_ns.clear();
-        inclusive_ns.extend((0..paths.len()).map(own));
+        inclusive_ns_in(&mut inclusive_ns, paths, sums);
         let (mut n_tops, mut total_ns) = (0.0, 0.0);
         for (index, path) in paths.list.iter().enumerate().rev() {
-            if path.parent != NO_PATH {
-                inclusive_ns[path.parent as usize] += inclusive_ns[index];
-            } else if path.scope == scope {
+            if path.parent == NO_PATH && path.scope == scope {
                 n_tops += sums.n_visits[index];
                 total_ns += inclusive_ns[index];
             }
@@ -140,37 +138,66 @@ impl Window {
     }
 }
 
+/// Nanoseconds blamed on each path and all below it.
+pub(super) fn inclusive_ns(paths: &Paths, sums: &Sums) -> Vec<f64> {
+    let mut result = Vec::new();
+    inclusive_ns_in(&mut result, paths, sums);
+    result
+}
+
+/// The same in memory that is there.
+fn inclusive_ns_in(result: &mut Vec<f64>, paths: &Paths, sums: &Sums) {
+    let own = |path: usize| sums.self_ns[path] + sums.before_ns[path] + sums.wait_ns[path];
+    result.clear();
+    result.extend((0..paths.len()).map(own));
+    for (index, path) in paths.list.iter().enumerate().rev().filter(|(_, path)| path.parent != NO_PATH) {
+        result[path.parent as usize] += result[index];
+    }
+}
+
 /// Splits the change of the mean latency of `scope`'s requests between two windows.
 ///
 /// If either window has no such request, all effects and both means are zero.
 #[must_use]
-pub fn decompose(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) -> Effects {
+pub fn decompose(paths: &Paths, sums: [&Sums; 2], hidden: &Hidden, scope: Scope) -> Effects {
     let mut room = Room::default();
-    decompose_in(&mut room, paths, [baseline, regression], scope);
+    decompose_in(&mut room, paths, sums, hidden, scope);
     room.effects
 }
 
 /// The same in `room`.
-pub fn decompose_in<'a>(room: &'a mut Room, paths: &Paths, sums: [&Sums; 2], scope: Scope) -> &'a Effects {
+pub fn decompose_in<'a>(
+    room: &'a mut Room,
+    paths: &Paths,
+    sums: [&Sums; 2],
+    hidden: &Hidden,
+    scope: Scope,
+) -> &'a Effects {
     let Room { effects, inclusive_ns } = room;
     effects.clear(paths.len());
     let [before, after] = std::mem::take(inclusive_ns);
     let windows = [Window::new(paths, sums[0], scope, before), Window::new(paths, sums[1], scope, after)];
     if !windows.iter().any(|window| window.n_tops <= 0.0) {
-        fill(effects, paths, &windows, sums, scope);
+        fill(effects, paths, &windows, (sums, hidden), scope);
     }
     *inclusive_ns = windows.map(|window| window.inclusive_ns);
     effects
 }
 
-fn fill(effects: &mut Effects, paths: &Paths, windows: &[Window; 2], sums: [&Sums; 2], scope: Scope) {
+fn fill(
+    effects: &mut Effects,
+    paths: &Paths,
+    windows: &[Window; 2],
+    (sums, hidden): ([&Sums; 2], &Hidden),
+    scope: Scope,
+) {
     effects.baseline_mean_ns = windows[0].mean_ns;
     effects.regression_mean_ns = windows[1].mean_ns;
     let mean_bar = f64::midpoint(windows[0].mean_ns, windows[1].mean_ns);
     let mut weights = std::mem::take(&mut effects.weights);
     weights.clear(paths.len());
     for (index, path) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
-        let [before, after] = rates(index, path.parent, Some(windows), sums);
+        let [before, after] = rates(index, path.parent, Some(windows), (sums, hidden));
         let inclusive =
             (f64::midpoint(before.inclusive_ns, after.inclusive_ns), after.inclusive_ns - before.inclusive_ns);
         if path.parent == NO_PATH {
@@ -186,7 +213,7 @@ fn fill(effects: &mut Effects, paths: &Paths, windows: &[Window; 2], sums: [&Sum
             weights.visits[index] = parent_visits * (kappa.0 * q.0 + kappa.1 * q.1 / 12.0);
         }
     }
-    weigh(paths, &weights, sums, scope, effects);
+    weigh(paths, &weights, (sums, hidden), scope, effects);
     effects.weights = weights;
 }
 
@@ -199,24 +226,24 @@ pub fn at_weights<'a>(
     room: &'a mut Room,
     paths: &Paths,
     weights: &Weights,
-    sums: [&Sums; 2],
+    (sums, hidden): ([&Sums; 2], &Hidden),
     scope: Scope,
 ) -> &'a Effects {
     room.effects.clear(paths.len());
     if !weights.visits.is_empty() {
-        weigh(paths, weights, sums, scope, &mut room.effects);
+        weigh(paths, weights, (sums, hidden), scope, &mut room.effects);
     }
     &room.effects
 }
 
 /// Fills in weights times changes of rates.
-fn weigh(paths: &Paths, weights: &Weights, sums: [&Sums; 2], scope: Scope, effects: &mut Effects) {
+fn weigh(paths: &Paths, weights: &Weights, (sums, hidden): ([&Sums; 2], &Hidden), scope: Scope, effects: &mut Effects) {
     let n_tops = sums.map(|sums| super::attribute::tops(paths, sums, scope));
     if n_tops.iter().any(|&n_tops| n_tops <= 0.0) {
         return;
     }
     for (index, path) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
-        let [before, after] = rates(index, path.parent, None, sums);
+        let [before, after] = rates(index, path.parent, None, (sums, hidden));
         if path.parent == NO_PATH {
             let share = shares(index, n_tops, sums);
             effects.mix_ns[index] = weights.mix_ns[index] * (share[1] - share[0]);
@@ -236,23 +263,34 @@ fn shares(top: usize, n_tops: [f64; 2], sums: [&Sums; 2]) -> [f64; 2] {
     [0, 1].map(|window: usize| sums[window].n_visits[top] / n_tops[window])
 }
 
-/// Rates of a path in both windows, each taking the other's where it has nothing to divide by; inclusive times only if `windows` are given.
-pub(super) fn rates(index: usize, parent: u32, windows: Option<&[Window; 2]>, sums: [&Sums; 2]) -> [Rates; 2] {
+/// Rates of a path in both windows, each taking that of hidden calls, or else the other's, where it has nothing to divide by; inclusive times only
+/// if `windows` are given.
+pub(super) fn rates(
+    index: usize,
+    parent: u32,
+    windows: Option<&[Window; 2]>,
+    (sums, hidden): ([&Sums; 2], &Hidden),
+) -> [Rates; 2] {
     let ratio = |over: f64, under: f64| (under > 0.0).then(|| over / under);
+    let unseen = [0, 1].map(|window| hidden.of(window, index));
     let both = |value: &dyn Fn(usize) -> Option<f64>| {
         let [before, after] = [value(0), value(1)];
         [before.or(after).unwrap_or(0.0), after.or(before).unwrap_or(0.0)]
     };
-    let per_visit = |total: &dyn Fn(usize) -> f64| both(&|window| ratio(total(window), sums[window].n_visits[index]));
+    let per_visit = |place: usize, total: &dyn Fn(usize) -> f64| {
+        both(&|window| {
+            ratio(total(window), sums[window].n_visits[index]).or(unseen[window].ns.map(|parts| parts[place]))
+        })
+    };
     let kappa = both(&|window| {
         let parent_visits = if parent == NO_PATH { 0.0 } else { sums[window].n_visits[parent as usize] };
-        ratio(sums[window].n_calls[index], parent_visits)
+        ratio(sums[window].n_calls[index], parent_visits).or(unseen[window].kappa)
     });
-    let q = both(&|window| ratio(sums[window].n_visits[index], sums[window].n_calls[index]));
-    let self_ns = per_visit(&|window| sums[window].self_ns[index]);
-    let before_ns = per_visit(&|window| sums[window].before_ns[index]);
-    let wait_ns = per_visit(&|window| sums[window].wait_ns[index]);
-    let inclusive_ns = windows.map_or([0.0; 2], |windows| per_visit(&|window| windows[window].inclusive_ns[index]));
+    let q = both(&|window| ratio(sums[window].n_visits[index], sums[window].n_calls[index]).or(unseen[window].q));
+    let self_ns = per_visit(0, &|window| sums[window].self_ns[index]);
+    let before_ns = per_visit(1, &|window| sums[window].before_ns[index]);
+    let wait_ns = per_visit(2, &|window| sums[window].wait_ns[index]);
+    let inclusive_ns = windows.map_or([0.0; 2], |windows| per_visit(3, &|window| windows[window].inclusive_ns[index]));
     [0, 1].map(|window: usize| Rates {
         kappa: kappa[window],
         q: q[window],

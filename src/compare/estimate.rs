@@ -5,6 +5,7 @@
 use super::apart::Parts;
 use super::attribute::{Attribution, tops};
 use super::decompose::{self, Weights, at_weights, decompose_in};
+use super::hidden::Hidden;
 use super::noise::{self, Noise, OfRequests, Support};
 use super::paths::{CostTable, Scope};
 use super::sums::{Blocks, Side, Sums};
@@ -117,7 +118,9 @@ pub(super) struct Evaluation<'a> {
     /// Whether to look at failures too; they are the same in every view.
     pub(super) with_failures: bool,
     /// Weights of requests and of background work on all the data.
-    pub(super) weights: [Weights; 2],
+    pub(super) weights: [&'a Weights; 2],
+    /// Rates of paths that a window has only hidden calls of.
+    pub(super) hidden: &'a Hidden,
     /// Memory that no task uses at the moment.
     pub(super) rooms: &'a Mutex<Vec<Room>>,
 }
@@ -321,10 +324,10 @@ impl Evaluation<'_> {
         let (paths, attribution) = (&self.table.paths, self.attribution);
         let decomposed = |room: &mut decompose::Room, scope: Scope| -> Decomposed {
             let effects = if at_weights {
-                let weights = &self.weights[usize::from(scope != self.scope)];
-                self::at_weights(room, paths, weights, windows, scope)
+                let weights = self.weights[usize::from(scope != self.scope)];
+                self::at_weights(room, paths, weights, (windows, self.hidden), scope)
             } else {
-                decompose_in(room, paths, windows, scope)
+                decompose_in(room, paths, windows, self.hidden, scope)
             };
             // The residual has no means to go by at other weights, where it is what the effects sum to.
             let change =

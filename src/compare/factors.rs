@@ -4,12 +4,13 @@
 //! multiplied, by path and window, and [`Factors::effects`] multiplies them again.
 
 use super::decompose::{Window, rates};
+use super::hidden::Hidden;
 use super::paths::{NO_PATH, Paths, Scope};
 use super::sums::Sums;
 
 /// What the effects of one path are products of; pairs are baseline and regression.
 ///
-/// Where a path has no visits in one window, that window's values are the other's.
+/// Where a path has no visits in one window, that window's values are those of its hidden calls, or else the other's.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Factors {
     /// Visits of the parent behind one request, both windows together; for the top of a request 1.
@@ -68,15 +69,14 @@ impl Factors {
 
 /// The factors of every path of `scope`, by path; those of other scopes, and all if a window has no request, are zero.
 #[must_use]
-pub fn factors(paths: &Paths, baseline: &Sums, regression: &Sums, scope: Scope) -> Vec<Factors> {
+pub fn factors(paths: &Paths, sums: [&Sums; 2], hidden: &Hidden, scope: Scope) -> Vec<Factors> {
     let mut result = vec![Factors::default(); paths.len()];
-    let sums = [baseline, regression];
     let windows = sums.map(|sums| Window::new(paths, sums, scope, Vec::new()));
     if windows.iter().any(|window| window.n_tops <= 0.0) {
         return result;
     }
     for (index, path) in paths.list.iter().enumerate().filter(|(_, path)| path.scope == scope) {
-        let [before, after] = rates(index, path.parent, Some(&windows), sums);
+        let [before, after] = rates(index, path.parent, Some(&windows), (sums, hidden));
         let mut own = Factors {
             parent_visits: 1.0,
             kappa: [before.kappa, after.kappa],

@@ -1,6 +1,6 @@
 //! Two windows of requests in, the change between them out, attributed exactly and with its uncertainty.
 //!
-//! [`paths`] sums what every trace spends on every call path. [`sums`] adds that up a window, and a block of traces for
+//! [`paths`] sums what every trace spends on every call path, [`hidden`] what calls took that nobody waited for. [`sums`] adds that up a window, and a block of traces for
 //! resampling. [`mod@decompose`] splits the change of the mean, [`attribute`] says whose each part is, and `estimate` repeats both on
 //! bootstrap replicates to learn how certain the parts are. All that is done in three [`views`] of the latency: of the mean, of typical
 //! requests and of the slowest; the noise between stretches of the baseline sets the bar, and `apart` tells what one operation did from what
@@ -18,6 +18,7 @@ mod estimate;
 pub mod factors;
 mod failing;
 pub mod gather;
+pub mod hidden;
 pub mod kept;
 mod kernel;
 pub mod limits;
@@ -36,9 +37,11 @@ mod waited;
 use crate::normalize::Forest;
 use crate::stats;
 use attribute::{Attribution, tops};
-use decompose::{Effects, decompose};
+use decompose::{Effects, Weights, decompose};
 use estimate::{ADJUSTED, Evaluation, FAILURES};
+use factors::Factors;
 use failing::Failing;
+use hidden::Hidden;
 use paths::{CostTable, Scope};
 use shift::Shifts;
 use std::sync::Mutex;
@@ -114,6 +117,8 @@ pub struct Comparison {
     pub regression: Sums,
     /// Visits of each path, waited for or not, in both windows.
     pub everywhere: [Vec<f64>; 2],
+    /// Rates of paths that a window has only hidden calls of.
+    pub hidden: Hidden,
     /// Effects a path on the mean latency of requests, nanoseconds.
     pub effects: Effects,
     /// The same of background work, per background request.
@@ -193,6 +198,12 @@ pub struct ViewChange {
 }
 
 impl Comparison {
+    /// The factors of the effects of every path of `scope`.
+    #[must_use]
+    pub fn factors(&self, table: &CostTable, scope: Scope) -> Vec<Factors> {
+        factors::factors(&table.paths, [&self.baseline, &self.regression], &self.hidden, scope)
+    }
+
     /// Change of the share of requests that fail because of each subject, without failures of work in the background.
     #[must_use]
     pub fn front_failures(&self, table: &CostTable) -> Vec<f64> {
@@ -208,26 +219,35 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     let windows = [selection.baseline.as_slice(), &selection.regression];
     let caps = Caps::new(table, windows, &forest.weight);
     let tail_weights = views::tail_weights(forest, windows);
+    let weighed = |view: View| match view {
+        View::Mean => (&forest.weight, None),
+        View::Typical => (&forest.weight, Some(&caps)),
+        View::Tail => (&tail_weights, None),
+    };
     let blocks = |view: View| {
-        let (weights, caps) = match view {
-            View::Mean => (&forest.weight, None),
-            View::Typical => (&forest.weight, Some(&caps)),
-            View::Tail => (&tail_weights, None),
-        };
+        let (weights, caps) = weighed(view);
         windows.map(|traces| Blocks::new(table, traces, weights, caps, MAX_BLOCKS))
+    };
+    let hidden_sums = |view: View| {
+        let (weights, caps) = weighed(view);
+        windows.map(|traces| hidden::sums(table, traces, weights, caps))
     };
     let sum = |blocks: &[Blocks; 2]| blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
     let (mean_blocks, typical_blocks, tail_blocks) = (blocks(View::Mean), blocks(View::Typical), blocks(View::Tail));
     let [[baseline, regression], typical_sums, tail_sums] = [&mean_blocks, &typical_blocks, &tail_blocks].map(sum);
 
     let (scope, background_rate) = scope(table, [&baseline, &regression]);
-    let effects = decompose(&table.paths, &baseline, &regression, scope);
-    let background = decompose(&table.paths, &baseline, &regression, Scope::Background);
-    let everywhere = waited::everywhere(table, windows, &forest.weight, [&baseline, &regression]);
+    let sums = [&baseline, &regression];
+    let unseen = hidden_sums(View::Mean);
+    let everywhere = [0, 1].map(|window: usize| waited::everywhere(sums[window], &unseen[window]));
+    let hidden = Hidden::new(&table.paths, sums, unseen.each_ref());
+    let effects = decompose(&table.paths, sums, &hidden, scope);
+    let background = decompose(&table.paths, sums, &hidden, Scope::Background);
     let input = Input {
         forest,
         paths: &table.paths,
-        sums: [&baseline, &regression],
+        sums,
+        hidden: &hidden,
         everywhere: everywhere.each_ref().map(Vec::as_slice),
         effects: &effects,
         background: (&background, background_rate),
@@ -235,22 +255,25 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
     };
     let attribution = Attribution::new(input, typical_sums.each_ref(), &Failing::new(table, selection, &forest.weight));
     let rooms = Mutex::default();
-    let evaluation = |view: View, sums: &[Sums; 2], effects: &Effects| {
-        let background = decompose(&table.paths, &sums[0], &sums[1], Scope::Background);
-        Evaluation {
+    let estimate = |blocks: &[Blocks; 2], view: View, hidden: &Hidden, weights: [&Weights; 2]| {
+        let evaluation = Evaluation {
             forest,
             table,
             attribution: &attribution,
             scope,
             background_rate,
             with_failures: view == View::Mean,
-            weights: [effects.weights.clone(), background.weights],
+            weights,
+            hidden,
             rooms: &rooms,
-        }
+        };
+        evaluation.estimate(blocks, view)
     };
     let view_change = |blocks: &[Blocks; 2], sums: [Sums; 2], view: View| {
-        let effects = decompose(&table.paths, &sums[0], &sums[1], scope);
-        let evaluated = evaluation(view, &sums, &effects).estimate(blocks, view);
+        let hidden = Hidden::new(&table.paths, sums.each_ref(), hidden_sums(view).each_ref());
+        let [effects, background] =
+            [scope, Scope::Background].map(|scope| decompose(&table.paths, sums.each_ref(), &hidden, scope));
+        let evaluated = estimate(blocks, view, &hidden, [&effects.weights, &background.weights]);
         ViewChange {
             effects,
             rows: evaluated.rows,
@@ -264,20 +287,18 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         }
     };
     // Each has stretches that one core alone works on.
-    let sums = [baseline, regression];
     let ((mean, [typical, tail]), shifts) = rayon::join(
         || {
             rayon::join(
-                || evaluation(View::Mean, &sums, &effects).estimate(&mean_blocks, View::Mean),
+                || estimate(&mean_blocks, View::Mean, &hidden, [&effects.weights, &background.weights]),
                 || {
                     let typical = view_change(&typical_blocks, typical_sums, View::Typical);
                     [typical, view_change(&tail_blocks, tail_sums, View::Tail)]
                 },
             )
         },
-        || shift::shifts(forest, table, &attribution, &sums[0], selection),
+        || shift::shifts(forest, table, &attribution, &baseline, selection),
     );
-    let [baseline, regression] = sums;
     Comparison {
         n_traces: [selection.baseline.len(), selection.regression.len()],
         effects,
@@ -300,6 +321,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         baseline,
         regression,
         everywhere,
+        hidden,
         background_rate,
         scope,
         attribution,

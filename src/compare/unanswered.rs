@@ -14,6 +14,7 @@
 
 use super::attribute::{Attribution, CALLS, WAIT, is_outbound, tops};
 use super::decompose::Effects;
+use super::hidden::Hidden;
 use super::paths::{FailureKind, NO_PATH, Paths, Scope};
 use super::sums::Sums;
 use crate::normalize::Forest;
@@ -51,6 +52,8 @@ pub struct Input<'a> {
     pub sums: [&'a Sums; 2],
     /// Visits of each path, waited for or not, in both windows.
     pub everywhere: [&'a [f64]; 2],
+    /// Rates of paths that a window has only hidden calls of.
+    pub hidden: &'a Hidden,
     /// Effects on requests.
     pub effects: &'a Effects,
     /// Effects on background work, and how much of it there is a request.

@@ -13,36 +13,16 @@
 use super::attribute::{Attribution, CALLS};
 use super::critical::{add, has_changed, prune, shares_of};
 use super::factors::Factors;
-use super::paths::{CostTable, NO_PATH, Scope};
+use super::hidden::HiddenSums;
+use super::paths::{NO_PATH, Scope};
 use super::sums::Sums;
 use super::unanswered::{Input, Shares};
-use rayon::prelude::*;
 
 /// Smaller shares of an effect are left where they are: how many visits are waited for is not known so well.
 const MIN_SHARE: f64 = 0.05;
-/// Parts that traces are counted in: their sums are added in one order.
-const N_PARTS: usize = 16;
-
-/// Visits of each path in each window, by sampling weight: on the blamed path, of which there are `sums`, and where nobody waits.
-pub(super) fn everywhere(table: &CostTable, windows: [&[u32]; 2], weight: &[f64], sums: [&Sums; 2]) -> [Vec<f64>; 2] {
-    let count = |traces: &[u32]| {
-        let mut n_visits = vec![0.0; table.paths.len()];
-        for &trace in traces {
-            for calls in table.hidden.of(trace as usize).calls() {
-                n_visits[calls.path as usize] += weight[trace as usize] * f64::from(calls.n_visits);
-            }
-        }
-        n_visits
-    };
-    [0, 1].map(|window: usize| {
-        let traces = windows[window];
-        let parts: Vec<Vec<f64>> = traces.par_chunks(traces.len().div_ceil(N_PARTS).max(1)).map(count).collect();
-        let mut n_visits = sums[window].n_visits.clone();
-        for part in parts {
-            n_visits.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-        }
-        n_visits
-    })
+/// Visits of each path: on the blamed path, and where nobody waits.
+pub(super) fn everywhere(sums: &Sums, hidden: &HiddenSums) -> Vec<f64> {
+    sums.n_visits.iter().zip(hidden).map(|(own, hidden)| own + hidden[0]).collect()
 }
 
 /// Of each path the share of the effect of its calls that only shows which visits of the caller are waited for.

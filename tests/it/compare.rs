@@ -282,7 +282,7 @@ fn a_callee_that_got_slower_and_so_became_the_critical_path_is_charged_for_what_
     //   before  a |---|        3 ms, hidden behind b's 5        after  a |-----------|   11 ms
     //           b |-----|                                              b |-----|         hidden
     let outcome = change(page(7, 1..4, 1..6), page(13, 1..12, 1..6));
-    assert_eq!(outcome.rows(), ["a: GET a CriticalPath +6.000"]);
+    assert_eq!(outcome.rows(), ["a: get Slower +6.000"]);
     assert_eq!(outcome.services(), ["a +6.000"]);
     assert_close(outcome.change_ms(), 6.0);
 }
@@ -292,7 +292,7 @@ fn what_a_callee_that_got_faster_lays_bare_is_charged_to_it() {
     //   before  a |---|        3 ms, hidden behind b's 5        after  a |---|
     //           b |-----|                                              b |--|            hidden
     let outcome = change(page(7, 1..4, 1..6), page(5, 1..4, 1..3));
-    assert_eq!(outcome.rows(), ["b: GET b CriticalPath -2.000"]);
+    assert_eq!(outcome.rows(), ["b: get Slower -2.000"]);
     assert_close(outcome.change_ms(), -2.0);
 }
 
@@ -309,6 +309,42 @@ fn what_became_the_critical_path_because_something_below_it_got_slower_is_charge
     assert_close(outcome.change_ms(), 5.0);
     assert_eq!(outcome.rows(), ["c: get Slower +5.000"]);
     assert_eq!(outcome.services(), ["c +5.000"]);
+}
+
+/// A page that asks b, and a, which asks c `n_calls` times, one after the other for so long.
+fn page_of(n_calls: i64, c_ms: i64) -> Vec<Given> {
+    let a_end = 3 + n_calls * c_ms;
+    let mut spans = page(1 + a_end.max(20), 1..a_end, 1..20);
+    for call in 0..n_calls {
+        let c = 2 + call * c_ms..2 + (call + 1) * c_ms;
+        let id = 10 + 2 * call.cast_unsigned();
+        spans.extend([client(id, 3, "a GET c", c.clone()), server(id + 1, id, "c get", c)]);
+    }
+    spans
+}
+
+#[test]
+fn what_nobody_waited_for_is_charged_for_what_made_it_longer_than_what_hid_it() {
+    // a takes 7 ms and b 19, so that no request waits for a; then c takes 45 ms instead of 5, or is asked nine times.
+    for (slower, row) in [(page_of(1, 45), "c: get Slower +28.000"), (page_of(9, 5), "a: get > a: GET c Calls +28.000")]
+    {
+        let there = outcome(&[page_of(1, 5), page_of(1, 5)], &[slower.clone(), slower.clone()]);
+        assert_eq!(there.rows(), [row]);
+        // And back, where it is the regression that waits for b.
+        let back = outcome(&[slower.clone(), slower], &[page_of(1, 5), page_of(1, 5)]);
+        assert_eq!(back.rows(), [row.replace('+', "-")]);
+    }
+    // b takes less, so that a is waited for, which takes as long as before.
+    let there = outcome(&[page(21, 1..8, 1..20)], &[page(9, 1..8, 1..3)]);
+    assert_eq!(there.rows(), ["b: get Slower -12.000"]);
+}
+
+#[test]
+fn calls_of_a_few_visits_that_are_waited_for_as_often_as_before_are_charged_when_they_take_longer() {
+    // In one of four requests a asks c and is waited for; c takes 65 ms instead of 25.
+    let requests = |c_ms: i64| [page_of(1, c_ms), page_of(0, 0), page_of(0, 0), page_of(0, 0)];
+    let outcome = outcome(&requests(25), &requests(65));
+    assert_eq!(outcome.rows(), ["c: get Slower +10.000"]);
 }
 
 fn entry(name: &str, took: i64) -> Vec<Given> {

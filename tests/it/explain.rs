@@ -4,7 +4,6 @@ use crate::builder::{Given, client, forest, server};
 use crate::evidence::{analyze, options, page, prepare};
 use crate::program::{assert_readable, run_in};
 use suspect::analysis::{self, Explanation, Factor, Suspect};
-use suspect::compare::factors::factors;
 use suspect::compare::paths::{Scope, cost_table};
 use suspect::compare::{Selection, compare};
 use suspect::error::Error;
@@ -75,7 +74,7 @@ fn the_factors_of_every_path_multiply_to_its_effects() {
     let all: Vec<u32> = (0..71).collect();
     let selection = Selection { baseline: all[..30].to_vec(), regression: all[30..].to_vec() };
     let comparison = compare(&forest, &table, &selection);
-    let factors = factors(&table.paths, &comparison.baseline, &comparison.regression, Scope::Request);
+    let factors = comparison.factors(&table, Scope::Request);
     let mut largest = [0.0_f64; 5];
     for (path, factors) in factors.iter().enumerate() {
         for ((product, effect), largest) in
