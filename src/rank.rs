@@ -78,7 +78,7 @@ const ERRORS_E0: f64 = 0.02;
 /// What other views of the latency count where the mean tells who got slower.
 const OTHER_VIEWS: f64 = 0.7;
 /// What a part counts that is not significant.
-const DOUBT: f64 = 0.1;
+pub(crate) const DOUBT: f64 = 0.1;
 /// What failures count that no request fails by.
 const UNSEEN: f64 = 0.1;
 
@@ -162,16 +162,40 @@ pub fn rank(forest: &Forest, table: &CostTable, comparison: &Comparison) -> Rank
         service.findings.sort_by(|left, right| right.score.total_cmp(&left.score));
     }
     services.retain(|service| service.score > 0.0);
+    sort(forest, &mut services);
+    let verdict = verdict(comparison, &services, floor_ns);
+    Ranking { verdict, services, floor_ns, missing }
+}
+
+impl RankedService {
+    fn is_accused(&self) -> bool {
+        self.findings.iter().any(|finding| finding.is_significant)
+    }
+}
+
+impl Ranking {
+    /// Takes back significant findings that are not kept; where none is left of a regression, the verdict is another one.
+    pub fn retain(&mut self, forest: &Forest, is_kept: impl Fn(u32, Channel) -> bool, otherwise: Verdict) {
+        for service in &mut self.services {
+            for finding in &mut service.findings {
+                finding.is_significant &= is_kept(service.service, finding.channel);
+            }
+        }
+        sort(forest, &mut self.services);
+        if self.verdict == Verdict::Regression && !self.services.iter().any(RankedService::is_accused) {
+            self.verdict = otherwise;
+        }
+    }
+}
+
+/// Those with a significant finding first, each by score; ties by name.
+fn sort(forest: &Forest, services: &mut [RankedService]) {
     services.sort_by(|left, right| {
         let name = |ranked: &RankedService| &forest.services[ranked.service as usize].name;
-        let is_accused = |ranked: &RankedService| ranked.findings.iter().any(|finding| finding.is_significant);
-        is_accused(right)
-            .cmp(&is_accused(left))
+        (right.is_accused().cmp(&left.is_accused()))
             .then(right.score.total_cmp(&left.score))
             .then_with(|| name(left).cmp(name(right)))
     });
-    let verdict = verdict(comparison, &services, floor_ns);
-    Ranking { verdict, services, floor_ns, missing }
 }
 
 const N_CHANNELS: usize = 5;
@@ -532,8 +556,7 @@ fn firsts(forest: &Forest, channels: &[ChannelInput<'_>], weighed: &[Weighed], t
 }
 
 fn verdict(comparison: &Comparison, services: &[RankedService], floor_ns: f64) -> Verdict {
-    let found = services.iter().flat_map(|service| &service.findings).any(|finding| finding.is_significant);
-    if found {
+    if services.iter().any(RankedService::is_accused) {
         return Verdict::Regression;
     }
     // However many more each of them stands for.

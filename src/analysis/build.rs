@@ -5,9 +5,10 @@ use super::document::{
     Operation, Pair, RowCause, SCHEMA_VERSION, Window, Windows,
 };
 use super::evidence::Evidence;
+use super::unfailing::Unfailing;
 use super::{
     Narrowed, Prepared, attributes, between, comings, diagnostics, distributions, errors, missing, network, operations,
-    series, single, structure, suspects, wording,
+    series, single, structure, suspects, unfailing, wording,
 };
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::decompose::Effects;
@@ -136,6 +137,7 @@ pub(super) fn interval_ms(estimate: Estimate) -> [f64; 2] {
 }
 
 /// A request: its duration, weight and whether it failed.
+#[derive(Clone, Copy)]
 pub(super) struct Request {
     pub(super) trace: u32,
     pub(super) entry: u32,
@@ -212,6 +214,10 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>, requests: &[Vec<Reques
     });
     let failures = between::failures(requests.each_ref().map(Vec::as_slice));
     let effects = &comparison.effects;
+    let p = |of: fn(&Comparison) -> Estimate| match evidence.unfailing {
+        Some(own) => unfailing::p(of(comparison), Some(of(own.comparison()))),
+        None => of(comparison).p(),
+    };
     Degradation {
         of: match comparison.scope {
             Scope::Request => "requests".to_owned(),
@@ -231,14 +237,14 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>, requests: &[Vec<Reques
         tail_change_ms: comparison.tail.adjusted_ns.value / NS_PER_MS,
         tail_interval_ms: interval_ms(comparison.tail.adjusted_ns),
         p: EndToEndChances {
-            mean: comparison.adjusted_ns.p(),
-            typical: comparison.typical.adjusted_ns.p(),
-            tail: comparison.tail.adjusted_ns.p(),
+            mean: p(|of| of.adjusted_ns),
+            typical: p(|of| of.typical.adjusted_ns),
+            tail: p(|of| of.tail.adjusted_ns),
             errors: comparison.failure_change.p(),
         },
         between_runs: ChancesBetweenRuns {
-            mean: comparison.between_runs.p(),
-            typical: comparison.typical.between_runs.p(),
+            mean: p(|of| of.between_runs),
+            typical: p(|of| of.typical.between_runs),
             errors: failures.p(),
         },
         floor_ms: ranking.floor_ns / NS_PER_MS,
@@ -248,6 +254,7 @@ fn degradation(ranking: &Ranking, evidence: Evidence<'_>, requests: &[Vec<Reques
         error_ratio_mix: comparison.failure_mix.value,
         adjusted_error_ratio_change: failures.value,
         adjusted_error_ratio_interval: failures.interval(),
+        without_failures: evidence.unfailing.map(Unfailing::document),
     }
 }
 
@@ -371,6 +378,11 @@ fn entries(evidence: Evidence<'_>, degradation: &Degradation, mut windows: [Vec<
             let [failed_before, failed_after] = sum(|request| f64::from(u8::from(request.has_failed)));
             let mean_ms = pair([ratio(before, n_requests[0]), ratio(after, n_requests[1])]);
             let change = between::means(own, |request| request.duration_ns as f64);
+            let p = evidence.unfailing.map_or(change.p(), |of| {
+                let own = own.map(|requests| of.requests(requests));
+                let own = between::means(own.each_ref().map(Vec::as_slice), |request| request.duration_ns as f64);
+                unfailing::p(change, Some(own))
+            });
             let failures = between::failures(own);
             let is_in_both = n_requests.iter().all(|&n_requests| n_requests > 0.0);
             Entry {
@@ -384,7 +396,7 @@ fn entries(evidence: Evidence<'_>, degradation: &Degradation, mut windows: [Vec<
                 change_interval_ms: if is_in_both { interval_ms(change) } else { [0.0; 2] },
                 error_ratio: pair([ratio(failed_before, n_requests[0]), ratio(failed_after, n_requests[1])]),
                 error_ratio_interval: if is_in_both { failures.interval() } else { [0.0; 2] },
-                p: EndToEndChances { mean: change.p(), typical: 1.0, tail: 1.0, errors: failures.p() },
+                p: EndToEndChances { mean: p, typical: 1.0, tail: 1.0, errors: failures.p() },
             }
         })
         .collect();

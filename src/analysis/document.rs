@@ -202,6 +202,23 @@ pub struct Degradation {
     /// Interval of `adjusted_error_ratio_change`.
     #[serde(default)]
     pub adjusted_error_ratio_interval: [f64; 2],
+    /// The traces without a failure, where there are more of them than before: then what takes longer must do so among them, too, and chances of
+    /// time that is more are the larger of both.
+    #[serde(default)]
+    pub without_failures: Option<WithoutFailures>,
+}
+
+/// Traces in which nothing fails.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WithoutFailures {
+    /// How many there are.
+    pub n_traces: Pair,
+    /// Mean latency of their requests.
+    pub mean_ms: Pair,
+    /// Change of the mean apart from the traffic mix.
+    pub adjusted_change_ms: f64,
+    /// Interval of `adjusted_change_ms`.
+    pub adjusted_interval_ms: [f64; 2],
 }
 
 /// Chances, two-sided, of end-to-end changes as large as those found where there is none.

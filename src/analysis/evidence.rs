@@ -6,6 +6,7 @@ use super::build::{NS_PER_MS, ratio};
 use super::document::{Beside, Exemplar, Pair};
 use super::rows::{PathRows, REGRESSION};
 use super::shapes::{Nearest, Shapes, beside};
+use super::unfailing::Unfailing;
 use crate::compare::attribute::{Attribution, Cause, tops};
 use crate::compare::paths::{CostTable, Failure, FailureKind, NO_PATH};
 use crate::compare::sums::Sums;
@@ -38,6 +39,8 @@ pub(super) struct Evidence<'a> {
     pub(super) comparison: &'a Comparison,
     pub(super) rows: &'a PathRows,
     pub(super) shapes: &'a Shapes,
+    /// Traces without a failure, where there are more of them than before.
+    pub(super) unfailing: Option<&'a Unfailing>,
     /// What a profile tells of the baseline.
     pub(super) kept: Option<&'a profile::Baseline>,
 }

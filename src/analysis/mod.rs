@@ -36,6 +36,7 @@ mod standing;
 mod structure;
 mod suspects;
 mod traces;
+mod unfailing;
 mod wording;
 
 pub use attributes::{Attribute, AttributeSearch, Carrier, ValueChange};
@@ -75,6 +76,7 @@ use crate::window;
 use narrow::Side;
 use signals::DataSet;
 use std::sync::OnceLock;
+use unfailing::Unfailing;
 
 /// Linked spans of one data set, or of two that must not be mixed.
 #[derive(Debug)]
@@ -311,15 +313,20 @@ fn with_evidence<T>(
     let kept = prepared.profile.as_ref();
     let compare = || {
         let comparison = compare::compare(forest, table, selection);
-        let ranking = rank::rank(forest, table, &comparison);
-        (comparison, ranking)
+        let mut ranking = rank::rank(forest, table, &comparison);
+        let unfailing = Unfailing::new(forest, table, selection);
+        if let Some(unfailing) = &unfailing {
+            unfailing.correct(forest, &mut ranking);
+        }
+        (comparison, ranking, unfailing)
     };
     let graph = || {
         let kept = kept.map(|kept| &kept.graph);
         topology::topology_with(forest, &selection.baseline, &selection.regression, kept).document()
     };
     let rows = || (rows::PathRows::new(table, selection), shapes::Shapes::new(forest, table, &selection.baseline));
-    let ((comparison, ranking), (graph, (path_rows, shapes))) = forest.both(compare, || forest.both(graph, rows));
+    let ((comparison, ranking, unfailing), (graph, (path_rows, shapes))) =
+        forest.both(compare, || forest.both(graph, rows));
     let evidence = evidence::Evidence {
         frame: &prepared.frame,
         forest,
@@ -328,6 +335,7 @@ fn with_evidence<T>(
         comparison: &comparison,
         rows: &path_rows,
         shapes: &shapes,
+        unfailing: unfailing.as_ref(),
         kept,
     };
     let (mut analysis, rollouts) =

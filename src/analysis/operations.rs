@@ -3,11 +3,13 @@
 use super::build::{NS_PER_MS, interval_ms, names, pair, ratio};
 use super::evidence::Evidence;
 use super::suspects::{contribution, fronts};
+use super::unfailing;
 use super::{Edge, Pair, Suspect};
-use crate::compare::Estimate;
 use crate::compare::attribute::{Subject, tops};
-use crate::compare::paths::{NO_PATH, Path};
+use crate::compare::paths::{NO_PATH, Path, Scope};
 use crate::compare::shift::Shift;
+use crate::compare::sums::Sums;
+use crate::compare::{Comparison, Estimate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,9 @@ pub struct OperationAccount {
     pub tail_ms: f64,
     /// Interval of `tail_ms`.
     pub tail_interval_ms: [f64; 2],
+    /// Failures that begin with it in work in the background, a request.
+    #[serde(default)]
+    pub background_failures: Pair,
     /// Chance of changes as large as these where there is none.
     pub p: Chances,
 }
@@ -67,22 +72,55 @@ pub struct UsualCall {
 }
 
 impl UsualCall {
-    fn new(shift: Shift) -> Self {
+    fn new(shift: Shift, p: f64, p_apart: Option<f64>) -> Self {
         let percent = |share: f64| 100.0 * share;
         Self {
             change_percent: percent(shift.share.value),
             interval_percent: shift.share.interval().map(percent),
-            p: shift.share.p(),
-            p_apart: shift.apart.map(p_of_more),
+            p,
+            p_apart,
         }
     }
 }
 
-fn p_of_more(apart: Estimate) -> f64 {
-    if apart.value > 0.0 { apart.p() } else { 1.0 }
+/// What became of a unit of a comparison.
+#[derive(Clone, Copy)]
+pub(super) struct Measured {
+    mean: Estimate,
+    failures: Estimate,
+    typical: Estimate,
+    tail: Estimate,
+    apart: Option<Estimate>,
+    shift: Option<Shift>,
 }
 
-/// Chances of changes as large as those found where there is none, two-sided and each by itself: not corrected for their number.
+impl Measured {
+    /// Of a subject, or else of a service.
+    pub(super) fn new(comparison: &Comparison, subject: Option<usize>, service: usize) -> Self {
+        let Comparison { typical, tail, apart, shifts, .. } = comparison;
+        match subject {
+            Some(subject) => Self {
+                mean: comparison.subjects[subject],
+                failures: comparison.failures[subject],
+                typical: typical.subjects[subject],
+                tail: tail.subjects[subject],
+                apart: apart.subjects[subject],
+                shift: shifts.subjects[subject],
+            },
+            None => Self {
+                mean: comparison.services[service],
+                failures: comparison.service_failures[service],
+                typical: typical.services[service],
+                tail: tail.services[service],
+                apart: apart.services[service],
+                shift: shifts.services[service],
+            },
+        }
+    }
+}
+
+/// Chances of changes as large as those found where there is none, two-sided and each by itself: not corrected for their number. Where fewer
+/// requests fail than before, chances of more time are the larger of these and those among traces without a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chances {
     /// Of what is added to the mean.
@@ -126,23 +164,29 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> Vec<OperationAccount> {
     let n_requests = sums.map(|sums| tops(&evidence.table.paths, sums, comparison.scope));
     let calls = Calls::new(evidence, n_requests);
     let fronts = fronts(evidence).concat();
+    let behind = sums.map(|sums| background_failures(evidence, sums).concat());
     let account = |unit: usize| {
         let (service, operation, edge) = match unit.checked_sub(n_subjects) {
             None => names(evidence, u32::try_from(unit).unwrap_or(u32::MAX)),
             Some(service) => (evidence.forest.services[service].name.clone(), None, None),
         };
-        let of = |subjects: &[Estimate], services: &[Estimate]| match unit.checked_sub(n_subjects) {
-            None => subjects[unit],
-            Some(service) => services[service],
+        let (subject, service_index) = match unit.checked_sub(n_subjects) {
+            None => (Some(unit), attribution.blamed[unit]),
+            Some(service) => (None, u32::try_from(service).unwrap_or(u32::MAX)),
         };
-        let (apart, shift) = match unit.checked_sub(n_subjects) {
-            None => (comparison.apart.subjects[unit], comparison.shifts.subjects[unit]),
-            Some(service) => (comparison.apart.services[service], comparison.shifts.services[service]),
+        let all = Measured::new(comparison, subject, service_index as usize);
+        let Measured { mean, failures, typical, tail, apart, shift } = all;
+        let key = subject.map(|subject| attribution.subjects[subject]);
+        let own = evidence.unfailing.map(|unfailing| unfailing.measured(key, service_index));
+        let p = |of: fn(Measured) -> Option<Estimate>| {
+            let all = of(all)?;
+            Some(own.map_or_else(|| all.p(), |own| unfailing::p(all, own.and_then(of))))
         };
-        let mean = of(&comparison.subjects, &comparison.services);
-        let failures = of(&comparison.failures, &comparison.service_failures);
-        let typical = of(&comparison.typical.subjects, &comparison.typical.services);
-        let tail = of(&comparison.tail.subjects, &comparison.tail.services);
+        // What is less than all have in common is no more.
+        let p_apart = |apart: Option<Estimate>, p: Option<f64>| {
+            apart.zip(p).map(|(apart, p)| if apart.value > 0.0 { p } else { 1.0 })
+        };
+        let p_of_one = |of: fn(Measured) -> Option<Estimate>| p(of).unwrap_or(1.0);
         let [before_ns, after_ns] = [0, 1].map(|window: usize| times[window][unit]);
         let (calls_per_request, calls) = calls.of(unit);
         let per = |ns: f64, count: f64| ratio(ns / NS_PER_MS, count);
@@ -158,14 +202,18 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> Vec<OperationAccount> {
             contribution: contribution(evidence, mean, failures, fronts[unit]),
             typical_ms: typical.value / NS_PER_MS,
             typical_interval_ms: interval_ms(typical),
-            usual_call: shift.map(UsualCall::new),
+            usual_call: shift.map(|shift| {
+                let p_apart = p_apart(shift.apart, p(|of| of.shift?.apart));
+                UsualCall::new(shift, p_of_one(|of| Some(of.shift?.share)), p_apart)
+            }),
             tail_ms: tail.value / NS_PER_MS,
             tail_interval_ms: interval_ms(tail),
+            background_failures: pair([0, 1].map(|window: usize| ratio(behind[window][unit], n_requests[window]))),
             p: Chances {
-                mean: mean.p(),
-                mean_apart: apart.map(p_of_more),
-                typical: typical.p(),
-                tail: tail.p(),
+                mean: p_of_one(|of| Some(of.mean)),
+                mean_apart: p_apart(apart, p(|of| of.apart)),
+                typical: p_of_one(|of| Some(of.typical)),
+                tail: p_of_one(|of| Some(of.tail)),
                 errors: failures.p(),
                 calls: calls.p(),
             },
@@ -179,6 +227,23 @@ pub(super) fn accounts(evidence: Evidence<'_>) -> Vec<OperationAccount> {
         size(right).total_cmp(&size(left)).then_with(|| key(left).cmp(&key(right)))
     });
     accounts
+}
+
+/// Failures that begin with each subject, and with each service, in work in the background.
+fn background_failures(evidence: Evidence<'_>, sums: &Sums) -> [Vec<f64>; 2] {
+    let attribution = &evidence.comparison.attribution;
+    let mut subjects = vec![0.0; attribution.subjects.len()];
+    let paths = evidence.table.paths.list.iter().enumerate();
+    for (index, _) in paths.filter(|(_, path)| path.scope == Scope::Background) {
+        for (failures, &subject) in sums.n_failures.iter().zip(&attribution.failure_subjects[index]) {
+            subjects[subject as usize] += failures[index];
+        }
+    }
+    let mut services = vec![0.0; evidence.forest.services.len()];
+    for (&service, failures) in attribution.blamed.iter().zip(&subjects) {
+        services[service as usize] += failures;
+    }
+    [subjects, services]
 }
 
 /// Calls per request of every subject, then of every service, in both windows: as they are and at the traffic that both share, with the

@@ -149,12 +149,16 @@ pub(super) fn suspects(
     let mut scored: Vec<(f64, u32, Channel)> = Vec::new();
     for service in &ranking.services {
         for finding in service.findings.iter().filter(|finding| finding.is_significant) {
-            let value = |subject: usize| match finding.channel {
-                Channel::Latency => comparison.subjects[subject].value,
-                Channel::TypicalLatency => comparison.typical.subjects[subject].value,
-                Channel::TailLatency => comparison.tail.subjects[subject].value,
-                Channel::Errors => comparison.failures[subject].value,
-                Channel::MissingCalls => ranking.missing[subject].value,
+            let value = |subject: usize| {
+                let estimate = match finding.channel {
+                    Channel::Latency => comparison.subjects[subject],
+                    Channel::TypicalLatency => comparison.typical.subjects[subject],
+                    Channel::TailLatency => comparison.tail.subjects[subject],
+                    Channel::Errors => comparison.failures[subject],
+                    Channel::MissingCalls => ranking.missing[subject],
+                };
+                // However much it is: what chance may have done comes behind what is certain.
+                estimate.value * if estimate.p() <= rank::MAX_Q { 1.0 } else { rank::DOUBT }
             };
             let blamed = &comparison.attribution.blamed;
             let own: Vec<usize> = (0..blamed.len()).filter(|&subject| blamed[subject] == service.service).collect();

@@ -84,7 +84,7 @@ fn reason_of_these(suspect: &Suspect, channel: Channel, per_call_ms: Pair, main:
         );
     }
     if channel == Channel::Errors {
-        return format!("{} of requests fail beginning with {name}", points(suspect.contribution.error_ratio));
+        return format!("{} of requests fail beginning with {name}", points(suspect.contribution.front_error_ratio()));
     }
     let Some(main) = main else {
         return format!("{name} adds {} a request", signed_ms(suspect.contribution.ms));
@@ -197,7 +197,12 @@ fn answer(analysis: &Analysis, doubts: &[String]) -> String {
             degradation.of,
             with_the_same(degradation)
         ),
-        Verdict::NoSignificantChange => format!("Nothing got worse that can be told from chance: {change}, {errors}."),
+        Verdict::NoSignificantChange => {
+            format!(
+                "Nothing got worse that can be told from chance: {change}, {errors}{}.",
+                but_for_failures(degradation)
+            )
+        }
         // Not for want of certainty about what did come.
         Verdict::Inconclusive if !doubts.is_empty() => {
             format!("The data cannot tell: {}; {change}, {errors}.", doubts.join("; "))
@@ -209,6 +214,18 @@ fn answer(analysis: &Analysis, doubts: &[String]) -> String {
                 signed_ms(degradation.interval_ms[1])
             )
         }
+    }
+}
+
+/// That requests take longer only because fewer are ended early by a failure.
+fn but_for_failures(degradation: &Degradation) -> String {
+    match degradation.without_failures {
+        Some(without) if degradation.adjusted_interval_ms[0] > 0.0 => format!(
+            ": fewer are ended early by a failure, and those in which nothing fails took {} and take {}",
+            ms(without.mean_ms.baseline),
+            ms(without.mean_ms.regression)
+        ),
+        _ => String::new(),
     }
 }
 
@@ -250,12 +267,15 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
             contribution.told_background_failures().unwrap_or_default()
         ),
         "errors" => {
-            format!("{service} fails: {} of all requests fail because of {name}", points(contribution.error_ratio))
+            format!(
+                "{service} fails: {} of all requests fail because of {name}",
+                points(contribution.front_error_ratio())
+            )
         }
         "timeouts" | "silent" if contribution.error_ratio >= FLOOR_ERRORS => format!(
             "{service} {}: {} of all requests fail because of {name}",
             if suspect.kind == "silent" { "does not answer" } else { "answers too late" },
-            points(contribution.error_ratio)
+            points(contribution.front_error_ratio())
         ),
         "missing calls" | "early return" | "gone call" | "fewer calls" => {
             format!("{service} does less than before: {}", suspect.reason)
@@ -310,7 +330,15 @@ fn culprit(service: &str, suspect: &Suspect, analysis: &Analysis) -> String {
                     Some(finding) if finding.channel == Channel::TailLatency => {
                         format!("{service} adds {} to the slowest requests, most of all in {name}", ms(finding.change))
                     }
-                    // One part got slower beyond doubt while the rest got faster.
+                    // One part got slower beyond doubt while the rest may have done anything.
+                    _ if contribution.interval_ms[0] > 0.0
+                        && suspect.edge.is_none()
+                        && behind.is_none()
+                        && ranked.is_some_and(|ranked| ranked.contribution.interval_ms[0] <= 0.0) =>
+                    {
+                        format!("{service} adds {} to a request on average in {name}", ms(contribution.ms))
+                    }
+                    // Or while the rest got faster.
                     _ if ranked.is_some_and(|ranked| ranked.contribution.ms <= 0.0) => {
                         format!("a part of {service} got slower: {}", suspect.reason)
                     }

@@ -45,8 +45,10 @@ pub(super) fn doubts(analysis: &Analysis, policy: &Policy, findings: &[Finding],
         }
     }
     let whole = &analysis.degradation;
-    let base = whole.mean_ms.baseline;
-    let [low, high] = whole.adjusted_interval_ms;
+    let all = (whole.mean_ms.baseline, whole.adjusted_interval_ms);
+    // Where fewer fail, only requests in which nothing fails tell whether anything got slower.
+    let (base, [low, high]) =
+        whole.without_failures.map_or(all, |without| (without.mean_ms.baseline, without.adjusted_interval_ms));
     // What is certainly slower is seen, however uncertain by how much.
     if base > 0.0 && low <= 0.0 && high > policy.must_see_percent / 100.0 * base {
         doubts.push(format!(

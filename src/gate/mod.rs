@@ -100,6 +100,9 @@ pub struct Finding {
     pub operation: Option<String>,
     /// Its edge.
     pub edge: Option<Edge>,
+    /// Whether most of it is of work that no request waits for.
+    #[serde(default)]
+    pub is_in_background: bool,
     /// What was measured.
     pub measure: Measure,
     /// Unit of the figures.
@@ -398,7 +401,8 @@ fn is_broken(rule: &Rule, test: &Test<'_>, false_alarm_rate: f64) -> bool {
 }
 
 fn finding(rule: &Rule, test: &Test<'_>) -> Finding {
-    let Unit { name, service, operation, edge, owner, traces, .. } = test.unit;
+    let Unit { name, service, operation, edge, owner, traces, is_in_background, .. } = test.unit;
+    let is_of_time = matches!(rule.measure, Measure::Mean | Measure::Typical);
     let Change { baseline, by: change, interval, base, .. } = test.change;
     let mut finding = Finding {
         state: state(rule.level),
@@ -409,6 +413,8 @@ fn finding(rule: &Rule, test: &Test<'_>) -> Finding {
         service: service.map(str::to_owned),
         operation: operation.map(str::to_owned),
         edge: edge.cloned(),
+        is_in_background: is_of_time && *is_in_background
+            || rule.measure == Measure::Errors && test.unit.fails_in_background,
         measure: rule.measure,
         unit: rule.measure.unit().to_owned(),
         baseline,
@@ -444,10 +450,13 @@ fn describe(finding: &Finding, of: &Unit<'_>) -> String {
         Measure::Errors if finding.of == Of::All => "fail more often",
         Measure::Mean if finding.of == Of::Entry => "takes longer on average",
         Measure::Errors if finding.of == Of::Entry => "fails more often",
+        Measure::Mean if finding.is_in_background => {
+            "adds to work that no request waits for, by the number of requests"
+        }
         Measure::Mean => "adds to a request on average",
         Measure::Typical => "takes longer in its usual call",
         Measure::Tail => "adds to the slowest 5 % of requests",
-        Measure::Errors if of.fails_in_background => {
+        Measure::Errors if finding.is_in_background => {
             "fails more often in work that no request waits for (points are failures of it in a hundred requests)"
         }
         Measure::Errors => "makes more requests fail",

@@ -22,6 +22,8 @@ pub(super) struct Unit<'a> {
     pub(super) traces: Vec<&'a str>,
     /// Whether most of its failures are of work that no request waits for.
     pub(super) fails_in_background: bool,
+    /// Whether most of what it adds is such work.
+    pub(super) is_in_background: bool,
     /// What it does otherwise than before if it adds most of its time so, and not by taking longer itself.
     pub(super) how: Option<&'static str>,
     changes: Vec<(Measure, Change)>,
@@ -72,6 +74,7 @@ fn bare(name: String) -> Unit<'static> {
         owner: None,
         traces: Vec::new(),
         fails_in_background: false,
+        is_in_background: false,
         how: None,
         changes: Vec::new(),
     }
@@ -168,6 +171,7 @@ fn teams(analysis: &Analysis) -> Vec<Unit<'_>> {
             .collect();
         let base = services.iter().map(|account| account.own_ms.baseline).sum();
         let contribution = &team.contribution;
+        let own = p_of(contribution.ms, contribution.interval_ms);
         // Any of its services that stands apart tells of the team, so each has its part of the error.
         let apart = services.iter().filter_map(|account| account.p.mean_apart).min_by(f64::total_cmp);
         let mean = Change {
@@ -175,9 +179,10 @@ fn teams(analysis: &Analysis) -> Vec<Unit<'_>> {
             by: contribution.ms,
             interval: contribution.interval_ms,
             base,
+            // That one of them stands apart does not make what they add together any surer.
             p: beyond(
-                p_of(contribution.ms, contribution.interval_ms),
-                apart.map(|apart| (apart * services.len() as f64).min(1.0)),
+                own,
+                apart.map(|apart| (apart * services.len() as f64).min(1.0).max(own)),
                 analysis.degradation.between_runs.mean,
             ),
         };
@@ -299,6 +304,9 @@ fn edges(analysis: &Analysis) -> Vec<Unit<'_>> {
                 // Both count the same calls.
                 Some(_) if matches!(measure, Measure::Calls | Measure::FewerCalls) => {}
                 Some((_, own)) => {
+                    if measure == Measure::Mean && other.by.abs() > own.by.abs() {
+                        (known.service, known.owner) = (unit.service, unit.owner);
+                    }
                     let both = own.beside(other);
                     // The larger part was judged beside what all others did.
                     let [larger, smaller] = if own.by.abs() >= other.by.abs() { [*own, other] } else { [other, *own] };
@@ -333,12 +341,14 @@ fn account<'a>(analysis: &'a Analysis, account: &'a OperationAccount) -> Unit<'a
                 || suspect.operation.as_deref() == operation && suspect.edge.as_ref() == edge)
     });
     let mean_p = beyond(p.mean, p.mean_apart, whole.mean);
-    let errors = points(
-        failing_before(analysis, service, operation),
-        contribution.error_ratio,
-        contribution.error_ratio_interval,
-        p.errors,
-    );
+    // Failures in the background are no points of requests, and failing requests no failures in the background.
+    let (before, others) = if contribution.fails_in_background() {
+        (account.background_failures.baseline, contribution.front_error_ratio())
+    } else {
+        (failing_before(analysis, service, operation), contribution.background_error_ratio)
+    };
+    let errors = points(before, contribution.error_ratio, contribution.error_ratio_interval, p.errors);
+    let errors = if others == 0.0 { errors } else { errors.without(100.0 * others) };
     let changes = [
         (Measure::Mean, latency(contribution.ms, contribution.interval_ms, own_ms, mean_p)),
         (Measure::Tail, latency(account.tail_ms, account.tail_interval_ms, tail_ms, p.tail)),
@@ -352,6 +362,7 @@ fn account<'a>(analysis: &'a Analysis, account: &'a OperationAccount) -> Unit<'a
         owner: owner(analysis, service),
         traces: traces.unwrap_or_default(),
         fails_in_background: contribution.fails_in_background(),
+        is_in_background: contribution.is_in_background(),
         how: how(analysis, account),
         changes: changes.chain(usual).collect(),
         ..bare(name(account))

@@ -248,3 +248,35 @@ fn a_team_with_failures_of_old_is_judged_by_its_percent() {
         }
     }
 }
+
+/// A page whose first try of the catalog fails at once in every fifth request, if it does.
+fn failing_early(number: i64, does_fail: bool, own: i64) -> Vec<Given> {
+    if does_fail && number % 5 == 0 {
+        page("GET /", 2).into_iter().map(Given::failed).collect()
+    } else {
+        page("GET /", own + number % 7)
+    }
+}
+
+#[test]
+fn a_build_that_stops_failing_early_is_no_slower_for_that() {
+    let window = |does_fail: bool, own: i64| -> Vec<_> {
+        (0..200).map(|number| failing_early(number, does_fail, own)).collect()
+    };
+    let fixed = analyze(&window(true, 60), &window(false, 60));
+    // 0.8 of 63 ms and 0.2 of 2 become 63.
+    assert!((fixed.degradation.change_ms - 12.2).abs() < 0.2, "{:?}", fixed.degradation);
+    assert_eq!(fixed.verdict, suspect::rank::Verdict::NoSignificantChange, "{}", fixed.summary);
+    assert!(fixed.summary.contains("those in which nothing fails took"), "{}", fixed.summary);
+    let gate = judge(&fixed, &Policy::default(), date(2026, 11, 29), false).expect("a verdict");
+    assert_eq!(gate.verdict, Verdict::Passed, "{}", gate.summary);
+    // What got slower besides is found.
+    let slower = analyze(&window(true, 60), &window(false, 75));
+    assert_eq!(slower.verdict, suspect::rank::Verdict::Regression, "{}", slower.summary);
+    let gate = judge(&slower, &Policy::default(), date(2026, 11, 29), false).expect("a verdict");
+    failed(&gate, "catalog: list");
+    // The other way round failures are what it is about.
+    let broken = analyze(&window(false, 60), &window(true, 60));
+    assert!(broken.summary.contains("catalog fails"), "{}", broken.summary);
+    assert_eq!(broken.degradation.without_failures, None);
+}

@@ -57,6 +57,12 @@ impl Contribution {
         is_told.then(|| format!("{} failures a request", format_signed(behind, digits)))
     }
 
+    /// Whether most of the time is of work in the background.
+    #[must_use]
+    pub fn is_in_background(&self) -> bool {
+        self.background_ms.abs() > 0.5 * self.ms.abs()
+    }
+
     /// Whether most of the failures are of work in the background.
     #[must_use]
     pub fn fails_in_background(&self) -> bool {
