@@ -2,6 +2,7 @@
 
 use super::build::NS_PER_MS;
 use super::evidence::Evidence;
+use super::versions::Carry;
 use crate::drill::presence::{self, Change};
 use crate::drill::{self, Condition, Drill, Measure, Of, Target};
 use crate::rank::Channel;
@@ -163,6 +164,18 @@ pub(super) fn carriers(
     };
     let search = AttributeSearch { n_keys: drill.n_keys as u64, n_values: drill.n_values as u64 };
     (drill.carriers.iter().filter_map(carrier).collect(), Some(search))
+}
+
+/// The versions that the calls of suspects were told apart by.
+pub(super) fn versions(evidence: Evidence<'_>, drills: &[(u32, Drill)]) -> Carry {
+    let mut versions = Carry::new();
+    for (subject, drill) in drills {
+        let service = evidence.comparison.attribution.blamed[*subject as usize];
+        for (version, carries) in &drill.versions {
+            *versions.entry((service, version.clone())).or_insert(false) |= *carries;
+        }
+    }
+    versions
 }
 
 /// Values that only one window has, of those that were found.

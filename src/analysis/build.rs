@@ -8,7 +8,7 @@ use super::evidence::Evidence;
 use super::unfailing::Unfailing;
 use super::{
     Narrowed, Prepared, attributes, between, comings, diagnostics, distributions, errors, missing, network, operations,
-    series, single, structure, suspects, unfailing, wording,
+    series, single, structure, suspects, unfailing, versions, wording,
 };
 use crate::compare::attribute::{Subject, tops};
 use crate::compare::decompose::Effects;
@@ -16,7 +16,6 @@ use crate::compare::paths::Scope;
 use crate::compare::sums::Sums;
 use crate::compare::{Comparison, Estimate, ViewChange};
 use crate::drill::presence::{Present, presence};
-use crate::drill::rollouts::Rollout;
 use crate::normalize::SpanFlags;
 use crate::rank::Ranking;
 use crate::stats::weighted_quantile;
@@ -26,7 +25,7 @@ use crate::window;
 
 pub(super) const NS_PER_MS: f64 = 1e6;
 
-/// The document but for owners and changes, and the versions that came, which are changes.
+/// The document but for owners and changes, and what was found of versions, which are changes.
 pub(super) fn document(
     prepared: &Prepared,
     windows: &window::Windows,
@@ -34,14 +33,14 @@ pub(super) fn document(
     evidence: Evidence<'_>,
     graph: GraphDocument,
     keys: Option<&[String]>,
-) -> (Analysis, Vec<Rollout>) {
+) -> (Analysis, versions::Found) {
     let forest = evidence.forest;
     let carried = keys.filter(|_| evidence.kept.is_none_or(|kept| kept.calls.is_some()));
     let suspected = || {
         let structure = structure::changes(evidence);
-        let (suspects, traces) = suspects::suspects(ranking, evidence, &structure, carried);
+        let (suspects, traces, carry) = suspects::suspects(ranking, evidence, &structure, carried);
         let distributions = distributions::distributions(evidence, &suspects);
-        (structure, suspects, traces, distributions)
+        (structure, suspects, traces, distributions, carry)
     };
     // What asks for no suspect.
     let told = || (operations::accounts(evidence), errors::errors(evidence), series::series(prepared, evidence));
@@ -54,7 +53,7 @@ pub(super) fn document(
         (present, degradation, single, entries, diagnostics(prepared, evidence.selection))
     };
     let parts = forest.both(suspected, || forest.both(told, counted));
-    let ((structure, mut suspects, traces, distributions), (told, counted)) = parts;
+    let ((structure, mut suspects, traces, distributions, carry), (told, counted)) = parts;
     let (mut operations, errors, time) = told;
     let n_operations_left_out = operations::shorten(&mut operations, &mut suspects);
     let (present, degradation, single, entries, diagnostics) = counted;
@@ -94,7 +93,7 @@ pub(super) fn document(
     analysis.diagnostics.warnings.extend(wording::warnings(&analysis));
     analysis.diagnostics.warnings.extend(prepared.profile_warnings(keys));
     analysis.summary = wording::summary(&analysis, &doubts);
-    (analysis, present.rollouts)
+    (analysis, versions::Found { rollouts: present.rollouts, carry })
 }
 
 fn windows_document(windows: &window::Windows, narrowed: &Narrowed, evidence: Evidence<'_>) -> Windows {

@@ -37,6 +37,7 @@ mod structure;
 mod suspects;
 mod traces;
 mod unfailing;
+mod versions;
 mod wording;
 
 pub use attributes::{Attribute, AttributeSearch, Carrier, ValueChange};
@@ -338,10 +339,10 @@ fn with_evidence<T>(
         unfailing: unfailing.as_ref(),
         kept,
     };
-    let (mut analysis, rollouts) =
+    let (mut analysis, found) =
         build::document(prepared, windows, &ranking, evidence, graph, options.attributes.keys());
     owners::add(&mut analysis, evidence, &options.owners);
-    changes::add(&mut analysis, prepared, evidence, &rollouts, &options.changes);
+    changes::add(&mut analysis, prepared, evidence, &found, &options.changes);
     if let Some(error) = prepared.forest.failure() {
         return Err(error);
     }

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 const MIN_GAIN: f64 = 12.0;
 /// Moments that save at most this many noise variances less than the best one may be the true one as well.
 const NEARLY: f64 = 8.0;
+/// A second step is at least this part of the largest one.
+const MIN_PART: f64 = 0.2;
 /// Time on a service above this quantile of its entry's requests counts as if it stood there: a few wild requests are no step.
 const CAP: f64 = 0.95;
 
@@ -25,8 +27,8 @@ pub(super) enum Move {
     NoAxis,
     /// It is accused, but there is no one moment at which it moved.
     Unclear,
-    /// It moved between these moments.
-    At { earliest_unix_ns: i64, latest_unix_ns: i64, what: Moved },
+    /// It moved, each time between two moments; the largest step is the first.
+    At { steps: Vec<[i64; 2]>, what: Moved },
 }
 
 /// What of a service moved.
@@ -66,10 +68,12 @@ pub(super) fn moved(analysis: &Analysis, prepared: &Prepared, evidence: Evidence
         .into_iter()
         .filter(|&trace| range.contains(&forest.root_start_ns[trace as usize]))
         .collect();
-    match step(&series(&traces, evidence, &subjects, what)) {
-        None => Move::Unclear,
-        Some([earliest_unix_ns, latest_unix_ns]) => Move::At { earliest_unix_ns, latest_unix_ns, what },
-    }
+    let series = series(&traces, evidence, &subjects, what);
+    let Some(largest) = step(&series) else { return Move::Unclear };
+    let parts = [&series[..largest.cuts[0]], &series[largest.cuts[1]..]];
+    let is_large = |part: &Step| part.rise >= MIN_PART * largest.rise && part.gain >= 2.0 * MIN_GAIN;
+    let others = parts.into_iter().filter_map(step).filter(is_large).map(|part| part.between);
+    Move::At { steps: std::iter::once(largest.between).chain(others).collect(), what }
 }
 
 /// Why a service is not accused: what it adds, and what that lacks.
@@ -157,10 +161,22 @@ fn series(traces: &[u32], evidence: Evidence<'_>, subjects: &[u32], what: Moved)
     all
 }
 
+/// A rise of a series.
+struct Step {
+    /// Between which moments it lies.
+    between: [i64; 2],
+    /// The first cut of the series that may be it, and the last.
+    cuts: [usize; 2],
+    /// Noise variances that it saves.
+    gain: f64,
+    /// By how much the mean rises.
+    rise: f64,
+}
+
 /// Between which moments the series rose: the cut into two parts that leaves least variance, and all cuts that are nearly as good.
 ///
 /// Least squares for one step (Hinkley, "Inference about the change-point in a sequence of random variables", Biometrika 57 (1970) 1).
-fn step(series: &[Sample]) -> Option<[i64; 2]> {
+fn step(series: &[Sample]) -> Option<Step> {
     const FEWEST: usize = 5;
     let n = series.len();
     if n < 2 * FEWEST {
@@ -188,5 +204,11 @@ fn step(series: &[Sample]) -> Option<[i64; 2]> {
     let last = (1..n).rev().find(near)?;
     // The last request before the cut began without the change, the first one after it ended with it; one without an end tells nothing.
     let after = series[last];
-    Some([series[first - 1].start_ns, after.end_ns.min(after.start_ns.saturating_add(GRACE_NS))])
+    let mean = |part: &[Sample]| part.iter().map(|sample| sample.value).sum::<f64>() / part.len() as f64;
+    Some(Step {
+        between: [series[first - 1].start_ns, after.end_ns.min(after.start_ns.saturating_add(GRACE_NS))],
+        cuts: [first, last],
+        gain: best / noise,
+        rise: mean(&series[last..]) - mean(&series[..first]),
+    })
 }

@@ -7,6 +7,7 @@ use super::hops::propagation;
 use super::impact::impact;
 use super::overturn::{self, Grounds};
 use super::traces::{self, Shown, TracePair};
+use super::versions::Carry;
 use super::{attributes, network, structure, wording};
 use crate::compare::Estimate;
 use crate::compare::edges::Whose;
@@ -141,9 +142,9 @@ pub(super) fn suspects(
     evidence: Evidence<'_>,
     structure: &[StructureChange],
     keys: Option<&[String]>,
-) -> (Vec<Suspect>, Vec<TracePair>) {
+) -> (Vec<Suspect>, Vec<TracePair>, Carry) {
     if ranking.verdict != Verdict::Regression {
-        return (Vec::new(), Vec::new());
+        return (Vec::new(), Vec::new(), Carry::new());
     }
     let comparison = evidence.comparison;
     let mut scored: Vec<(f64, u32, Channel)> = Vec::new();
@@ -213,7 +214,7 @@ pub(super) fn suspects(
     }
     let (suspects, shown): (Vec<Suspect>, Vec<Shown>) = suspects.into_iter().unzip();
     let pairs = traces::pairs(evidence, &shown);
-    (suspects, pairs)
+    (suspects, pairs, attributes::versions(evidence, &drills))
 }
 
 /// Place of a service in the ranking, from 1.

@@ -97,7 +97,7 @@ pub struct Args {
     /// What somebody changed and when: JSON lines or CSV with time, service, kind, title and url; repeatable
     ///
     /// Deploys, flags, config changes, incidents. A change is credited only if what its service does moved after it, give or take the 5 s by
-    /// which clocks may differ; versions that `service.version` shows to come are seen without a list.
+    /// which clocks may differ; versions that `service.version` shows to come are seen without a list, and one with the deploy that brought them.
     #[arg(long, value_name = "FILE", help_heading = "Changes")]
     pub changes: Vec<PathBuf>,
     #[command(flatten)]

@@ -133,7 +133,7 @@ pub struct Condition {
 pub struct Carrier {
     /// What the calls have in common: one value, or two.
     pub conditions: Vec<Condition>,
-    /// Values that the same calls have, all but one in fifty.
+    /// Values that the same calls have, all but one in fifty; the same calls of the regression where the baseline has none with one of them.
     pub also: Vec<Condition>,
     /// Their part of the contribution, in its unit.
     pub contribution: f64,
@@ -160,4 +160,6 @@ pub struct Drill {
     pub n_keys: usize,
     /// Values tried: what the false discovery rates are corrected for.
     pub n_values: usize,
+    /// Versions of the suspect's own spans among them, and whether calls with each carry more than their number explains.
+    pub versions: Vec<(String, bool)>,
 }

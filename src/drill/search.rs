@@ -1,6 +1,7 @@
 //! Best first: the value that explains most with the fewest calls, then what it explains together with another, then what is left.
 
 use super::columns::{Coding, NO_CODE, codings, preference, telling};
+use super::presence::VERSION;
 use super::split::{Group, Parts};
 use super::units::{NO_SPAN, Unit, collect};
 use super::{Carrier, Condition, Drill, Input, Of, Target};
@@ -169,12 +170,19 @@ fn search(input: Input<'_>, codings: &[Coding], parts: &Parts, mut tried: Vec<Tr
     }
     let mut keys: Vec<usize> = tests.iter().map(|&index| tried[index].attribute).collect();
     keys.dedup();
-    let mut drill = Drill { carriers: Vec::new(), n_keys: keys.len(), n_values: p.len() };
+    let is_carrier = |tried: &Tried| tried.q <= MAX_Q && carries(&tried.group);
+    let versions =
+        tests.iter().map(|&index| &tried[index]).filter(|tried| tried.of == Of::Suspect).filter_map(|tried| {
+            let coding = &codings[tried.attribute];
+            let version = coding.values.get(tried.group.code as usize).filter(|_| coding.key.key == VERSION)?;
+            Some((version.clone(), is_carrier(tried)))
+        });
+    let mut drill = Drill { carriers: Vec::new(), n_keys: keys.len(), n_values: p.len(), versions: versions.collect() };
 
     // A value that all calls have is no carrier, but if none had it before it is worth a word.
     let is_everywhere =
         |tried: &Tried| tried.group.p.is_none() && tried.group.only_in_regression && carries_all(&tried.group);
-    tried.retain(|tried| (tried.q <= MAX_Q && carries(&tried.group)) || is_everywhere(tried));
+    tried.retain(|tried| is_carrier(tried) || is_everywhere(tried));
     let coded = coded(input, codings, parts, &tried);
     let mut values: Vec<Value<'_>> = tried
         .iter()
@@ -198,7 +206,7 @@ fn search(input: Input<'_>, codings: &[Coding], parts: &Parts, mut tried: Vec<Tr
         else {
             break;
         };
-        let (carrier, mask) = carrier(best, &values, parts, p.len());
+        let (carrier, mask) = carrier(newest(best, &values, parts), &values, parts, p.len());
         for (left, is_taken) in is_left.iter_mut().zip(mask) {
             *left &= !is_taken;
         }
@@ -285,7 +293,8 @@ fn carrier(best: &Value<'_>, values: &[Value<'_>], parts: &Parts, n_tests: usize
         })
         // The first of equals, which stand in order.
         .reduce(|best, next| if next.0 > best.0 { next } else { best });
-    let Some((_, second, p)) = second else {
+    let second = second.map(|(_, second, p)| (newest(second, values, parts), p));
+    let Some((second, p)) = second else {
         let (conditions, also) = names(parts, &[best], &own, values);
         return (Carrier { q: best.q, ..new_carrier(parts, best.group, conditions, also) }, own);
     };
@@ -296,6 +305,31 @@ fn carrier(best: &Value<'_>, values: &[Value<'_>], parts: &Parts, n_tests: usize
     (Carrier { q: best.q.map(|q| q.max(p)), ..new_carrier(parts, group, conditions, also) }, both)
 }
 
+/// Whether a value has the calls that are `own`, all but one in fifty. One that came has none of the baseline's: there the regression's tell.
+fn are_same(parts: &Parts, own: &[bool], is_new: bool, value: &Value<'_>) -> bool {
+    let is_new = is_new || value.group.only_in_regression;
+    let (mut both, mut either) = (0.0, 0.0);
+    for (place, (unit, &own)) in
+        parts.units.iter().zip(own).enumerate().filter(|(_, (unit, _))| unit.is_regression || !is_new)
+    {
+        let has = value.has(place);
+        let n_calls = f64::from(unit.n_calls);
+        both += if own && has { n_calls } else { 0.0 };
+        either += if own || has { n_calls } else { 0.0 };
+    }
+    both >= SAME * either
+}
+
+/// The value, or one with the same calls in the regression that the baseline had not: what came is nearer to a cause than where it came.
+fn newest<'a>(best: &'a Value<'a>, values: &'a [Value<'a>], parts: &Parts) -> &'a Value<'a> {
+    if best.group.only_in_regression {
+        return best;
+    }
+    let own: Vec<bool> = (0..parts.units.len()).map(|unit| best.has(unit)).collect();
+    let is_new = |value: &&Value<'_>| value.q.is_some() && value.group.only_in_regression;
+    values.iter().filter(is_new).find(|value| are_same(parts, &own, true, value)).unwrap_or(best)
+}
+
 /// The values' names, and the others that mean the same calls, those that people think in first.
 fn names(parts: &Parts, own: &[&Value<'_>], mask: &[bool], values: &[Value<'_>]) -> (Vec<Condition>, Vec<Condition>) {
     if let [first, second] = own {
@@ -303,19 +337,8 @@ fn names(parts: &Parts, own: &[&Value<'_>], mask: &[bool], values: &[Value<'_>])
         conditions.sort_by_cached_key(|condition| (preference(&condition.key, condition.of), condition.clone()));
         return (conditions, Vec::new());
     }
-    let n_calls = |unit: usize| f64::from(parts.units[unit].n_calls);
-    let n_own: f64 = mask.iter().enumerate().filter(|&(_, &own)| own).map(|(unit, _)| n_calls(unit)).sum();
-    let is_same = |value: &&Value<'_>| {
-        let (mut both, mut either) = (0.0, n_own);
-        for (unit, &own) in mask.iter().enumerate() {
-            match (own, value.has(unit)) {
-                (true, true) => both += n_calls(unit),
-                (false, true) => either += n_calls(unit),
-                _ => {}
-            }
-        }
-        both >= SAME * either
-    };
+    let is_new = own.iter().any(|value| value.group.only_in_regression);
+    let is_same = |value: &&Value<'_>| are_same(parts, mask, is_new, value);
     let mut same: Vec<Condition> = values.iter().filter(is_same).map(Value::condition).collect();
     same.sort_by_cached_key(|condition| (preference(&condition.key, condition.of), condition.clone()));
     // An attribute that travels with the request says the same of each of its spans.

@@ -151,7 +151,7 @@ fn help_of_analyze_explains_windows() {
               Deploys, flags, config changes, incidents. A change is credited only
               if what its service does moved after it, give or take the 5 s by which
               clocks may differ; versions that `service.version` shows to come are
-              seen without a list.
+              seen without a list, and one with the deploy that brought them.
 
     Reports:
           --html <FILE>
