@@ -43,30 +43,19 @@ pub struct ChangeList {
 }
 
 impl ChangeList {
-    /// Adds the changes of a file: JSON lines if it begins with `{`, a list of JSON if with `[`, else CSV with a header, its cells parted by commas,
-    /// semicolons or tabs. Keys and columns that are not known are ignored.
+    /// Adds the changes of a file: JSON objects, a line each or not, if it begins with `{`, a list of JSON if with `[` or if its one object
+    /// holds it, else CSV with a header, its cells parted by commas, semicolons or tabs. Keys and columns that are not known are ignored.
     pub fn add(&mut self, path: &Path, text: &str) {
         let source = path.display().to_string();
         let text = text.trim_start_matches('\u{feff}');
         if text.trim_start().starts_with('{') {
-            for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-                let event = serde_json::from_str::<Value>(line)
-                    // A line is a document of its own to the parser.
-                    .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "))
-                    .and_then(|value| event(&source, |names| field(&value, names)));
-                self.push(&source, "line", number, event);
-            }
-            return;
+            return self.add_objects(&source, text);
         }
         if text.trim_start().starts_with('[') {
-            let list = match serde_json::from_str::<Vec<Value>>(text) {
-                Ok(list) => list,
-                Err(error) => return self.push(&source, "line", error.line() as u64, Err(error.to_string())),
+            return match serde_json::from_str::<Vec<Value>>(text) {
+                Ok(list) => self.add_elements(&source, &list),
+                Err(error) => self.push(&source, "line", error.line() as u64, Err(error.to_string())),
             };
-            for (number, value) in (1..).zip(&list) {
-                self.push(&source, "element", number, event(&source, |names| field(value, names)));
-            }
-            return;
         }
         let mut reader = csv::ReaderBuilder::new();
         let mut reader =
@@ -79,16 +68,62 @@ impl ChangeList {
             let (number, event) = match record {
                 Ok(record) => {
                     let line = record.position().map_or(0, csv::Position::line);
+                    let cell = |name: &str| record.get(header.iter().position(|known| known == name)?);
                     let cell = |names: &[&str]| {
-                        let column = names.iter().find_map(|name| header.iter().position(|known| known == name))?;
-                        record.get(column).filter(|text| !text.is_empty()).map(str::to_owned)
+                        let text = names.iter().find_map(|name| cell(name).filter(|text| !text.is_empty()));
+                        Ok(text.map(str::to_owned))
                     };
-                    let cell = |names: &[&str]| Ok(cell(names));
                     (line, event(&source, cell))
                 }
                 Err(error) => (error.position().map_or(0, csv::Position::line), Err(error.to_string())),
             };
             self.push(&source, "line", number, event);
+        }
+    }
+
+    /// Adds JSON objects that follow each other, on as many lines as each takes; where they are broken, those on a line of their own.
+    fn add_objects(&mut self, source: &str, text: &str) {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let (mut objects, mut line, mut at) = (Vec::new(), 1, 0);
+        let fault = loop {
+            let rest = &text[values.byte_offset()..];
+            let begin = values.byte_offset() + rest.len() - rest.trim_start().len();
+            line += text[at..begin].matches('\n').count() as u64;
+            at = begin;
+            match values.next() {
+                Some(Ok(value)) => objects.push((line, value)),
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        let is_object = |line: &str| line.trim_start().starts_with('{') && serde_json::from_str::<Value>(line).is_ok();
+        match fault {
+            None => {
+                if let [(_, object)] = objects.as_slice()
+                    && let Some(list) = only_list(object)
+                {
+                    return self.add_elements(source, list);
+                }
+                for (line, object) in objects {
+                    self.push(source, "line", line, event(source, |names| field(&object, names)));
+                }
+            }
+            Some(_) if text.lines().any(is_object) => {
+                for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+                    let event = serde_json::from_str::<Value>(line)
+                        // A line is a document of its own to the parser.
+                        .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "))
+                        .and_then(|value| event(source, |names| field(&value, names)));
+                    self.push(source, "line", number, event);
+                }
+            }
+            Some(error) => self.push(source, "line", error.line() as u64, Err(error.to_string())),
+        }
+    }
+
+    fn add_elements(&mut self, source: &str, list: &[Value]) {
+        for (number, value) in (1..).zip(list) {
+            self.push(source, "element", number, event(source, |names| field(value, names)));
         }
     }
 
@@ -116,11 +151,25 @@ fn delimiter(text: &str) -> u8 {
         .map_or(b',', |(_, byte)| byte)
 }
 
-/// The first of the fields that is there, as text.
-fn field(value: &Value, names: &[&str]) -> Result<Option<String>, String> {
-    let Some((name, value)) = names.iter().find_map(|name| Some((name, value.get(name)?))) else { return Ok(None) };
+/// The list of an object that is no change itself and has one list, as in `{"changes": [...]}`.
+fn only_list(object: &Value) -> Option<&Vec<Value>> {
+    let mut lists = object.as_object()?.values().filter_map(Value::as_array);
+    let list = lists.next().filter(|_| member(object, &TIME).is_none());
+    list.filter(|_| lists.next().is_none())
+}
+
+/// The first of the fields that is there, in upper or lower case.
+fn member<'a>(value: &'a Value, names: &[&'static str]) -> Option<(&'static str, &'a Value)> {
+    let members = || value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let find = |name: &&'static str| Some((*name, members().find(|(key, _)| key.eq_ignore_ascii_case(name))?.1));
+    names.iter().find_map(find)
+}
+
+/// The same as text.
+fn field(value: &Value, names: &[&'static str]) -> Result<Option<String>, String> {
+    let Some((name, value)) = member(value, names) else { return Ok(None) };
     let kind = match value {
-        Value::String(text) => return Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+        Value::String(text) => return Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
         Value::Number(number) => return Ok(Some(number.to_string())),
         Value::Null => return Ok(None),
         Value::Bool(_) => "true or false",
@@ -130,10 +179,12 @@ fn field(value: &Value, names: &[&str]) -> Result<Option<String>, String> {
     Err(format!("its `{name}` is {kind}, expected one text (of several services, write a line each)"))
 }
 
-fn event(source: &str, get: impl Fn(&[&str]) -> Result<Option<String>, String>) -> Result<ChangeEvent, String> {
+fn event(source: &str, get: impl Fn(&[&'static str]) -> Result<Option<String>, String>) -> Result<ChangeEvent, String> {
     let time = get(&TIME)?.ok_or_else(|| format!("it has no `{}`", TIME[0]))?;
-    // Offsets and clock times need data to be relative to.
-    let is_absolute = time.starts_with(|c: char| c.is_ascii_digit()) && !(time.len() < 9 && time.contains(':'));
+    // Offsets and clock times need data to be relative to, and `20250615` would be a day in 1970.
+    let is_day = time.len() == 8 && time.bytes().all(|byte| byte.is_ascii_digit());
+    let is_absolute =
+        time.starts_with(|c: char| c.is_ascii_digit()) && !(time.len() < 9 && time.contains(':')) && !is_day;
     let nowhere = TimeRange { start_unix_ns: 0, end_unix_ns: 0 };
     let time_unix_ns = Some(&time).filter(|_| is_absolute).and_then(|time| parse_bound(time, nowhere).ok());
     let time_unix_ns = time_unix_ns

@@ -4,6 +4,7 @@ mod analyze;
 mod attributes;
 mod builder;
 mod canonical;
+mod change_list;
 mod changes;
 mod charts;
 mod cli;
