@@ -7,11 +7,11 @@ use super::suspects::Front;
 use super::{Analysis, Contribution, suspects};
 use crate::compare::Estimate;
 use crate::normalize::Need;
-use crate::owners::Owners;
+use crate::owners::{Owners, called};
 use crate::span::AttributeScope;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Resource attributes that carry a team, the one that counts first.
 pub const OWNER_ATTRIBUTES: [&str; 6] = ["service.owner", "service.team", "team", "owner", "team.name", "owner.team"];
@@ -115,6 +115,7 @@ impl OwnerOptions {
 /// Names owners and splits the change by them; what is doubtful of them becomes warnings.
 pub(super) fn add(analysis: &mut Analysis, evidence: Evidence<'_>, options: &OwnerOptions) {
     let (owners, mut warnings) = owners(evidence, options);
+    warnings.extend(unknown(evidence, &options.attributes));
     warnings.extend(unused(evidence, &options.files));
     analysis.diagnostics.warnings.append(&mut warnings);
     let by_name: BTreeMap<&str, &Owner> = (evidence.forest.services.iter().zip(&owners))
@@ -133,7 +134,8 @@ pub(super) fn add(analysis: &mut Analysis, evidence: Evidence<'_>, options: &Own
 
 /// The owner of each service, by its index: what a file says, else the commonest value of the first attribute that it has.
 fn owners(evidence: Evidence<'_>, options: &OwnerOptions) -> (Vec<Option<Owner>>, Vec<String>) {
-    let values = values(evidence, &options.keys());
+    let mut values = values(evidence, &options.keys());
+    let spelled = Spelling::of(&options.files, &mut values);
     let (mut several, mut otherwise) = (Vec::new(), Vec::new());
     let owners = (evidence.forest.services.iter().zip(values))
         .map(|(service, values)| {
@@ -150,14 +152,15 @@ fn owners(evidence: Evidence<'_>, options: &OwnerOptions) -> (Vec<Option<Owner>>
                 ));
             }
             if let Some((rule, person)) = options.files.of(&service.name) {
-                if let Some(said) = said.filter(|said| rule.team.as_ref() != Some(said)) {
-                    let team = rule.team.as_deref().unwrap_or("nobody");
+                let team = rule.team.as_ref().map(|team| spelled.name(team));
+                if let Some(said) = said.filter(|said| team.as_ref() != Some(said)) {
+                    let team = team.as_deref().unwrap_or("nobody");
                     otherwise.push(format!(
                         "`{}` is owned by `{team}` by {} and by `{said}` by its `{key}`; the file counts",
                         service.name, rule.place
                     ));
                 }
-                return rule.team.clone().map(|team| Owner {
+                return team.map(|team| Owner {
                     team,
                     contact: person.contact,
                     runbook: person.runbook,
@@ -173,6 +176,48 @@ fn owners(evidence: Evidence<'_>, options: &OwnerOptions) -> (Vec<Option<Owner>>
     let mut warnings = limited(several, "services name several owners");
     warnings.extend(limited(otherwise, "services are owned by others than their attribute says"));
     (owners, warnings)
+}
+
+/// How teams are written: names that differ in upper and lower case alone are one team, whoever writes them.
+struct Spelling(BTreeMap<String, String>);
+
+impl Spelling {
+    /// The first spelling in order of each team that files or values name; the values become names so spelled.
+    fn of(files: &Owners, values: &mut [Option<(String, BTreeMap<String, u64>)>]) -> Self {
+        let mut spelling = Self(BTreeMap::new());
+        for team in files.rules.iter().filter_map(|rule| rule.team.as_ref()) {
+            spelling.learn(team);
+        }
+        let of_files: BTreeSet<String> = spelling.0.keys().cloned().collect();
+        for (_, counts) in values.iter_mut().flatten() {
+            let mut teams = BTreeMap::new();
+            for (value, count) in std::mem::take(counts) {
+                let team = called(&value, |name| of_files.contains(name));
+                spelling.learn(&team);
+                *teams.entry(team).or_default() += count;
+            }
+            *counts = teams;
+        }
+        for (_, counts) in values.iter_mut().flatten() {
+            let mut spelled = BTreeMap::new();
+            for (team, count) in std::mem::take(counts) {
+                *spelled.entry(spelling.name(&team)).or_default() += count;
+            }
+            *counts = spelled;
+        }
+        spelling
+    }
+
+    fn learn(&mut self, team: &str) {
+        let known = self.0.entry(team.to_lowercase()).or_insert_with(|| team.to_owned());
+        if team < known.as_str() {
+            team.clone_into(known);
+        }
+    }
+
+    fn name(&self, team: &str) -> String {
+        self.0.get(&team.to_lowercase()).map_or_else(|| team.to_owned(), String::clone)
+    }
 }
 
 /// How many spans of each service have each value of the first attribute that any has.
@@ -214,6 +259,19 @@ fn values(evidence: Evidence<'_>, keys: &[String]) -> Vec<Option<(String, BTreeM
         }
     }
     found
+}
+
+/// Attributes that were named to carry teams and that no span has, with those that they may mean.
+fn unknown(evidence: Evidence<'_>, named: &[String]) -> Vec<String> {
+    let known = evidence.forest.attributes(evidence.frame);
+    let of_resource = known.iter().filter(|(key, _)| key.scope == AttributeScope::Resource);
+    let known: Vec<String> = of_resource.map(|(key, _)| key.key.clone()).collect();
+    let warning = |key: &String| {
+        let near: Vec<String> = nearest(key, known.clone()).iter().take(3).map(|key| format!("`{key}`")).collect();
+        let near = if near.is_empty() { String::new() } else { format!("; near it are {}", near.join(", ")) };
+        format!("no span has a resource attribute `{key}`, so it names no owner{near}")
+    };
+    named.iter().filter(|key| !known.contains(key)).map(warning).collect()
 }
 
 /// Rules that match no service, with the services that they may mean.

@@ -53,7 +53,10 @@ pub(super) fn read(path: &Path, text: &str, owners: &mut Owners) -> Result<(), S
         };
         let Some(kind) = faults.needed(&entity, "", "kind", "a text such as `Component`") else { continue };
         match kind.to_lowercase().as_str() {
-            "component" | "api" | "resource" | "system" => component(path, &entity, &teams, owners, &mut faults)?,
+            "component" | "api" | "resource" | "system" => {
+                let is_component = kind.eq_ignore_ascii_case("component");
+                component((path, is_component), &entity, &teams, owners, &mut faults)?;
+            }
             "group" | "user" => group(&entity, &teams, owners, &mut faults),
             _ => {
                 others.0 += 1;
@@ -126,7 +129,7 @@ fn reference(owner: &str, own_namespace: &str) -> (String, Option<String>) {
 
 /// Adds the rule of something that is owned.
 fn component(
-    path: &Path,
+    (path, is_component): (&Path, bool),
     entity: &Map<String, Value>,
     teams: &Teams,
     owners: &mut Owners,
@@ -144,6 +147,7 @@ fn component(
         person,
         place: path.display().to_string(),
         is_expected: false,
+        is_component: Some(is_component),
     });
     Ok(())
 }

@@ -47,6 +47,7 @@ pub(super) fn read(path: &Path, text: &str, owners: &mut Owners) -> Result<(), S
             place: place(path, line),
             // Most of a repository is no service.
             is_expected: false,
+            is_component: None,
             pattern,
         });
     }

@@ -3,7 +3,7 @@
 //! Three kinds of file are read: our own TOML ([`rules`]), documents of a Backstage catalogue ([`backstage`]) and lists like
 //! CODEOWNERS ([`codeowners`]). Which one a file is, its name says, else its content. Of several files the first that has a rule
 //! for a service counts; within a file its kind decides: in TOML the first rule that matches, in CODEOWNERS the last, in a
-//! catalogue the component of that very name. How to reach a team may stand in another file than what the team owns.
+//! catalogue the component of that very name, or another entity where there is no such component. How to reach a team may stand in another file than what the team owns.
 
 pub mod backstage;
 pub mod codeowners;
@@ -86,6 +86,8 @@ pub struct Rule {
     pub place: String,
     /// Whether it is worth a warning if it matches no service: not in a catalogue, which lists all that a company has.
     pub is_expected: bool,
+    /// Of a catalogue's rule, whether it is about a component: an API or a system of the same name may have another owner.
+    is_component: Option<bool>,
 }
 
 impl Rule {
@@ -135,7 +137,11 @@ impl Owners {
     /// The rule that says who owns this service, and how they are reached.
     #[must_use]
     pub fn of(&self, service: &str) -> Option<(&Rule, Person)> {
-        let rule = self.rules.iter().find(|rule| rule.matches(service))?;
+        let mut rules = self.rules.iter().filter(|rule| rule.matches(service));
+        let first = rules.next()?;
+        let component =
+            if first.is_component == Some(false) { rules.find(|rule| rule.is_component == Some(true)) } else { None };
+        let rule = component.unwrap_or(first);
         let team = rule.team.as_ref().map(|team| self.person(team)).unwrap_or_default();
         let person = Person {
             contact: rule.person.contact.clone().or(team.contact),
@@ -175,6 +181,22 @@ fn in_any_case(name: &str) -> Result<GlobMatcher, String> {
 
 fn place(path: &Path, line: usize) -> String {
     format!("{} line {line}", path.display())
+}
+
+/// What a team is called that an attribute names, be it by a reference such as `group:default/payments` or `@org/payments`; `is_known` tells
+/// names in lower case that files have.
+#[must_use]
+pub fn called(reference: &str, is_known: impl Fn(&str) -> bool) -> String {
+    let reference = reference.trim();
+    let lower = reference.to_ascii_lowercase();
+    let kind = ["group:", "user:"].into_iter().find(|kind| lower.starts_with(kind));
+    let path = &reference[kind.map_or(0, str::len)..];
+    if is_known(&path.to_lowercase()) || (kind.is_none() && !path.starts_with('@')) {
+        return path.to_owned();
+    }
+    let name = team_name(path);
+    let is_elsewhere = kind.is_some() && path.contains('/') && !lower.contains(":default/");
+    if is_elsewhere && !is_known(&name.to_lowercase()) { path.to_owned() } else { name.to_owned() }
 }
 
 /// The last part of `group:default/payments`, `@org/payments` or `@payments`, so that all files call a team the same.

@@ -64,6 +64,7 @@ pub(super) fn read(path: &Path, text: &str, owners: &mut Owners) -> Result<(), S
                 person: person.clone(),
                 place: place(path, line),
                 is_expected: true,
+                is_component: None,
             });
         }
     }

@@ -124,6 +124,21 @@ spec: {profile: {email: default-a@x.org}}
 }
 
 #[test]
+fn of_entities_of_one_name_the_component_tells_the_owner_in_whatever_order_they_stand() {
+    let api = "kind: API\nmetadata: {name: cart}\nspec: {owner: api-guild}\n";
+    let component = "kind: Component\nmetadata: {name: cart}\nspec: {owner: carts}\n";
+    for text in [[api, component], [component, api]] {
+        assert_eq!(team(&read("c.yaml", &text.join("---\n")).expect("a catalogue"), "cart").as_deref(), Some("carts"));
+        let mut owners = Owners::default();
+        for (name, text) in ["a.yaml", "b.yaml"].into_iter().zip(text) {
+            owners.add(Path::new(name), text).expect("a catalogue");
+        }
+        assert_eq!(team(&owners, "cart").as_deref(), Some("carts"));
+    }
+    assert_eq!(team(&read("c.yaml", api).expect("a catalogue"), "cart").as_deref(), Some("api-guild"));
+}
+
+#[test]
 fn hostile_yaml_is_an_error_with_its_line() {
     let wrong = read("c.yaml", "kind: Component\nmetadata:\n  name: [a\n").expect_err("no YAML");
     assert!(wrong.contains("`c.yaml`") && wrong.contains("line "), "{wrong}");
@@ -246,8 +261,13 @@ fn requests(window: i64, cart_ms: i64, store_ms: i64) -> Vec<Given> {
 }
 
 fn analysed(options: OwnerOptions) -> Analysis {
+    analysed_with(options, |span| span)
+}
+
+fn analysed_with(options: OwnerOptions, change: impl Fn(Given) -> Given) -> Analysis {
     let mut spans = requests(0, 20, 10);
     spans.extend(requests(1, 50, 30));
+    let spans: Vec<Given> = spans.into_iter().map(change).collect();
     let prepared = analysis::prepare(None, Ingested { frame: frame(&spans), sources: Vec::new() });
     let minutes = |minutes: i64| EPOCH_NS + minutes * 60_000 * MS;
     let windows = window::Options {
@@ -287,4 +307,32 @@ fn files_count_before_attributes_and_rules_without_a_service_are_told_with_near_
     let text = suspect::report::analysis::text(&analysis, suspect::report::WIDTH);
     assert!(text.contains("By team") && text.contains("call"), "{text}");
     assert!(!text.contains("\u{1b}[31m,") && text.contains("\\u{1b}[31m"), "{text}");
+}
+
+#[test]
+fn a_team_is_one_however_files_and_attributes_write_it() {
+    let catalogue = "kind: Component\nmetadata: {name: front}\nspec: {owner: 'group:default/Payments'}\n";
+    for (named, spelled) in
+        [("@org/Payments", "Payments"), ("group:default/payments", "payments"), ("Payments", "Payments")]
+    {
+        let files = read("catalog.yaml", catalogue).expect("a catalogue");
+        let options = OwnerOptions { files, attributes: vec!["squad".to_owned()] };
+        let analysis = analysed_with(options, |span| span.resource("squad", named));
+        let teams: Vec<&str> = analysis.teams.iter().filter_map(|share| share.team.as_deref()).collect();
+        assert_eq!(teams, [spelled], "{named}");
+        assert!(!analysis.diagnostics.warnings.iter().any(|text| text.contains("is owned by")), "{named}");
+    }
+    // A plain name is what it is, and so is a group of another namespace.
+    for (named, spelled) in [("eu/ops", "eu/ops"), ("group:eu/ops", "eu/ops"), ("user:default/jane", "jane")] {
+        let options = OwnerOptions { attributes: vec!["squad".to_owned()], ..OwnerOptions::default() };
+        let analysis = analysed_with(options, |span| span.resource("squad", named));
+        assert!(analysis.teams.iter().any(|share| share.team.as_deref() == Some(spelled)), "{named}");
+    }
+}
+
+#[test]
+fn an_attribute_that_is_to_carry_teams_and_that_no_span_has_is_told_with_those_near() {
+    let analysis = analysed(OwnerOptions { attributes: vec!["teem".to_owned()], ..OwnerOptions::default() });
+    let told = "no span has a resource attribute `teem`, so it names no owner; near it are `team`";
+    assert!(analysis.diagnostics.warnings.iter().any(|text| text == told), "{:?}", analysis.diagnostics.warnings);
 }
