@@ -360,7 +360,7 @@ pub(super) fn hurts(impact: &Impact, channel: Channel) -> Option<String> {
         parts.push(format!("{} more", counted(more as u64, "entry operation")));
     }
     if impact.added_seconds >= 0.1 {
-        parts.push(format!("{} s in all", signed(impact.added_seconds)));
+        parts.push(format!("{} s in all{}", signed(impact.added_seconds), Impact::added_to(channel)));
     }
     Some(format!("requests: {}", parts.join("; ")))
 }

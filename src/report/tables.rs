@@ -16,7 +16,9 @@
 //! Times are `Int64` nanoseconds since the Unix epoch, absent values null. Rows stand as in the document. `contribution_percent` is of the view's
 //! change in `decomposition`, elsewhere of the change of the mean at unchanged traffic; null where that change may as well be none.
 
-use crate::analysis::{Analysis, Contribution, Decomposition, Edge, Owner, Pair, RowCause, SeriesOf, excludes_zero};
+use crate::analysis::{
+    Analysis, Contribution, Decomposition, Edge, Impact, Owner, Pair, RowCause, SeriesOf, excludes_zero,
+};
 use crate::error::Error;
 use crate::topology::{ByWindow, CallStats};
 use polars::prelude::{Column, DataFrame, NamedFrom, Series};
@@ -219,6 +221,7 @@ fn suspects(analysis: &Analysis) -> Result<DataFrame, Error> {
         .number("n_requests_hurt", |row| Some(row.impact.n_requests_hurt))
         .number("n_requests_failed", |row| Some(row.impact.n_requests_failed))
         .number("added_seconds", |row| Some(row.impact.added_seconds))
+        .text("added_to", |row| Impact::added_to(row.channel).strip_prefix(" to ").map(str::to_owned))
         .text("trace_id", |row| row.exemplars.first().map(|exemplar| exemplar.trace_id.clone()))
         .owner(|row| row.owner.as_ref())
         .frame()

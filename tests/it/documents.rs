@@ -247,10 +247,22 @@ fn the_postmortem_tells_what_the_incident_did_to_all_requests_and_apart_what_the
     assert!(impact.contains("| gateway: health | 40 | 11.0 ms to 31.0 ms | +20.0 ms | "), "{impact}");
     assert!(impact.contains("| +25.0 points | "), "{impact}");
     assert!(
-        impact.contains("Of this, gateway, which comes first, adds +10.0 ms to a request on average and +12.5 points of failing requests. Its largest part, gateway: health, hurt 40 requests"),
+        impact.contains("Of this, gateway, which comes first, adds +10.0 ms to a request on average and +12.5 points of failing requests. Its first suspect, gateway: health, hurt 40 requests"),
         "{impact}"
     );
     assert!(impact.contains("and adds +0.8 s in all"), "{impact}");
+}
+
+#[test]
+fn the_timeline_says_which_change_is_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.md");
+    let arguments = ["analyze", &incident("slow-release"), "--quiet", "--markdown", file.to_str().expect("text")];
+    run_in(root(), &arguments).complete();
+    let text = fs::read_to_string(file).expect("Markdown");
+    let over: Vec<&str> = text.lines().filter(|line| line.contains(" is over")).collect();
+    // A moment of the baseline that is no part of the incident.
+    assert_eq!(over, ["| 2026-11-23T19:23:28.6Z | the change of 2026-11-23T19:22:45.66Z is over |"], "{text}");
 }
 
 #[test]

@@ -392,6 +392,7 @@ fn who_is_accused_for_the_slowest_requests_is_shown_by_these() {
     let text = report::analysis::text(&analysis, report::WIDTH);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("on average of all +789 ms in the slowest 5 %") && !text.contains("None of"), "{text}");
+    assert!(text.contains("+7.89 s in all to the slowest 5 %"), "{text}");
     let html = report::html::page(&analysis, &report::html::Options::default());
     assert!(html.contains("the slowest 5 % of requests: +7") && html.contains(" in the slowest 5 %"), "{html}");
 }

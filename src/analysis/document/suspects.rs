@@ -222,10 +222,19 @@ pub struct Impact {
     pub n_requests_hurt: f64,
     /// Those of the hurt ones that failed: see [`EntryImpact::n_requests_failed`].
     pub n_requests_failed: f64,
-    /// What it added to all requests of the regression together, in seconds.
+    /// What it added to all requests of the regression together, in seconds; of a suspect of the tail (`channel` is `tail_latency`) what it
+    /// added to the slowest 5 % of each entry's requests together.
     pub added_seconds: f64,
     /// By entry operation, those with most requests hurt first.
     pub entries: Vec<EntryImpact>,
+}
+
+impl Impact {
+    /// To which requests the added seconds of a suspect in `channel` came, where that is not to all.
+    #[must_use]
+    pub fn added_to(channel: Channel) -> &'static str {
+        if channel == Channel::TailLatency { " to the slowest 5 %" } else { "" }
+    }
 }
 
 /// What a suspect did to the requests of one entry operation.

@@ -6,7 +6,7 @@ use super::numbers::{amount, arrow, interval, ms, percent, points, signed_ms};
 use super::suspects::label;
 use super::verdict::contribution_words;
 use super::{Page, links, scrolled};
-use crate::analysis::{Carrier, Exemplar, OperationAccount, Owner, PropagationPath, Suspect};
+use crate::analysis::{Carrier, Exemplar, Impact, OperationAccount, Owner, PropagationPath, Suspect};
 use crate::drill::Of;
 use crate::rank::Channel;
 use crate::report::text::{counted, of_it};
@@ -112,7 +112,7 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
         p {
             (amount(impact.n_requests_hurt)) " of " (amount(impact.n_requests)) " requests that pass it"
             @if impact.n_requests_failed > 0.0 { ", " (amount(impact.n_requests_failed)) " of them by failing because of it" }
-            "; " (signed_ms(impact.added_seconds)) " s in all."
+            "; " (signed_ms(impact.added_seconds)) " s in all" (Impact::added_to(suspect.channel)) "."
         }
         ul.plain {
             @for entry in impact.entries.iter().take(MAX_ENTRIES) {

@@ -1,5 +1,5 @@
 use super::{Page, count_of, ms, plain, points, signed_ms};
-use crate::analysis::{Analysis, Degradation, Entry, RankedService, Suspect};
+use crate::analysis::{Analysis, Degradation, Entry, Impact, RankedService, Suspect};
 use crate::rank::Channel;
 use crate::time::format_signed;
 
@@ -118,14 +118,15 @@ fn is_beyond([low, high]: [f64; 2]) -> bool {
 fn part(page: &mut Page, first: &RankedService, suspect: &Suspect) {
     let impact = &suspect.impact;
     page.paragraph(&format!(
-        "Of this, {}, which comes first, adds {} to a request on average and {} of failing requests. Its largest part, {}, hurt {}, {} of them by failing because of it, and adds {} s in all.",
+        "Of this, {}, which comes first, adds {} to a request on average and {} of failing requests. Its first suspect, {}, hurt {}, {} of them by failing because of it, and adds {} s in all{}.",
         plain(&first.service),
         signed_ms(first.contribution.ms),
         points(first.contribution.front_error_ratio()),
         plain(&super::name(suspect)),
         counted(impact.n_requests_hurt, "requests"),
         count_of(impact.n_requests_failed),
-        signed_seconds(impact.added_seconds)
+        signed_seconds(impact.added_seconds),
+        Impact::added_to(suspect.channel)
     ));
     let rows: Vec<Vec<String>> = impact
         .entries
@@ -147,7 +148,8 @@ fn part(page: &mut Page, first: &RankedService, suspect: &Suspect) {
     } else {
         "added on average of all"
     };
-    page.table(&["entry", "requests", "hurt by it", "of them by failing", added, "added seconds"], &rows);
+    let seconds = format!("added seconds{}", Impact::added_to(suspect.channel));
+    page.table(&["entry", "requests", "hurt by it", "of them by failing", added, &seconds], &rows);
 }
 
 /// A number of what has an s in the plural.
