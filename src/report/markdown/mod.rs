@@ -163,7 +163,8 @@ fn timeline(analysis: &Analysis) -> Vec<Vec<String>> {
         let seen = onset.signals.first().map_or_else(String::new, signal);
         let analysed = if onset.is_analysed { ", which this is about" } else { "" };
         moments.push((onset.start_unix_ns, 2, format!("change, seen best in: {seen} ({}){analysed}", chance(onset))));
-        moments.extend(onset.end_unix_ns.map(|end| (end, 5, "that change is over".to_owned())));
+        let which = format!("the change of {} is over{analysed}", format_rfc3339(onset.start_unix_ns));
+        moments.extend(onset.end_unix_ns.map(|end| (end, 5, which)));
     }
     for change in shown_changes(analysis) {
         let credit = match change.credit {
