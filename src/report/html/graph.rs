@@ -1,7 +1,7 @@
 //! The dependency graph of both windows laid over each other, and the same as tables.
 
-use super::graph_data::{self, Edge, GraphData, MAX_NODES, Node};
-use super::numbers::signed_ms;
+use super::graph_data::{self, Edge, GraphData, LEAST_FAILURES, MAX_NODES, Node};
+use super::numbers::{points, signed_ms};
 use super::{Page, data, scrolled};
 use crate::report::text::{count, counted};
 use maud::{Markup, html};
@@ -20,7 +20,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     Some(html! {
         p.lead {
             "Who calls whom in both windows at once. Boxes and lines are the larger the more traffic they carry, and the stronger in "
-            "colour the more they add to a request; a number marks a suspect. "
+            "colour the more they add to a request, where that is told from none; a number marks a suspect. "
             (counted(n_all as u64, "service")) ", " (counted(page.analysis.graph.service_edges.len() as u64, "way")) " between them."
         }
         div.tools #graph-tools hidden {
@@ -80,11 +80,13 @@ fn legend() -> Markup {
 }
 
 fn services(graph: &GraphData) -> Markup {
+    let has_failures = graph.nodes.iter().any(|node| node.adds_failures.abs() >= LEAST_FAILURES);
     let row = |node: &Node| {
         html! {
             tr {
                 th scope="row" { bdi { (node.name) } @if node.status != "both" { " " span.tag { (node.status) } } }
                 td.number { (signed_ms(node.adds_ms)) }
+                @if has_failures { td.number { (points(node.adds_failures)) } }
                 @for figure in node.figures.iter().take(5) {
                     td.number { (figure[1]) " → " (figure[2]) }
                 }
@@ -96,7 +98,9 @@ fn services(graph: &GraphData) -> Markup {
             caption { "Services, baseline and regression" }
             thead {
                 tr {
-                    th scope="col" { "Service" } th.number scope="col" { "Adds, ms" } th.number scope="col" { "Calls a request" }
+                    th scope="col" { "Service" } th.number scope="col" { "Adds, ms" }
+                    @if has_failures { th.number scope="col" { "Adds, points of errors" } }
+                    th.number scope="col" { "Calls a request" }
                     th.number scope="col" { "Mean, ms" } th.number scope="col" { "Median, ms" } th.number scope="col" { "p95, ms" }
                     th.number scope="col" { "Failing" }
                 }

@@ -3,7 +3,7 @@
 use super::Page;
 use super::names::shorten;
 use super::numbers::{amount, ms, percent, points, signed_ms};
-use crate::analysis::{Analysis, Operation, Pair};
+use crate::analysis::{Analysis, Contribution, Operation, Pair, excludes_zero};
 use crate::topology::{ByWindow, CallStats, NodeStats, Status};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,8 @@ const MAX_LABEL: usize = 28;
 const MAX_NAME: usize = 90;
 /// A smaller change of the share of failing requests has no colour.
 const MIN_FAILURES: f64 = 0.005;
+/// A smaller one would be shown as none.
+pub(super) const LEAST_FAILURES: f64 = 0.000_05;
 /// Suspects whose ways from the entries are shown.
 const MAX_WAYS: usize = 5;
 
@@ -37,7 +39,7 @@ pub(super) struct Node {
     words: String,
     /// Traffic, from 0 to 1.
     size: f64,
-    /// -3 to 3: how much it takes away or adds, of time or of failures.
+    /// -3 to 3: how much it takes away or adds, of time or of failures; 0 where that cannot be told from none.
     tone: i8,
     pub(super) status: &'static str,
     inferred: bool,
@@ -53,6 +55,9 @@ pub(super) struct Node {
     /// Milliseconds that it adds to a request.
     #[serde(skip)]
     pub(super) adds_ms: f64,
+    /// What it adds to the share of requests that fail.
+    #[serde(skip)]
+    pub(super) adds_failures: f64,
 }
 
 /// Calls of one service to another.
@@ -75,29 +80,47 @@ pub(super) struct Edge {
     pub(super) adds_ms: f64,
 }
 
+/// What a service or a way adds, and what of it is told from none.
+#[derive(Clone, Copy, Default)]
+struct Added {
+    value: f64,
+    certain: f64,
+}
+
+impl Added {
+    fn new(value: f64, interval: [f64; 2]) -> Self {
+        Self { value, certain: if excludes_zero(interval) { value } else { 0.0 } }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.value += other.value;
+        self.certain += other.certain;
+    }
+}
+
 /// What each service and each way adds to a request, by the rows of the decomposition. Calls that are made more or less often
 /// count for the way that they take, and for the service blamed.
 struct Adds<'a> {
-    services: BTreeMap<&'a str, f64>,
+    services: BTreeMap<&'a str, Added>,
     /// Change of the share of failing requests that began with each service.
-    failures: BTreeMap<&'a str, f64>,
-    ways: BTreeMap<(&'a str, &'a str), f64>,
+    failures: BTreeMap<&'a str, Added>,
+    ways: BTreeMap<(&'a str, &'a str), Added>,
 }
 
 impl<'a> Adds<'a> {
     fn of(analysis: &'a Analysis) -> Self {
         let mut adds = Self { services: BTreeMap::new(), failures: BTreeMap::new(), ways: BTreeMap::new() };
-        let failures = analysis.operations.iter().map(|own| (&own.service, own.contribution.error_ratio));
-        for (service, error_ratio) in failures {
-            *adds.failures.entry(service).or_default() += error_ratio;
-        }
-        if analysis.operations.is_empty() {
-            let services = analysis.services.iter();
-            adds.failures = services.map(|own| (own.service.as_str(), own.contribution.error_ratio)).collect();
-        }
+        // A service as a whole has a row of its own beside those of its parts.
+        let accounts = analysis.operations.iter().filter(|own| own.operation.is_none() && own.edge.is_none());
+        let ranked = analysis.services.iter().map(|own| (own.service.as_str(), &own.contribution));
+        let wholes: BTreeMap<&str, &Contribution> =
+            ranked.chain(accounts.map(|own| (own.service.as_str(), &own.contribution))).collect();
+        let of_failures = |own: &Contribution| Added::new(own.front_error_ratio(), own.error_ratio_interval);
+        adds.failures = wholes.iter().map(|(service, own)| (*service, of_failures(own))).collect();
         for row in &analysis.decomposition.rows {
             let Some(service) = row.service.as_deref() else { continue };
-            *adds.services.entry(service).or_default() += row.contribution_ms;
+            let added = Added::new(row.contribution_ms, row.interval_ms);
+            adds.services.entry(service).or_default().add(added);
             let way = match (&row.edge, &row.callee) {
                 (Some(edge), _) => Some((edge.caller.as_str(), edge.callee.as_str())),
                 (None, Some(Operation { service: callee, .. })) if callee != service => {
@@ -106,7 +129,13 @@ impl<'a> Adds<'a> {
                 _ => None,
             };
             if let Some(way) = way {
-                *adds.ways.entry(way).or_default() += row.contribution_ms;
+                adds.ways.entry(way).or_default().add(added);
+            }
+        }
+        // A sum may be told from none where none of its rows is.
+        for (service, added) in &mut adds.services {
+            if let Some(own) = wholes.get(service) {
+                *added = Added::new(added.value, own.interval_ms);
             }
         }
         adds
@@ -138,23 +167,39 @@ fn per_request(analysis: &Analysis, calls: [f64; 2]) -> Pair {
     }
 }
 
-fn tone(adds_ms: f64, largest: f64) -> i8 {
-    let part = adds_ms.abs() / largest;
+/// How strong the colour of what is told from none is.
+fn tone(added: Added, largest: f64) -> i8 {
+    let part = added.certain.abs() / largest;
     let size = match part {
         0.5.. => 3,
         0.2.. => 2,
         0.05.. => 1,
         _ => 0,
     };
-    if adds_ms < 0.0 { -size } else { size }
+    if added.certain < 0.0 { -size } else { size }
+}
+
+/// Colour and effect in words: of time, of failures or of both, what is the worse first.
+fn effect(time: Added, failures: Added, largest: (f64, f64)) -> (i8, String) {
+    let of_time = tone(time, largest.0);
+    let of_failures = if failures.value.abs() < MIN_FAILURES { 0 } else { tone(failures, largest.1) };
+    let fails = format!("{} points fail", points(failures.value));
+    let takes = format!("{} ms", signed_ms(time.value));
+    let leads = of_failures.abs() > of_time.abs() || (of_failures > 0 && of_failures >= of_time);
+    match (of_failures, of_time) {
+        (0, _) => (of_time, takes),
+        (_, 0) => (of_failures, fails),
+        _ if leads => (of_failures, format!("{fails}, {takes}")),
+        _ => (of_time, format!("{takes}, {fails}")),
+    }
 }
 
 pub(super) fn of(page: &Page<'_>) -> GraphData {
     let analysis = page.analysis;
     let adds = Adds::of(analysis);
-    let own = adds.services.values().chain(adds.ways.values()).map(|adds| adds.abs());
+    let own = adds.services.values().chain(adds.ways.values()).map(|adds| adds.certain.abs());
     let largest = own.fold(analysis.degradation.floor_ms, f64::max).max(f64::MIN_POSITIVE);
-    let own = adds.failures.values().map(|adds| adds.abs());
+    let own = adds.failures.values().map(|adds| adds.certain.abs());
     let most_failures = own.fold(MIN_FAILURES, f64::max);
     let kept = kept(analysis);
     let mut nodes: Vec<(&str, Node)> = Vec::new();
@@ -170,18 +215,13 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
         rows.sort_by(|left, right| left.service.cmp(&right.service));
     }
     for row in rows {
-        let adds_ms = adds.services.get(row.service.as_str()).copied().unwrap_or(0.0);
+        let time = adds.services.get(row.service.as_str()).copied().unwrap_or_default();
         let [before, after] = windows(&row.change);
         let calls =
             per_request(analysis, [before, after].map(|stats| stats.map_or(0.0, |stats| stats.calls.weighted_calls)));
         let status = status(&row.change);
-        let failures = adds.failures.get(row.service.as_str()).copied().unwrap_or(0.0);
-        let of_time = tone(adds_ms, largest);
-        let of_failures = if failures.abs() < MIN_FAILURES { 0 } else { tone(failures, most_failures) };
-        let is_failing = of_failures.abs() > of_time.abs() || (of_failures > 0 && of_time < 0);
-        let tone = if is_failing { of_failures } else { of_time };
-        let effect =
-            if is_failing { format!("{} points fail", points(failures)) } else { format!("{} ms", signed_ms(adds_ms)) };
+        let failures = adds.failures.get(row.service.as_str()).copied().unwrap_or_default();
+        let (tone, effect) = effect(time, failures, (largest, most_failures));
         let first = analysis.suspects.iter().find(|suspect| suspect.service == row.service);
         let (rank, part) = (first.map(|suspect| suspect.service_rank), first.map(|suspect| suspect.rank));
         let mut tags = Vec::new();
@@ -198,7 +238,8 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
         let full = if label.ends_with(&name) { String::new() } else { format!("{name}, ") };
         let words =
             format!("{full}{} to {} calls a request{accused}", amount(calls.baseline), amount(calls.regression));
-        let figures = figures(calls, before.map(|stats| &stats.calls), after.map(|stats| &stats.calls), adds_ms);
+        let windows = [before, after].map(|stats| stats.map(|stats| &stats.calls));
+        let figures = figures(calls, windows, time.value, failures.value);
         nodes.push((
             &row.service,
             Node {
@@ -219,7 +260,8 @@ pub(super) fn of(page: &Page<'_>) -> GraphData {
                 },
                 tags,
                 figures,
-                adds_ms,
+                adds_ms: time.value,
+                adds_failures: failures.value,
             },
         ));
     }
@@ -259,7 +301,12 @@ fn kept(analysis: &Analysis) -> BTreeSet<&str> {
     kept
 }
 
-fn figures(calls: Pair, before: Option<&CallStats>, after: Option<&CallStats>, adds_ms: f64) -> Vec<[String; 3]> {
+fn figures(
+    calls: Pair,
+    [before, after]: [Option<&CallStats>; 2],
+    adds_ms: f64,
+    adds_failures: f64,
+) -> Vec<[String; 3]> {
     let row = |name: &str, value: fn(&CallStats) -> String| {
         let show = |stats: Option<&CallStats>| stats.map_or_else(|| "–".to_owned(), value);
         [name.to_owned(), show(before), show(after)]
@@ -278,6 +325,9 @@ fn figures(calls: Pair, before: Option<&CallStats>, after: Option<&CallStats>, a
         }
     }
     rows.push(["Adds, ms a request".to_owned(), String::new(), signed_ms(adds_ms)]);
+    if adds_failures.abs() >= LEAST_FAILURES {
+        rows.push(["Adds, points of errors".to_owned(), String::new(), points(adds_failures)]);
+    }
     rows
 }
 
@@ -297,7 +347,8 @@ fn edges(analysis: &Analysis, adds: &Adds<'_>, largest: f64, places: &BTreeMap<&
     rows.sort_by(|left, right| (&left.caller, &left.callee).cmp(&(&right.caller, &right.callee)));
     let edge = |row: &crate::topology::EdgeRow| {
         let (from, to) = (*places.get(row.caller.as_str())?, *places.get(row.callee.as_str())?);
-        let adds_ms = adds.ways.get(&(row.caller.as_str(), row.callee.as_str())).copied().unwrap_or(0.0);
+        let added = adds.ways.get(&(row.caller.as_str(), row.callee.as_str())).copied().unwrap_or_default();
+        let adds_ms = added.value;
         let [before, after] = windows(&row.change);
         let per_request = per_request(analysis, calls(row));
         let mean = |stats: Option<&CallStats>| stats.map_or_else(|| "–".to_owned(), |stats| ms(stats.mean_ms));
@@ -308,7 +359,7 @@ fn edges(analysis: &Analysis, adds: &Adds<'_>, largest: f64, places: &BTreeMap<&
             mean(before),
             mean(after)
         );
-        let (status, tone) = (status(&row.change), tone(adds_ms, largest));
+        let (status, tone) = (status(&row.change), tone(added, largest));
         let note = match (status, tone) {
             ("both", 0) => String::new(),
             ("both", _) => format!("{} ms", signed_ms(adds_ms)),
