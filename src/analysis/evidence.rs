@@ -51,7 +51,8 @@ pub(super) struct Part {
     pub(super) effect_ns: f64,
     /// Which of the effects in the order of [`Attribution::targets`] are the suspect's.
     pub(super) is_own: [bool; 5],
-    /// What calls made more or less often, and the critical path, have of `effect_ns`.
+    /// What calls made more or less often, and the critical path, have of `effect_ns`; without others' calls that the suspect's failures
+    /// cut short or that lead to it.
     pub(super) calls_ns: f64,
 }
 
@@ -157,6 +158,7 @@ impl<'a> Evidence<'a> {
                 parts.push((u32::try_from(index).unwrap_or(u32::MAX), part));
             }
         }
+        let leads_there = self.leading_to(&parts);
         // What unanswered calls did is partly that of others, who were seen to do it in answered ones.
         for (path, which, shares) in self.attribution().spread() {
             let index = path as usize;
@@ -164,9 +166,15 @@ impl<'a> Evidence<'a> {
             let target = self.attribution().targets[index][which];
             let moved = shares.iter().flat_map(|&(row, share)| [(row, share), (target, -share)]);
             let own = moved.filter(|&(row, _)| is_subject[self.attribution().rows[row as usize].subject as usize]);
-            let (mut effect_ns, mut is_way) = (0.0, which < 2);
+            let (mut effect_ns, mut calls_ns, mut is_way) = (0.0, 0.0, which < 2);
             for (row, share) in own {
-                effect_ns += share * value;
+                let own_ns = share * value;
+                effect_ns += own_ns;
+                // Calls that its failures cut short are others': those that are still made take none of its time. Nor is one made for
+                // failures that begin below it.
+                let is_others = self.attribution().rows[row as usize].cause == Cause::Failing
+                    && (own_ns < 0.0 || leads_there[index]);
+                calls_ns += if which < 3 || is_others { 0.0 } else { own_ns };
                 let subject =
                     |row: u32| self.attribution().subjects[self.attribution().rows[row as usize].subject as usize];
                 is_way &= subject(row) == subject(target);
@@ -174,7 +182,6 @@ impl<'a> Evidence<'a> {
             if effect_ns != 0.0 {
                 // A way that both its ends explain is measured where it is; what stands for unanswered calls, or shows only which calls are
                 // waited for, is not.
-                let calls_ns = if which < 3 { 0.0 } else { effect_ns };
                 let mut part = Part { effect_ns, calls_ns, ..Part::default() };
                 part.is_own[which] = is_way;
                 parts.push((path, part));
@@ -191,6 +198,20 @@ impl<'a> Evidence<'a> {
             same
         });
         Parts(parts)
+    }
+
+    /// For each path whether a call on it may lead to the suspect: whether time on it, or on one below it, is the suspect's.
+    fn leading_to(&self, parts: &[(u32, Part)]) -> Vec<bool> {
+        let paths = &self.table.paths.list;
+        let mut leads = vec![false; paths.len()];
+        for &(path, _) in parts.iter().filter(|(_, part)| part.has_time()) {
+            let mut above = path;
+            while above != NO_PATH && !leads[above as usize] {
+                leads[above as usize] = true;
+                above = paths[above as usize].parent;
+            }
+        }
+        leads
     }
 
     /// Rows and sums of the view of the latency that a channel looks at.
