@@ -72,7 +72,7 @@ fn chart(page: &Page<'_>, own: &Distribution) -> Markup {
     let curve = |done: &[f64]| {
         let step = INNER / n_bins as f64;
         let points = std::iter::once(0.0).chain(done.iter().copied()).enumerate();
-        line(points.map(|(index, share)| Some((step * index as f64, CUMULATIVE * (1.0 - share.min(1.0))))))
+        line(points.map(|(index, share)| Some((step * index as f64, CUMULATIVE * (1.0 - share.min(1.0))))), step)
     };
     let top = CAPTION + DENSITY + CAPTION;
     let total = top + CUMULATIVE + AXIS;

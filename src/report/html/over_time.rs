@@ -7,7 +7,7 @@ use super::moments;
 use super::numbers::{amount, clock, day, moment, ms, percent, round};
 use super::svg::{INNER, at, line, stretched, ticks, xy};
 use super::{Page, data, scrolled};
-use crate::analysis::{Analysis, SeriesOf, TimeSeries};
+use crate::analysis::{Analysis, SeriesOf, TimeSeries, Window};
 use crate::report::text::{count, counted};
 use crate::time::format_ns;
 use maud::{Markup, html};
@@ -24,7 +24,8 @@ const AXIS: f64 = 22.0;
 /// A peak this many times over the highest 95th percentile is cut, or it would flatten the rest.
 const MAX_PEAK: f64 = 2.5;
 
-/// A stretch with fewer requests than this, and than half of what is usual there, says too little of how many fail and how long they take.
+/// A stretch with fewer requests than this, and than half of what is usual in its window, says too little of how many fail and how long they
+/// take.
 const FEW: f64 = 10.0;
 
 /// Scales that all charts share.
@@ -38,8 +39,7 @@ struct Scales {
 pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     let analysis = page.analysis;
     let (figures, is_typical) = series(analysis)?;
-    let drawn: Vec<TimeSeries> =
-        figures.iter().map(|series| without_few(series, requests_per_trace(analysis))).collect();
+    let drawn: Vec<TimeSeries> = figures.iter().map(|series| without_few(series, analysis)).collect();
     let scales = scales(&drawn);
     let has_few = drawn.iter().flat_map(few).any(|is_few| is_few);
     let latency = if is_typical { "typical latency" } else { "p50, p95 and p99 of the latency" };
@@ -53,7 +53,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
             @for (index, series) in figures.iter().zip(&drawn).enumerate() { (chart(page, index, series, &scales, is_typical)) }
         }
         @if has_few {
-            p.muted { "A hollow bar is a stretch with too few requests for its latency and its share of failures to be drawn; the figures have them." }
+            p.muted { "A hollow bar is a stretch with too few requests for its latency and its share of failures to be drawn: the lines pass it by, the figures have them." }
         }
         @if scales.is_cut { p.muted { "Peaks above the chart are cut; the figures have them in full." } }
         (windows(analysis))
@@ -97,15 +97,32 @@ fn requests_per_trace(analysis: &Analysis) -> f64 {
 }
 
 /// The series with gaps where requests are too few to draw what they say.
-fn without_few(series: &TimeSeries, per_trace: f64) -> TimeSeries {
-    let mut counts: Vec<f64> = series.n_requests.iter().copied().filter(|&n_requests| n_requests > 0.0).collect();
-    counts.sort_unstable_by(f64::total_cmp);
-    let usual = counts.get(counts.len() / 2).copied().unwrap_or(0.0);
-    let least = (FEW * per_trace).min(usual / 2.0);
+fn without_few(series: &TimeSeries, analysis: &Analysis) -> TimeSeries {
+    let windows = [&analysis.windows.baseline, &analysis.windows.regression];
+    // The window that most of a stretch is in, or what lies around both.
+    let window = |index: usize| {
+        let start = bucket_start(series, index);
+        let end = start.saturating_add(series.width_ns);
+        let shared =
+            |window: &Window| end.min(window.end_unix_ns).saturating_sub(start.max(window.start_unix_ns)).max(0);
+        match windows.map(shared) {
+            [0, 0] => windows.len(),
+            [baseline, regression] => usize::from(regression > baseline),
+        }
+    };
+    let mut counts = [const { Vec::new() }; 3];
+    for (index, &n_requests) in series.n_requests.iter().enumerate().filter(|&(_, &n_requests)| n_requests > 0.0) {
+        counts[window(index)].push(n_requests);
+    }
+    let least = counts.map(|mut counts: Vec<f64>| {
+        counts.sort_unstable_by(f64::total_cmp);
+        let usual = counts.get(counts.len() / 2).copied().unwrap_or(0.0);
+        (FEW * requests_per_trace(analysis)).min(usual / 2.0)
+    });
     let mut drawn = series.clone();
     for values in [&mut drawn.p50_ms, &mut drawn.p95_ms, &mut drawn.p99_ms, &mut drawn.error_ratio] {
-        for (value, &n_requests) in values.iter_mut().zip(&series.n_requests) {
-            if n_requests < least {
+        for (index, value) in values.iter_mut().enumerate() {
+            if series.n_requests[index] < least[window(index)] {
                 *value = None;
             }
         }
@@ -262,17 +279,19 @@ fn grid(caption: &str, ticks: &[f64], show: fn(f64) -> String, top: f64, height:
 
 fn curves(series: &TimeSeries, largest: &[f64; 3], tops: [f64; 3]) -> Markup {
     let width = INNER / series.n_requests.len().max(1) as f64;
+    let few = few(series);
     let curve = |values: &[Option<f64>], largest: f64, height: f64| {
-        let points = values.iter().enumerate().map(|(index, value)| {
+        // Only stretches without any request break a line.
+        let points = values.iter().enumerate().filter(|&(index, _)| !few[index]).map(|(index, value)| {
             let value = (*value)?;
             Some((width * (index as f64 + 0.5), height * (1.0 - value / largest)))
         });
-        line(points)
+        line(points, width)
     };
     let [latency, errors, traffic] = HEIGHTS;
     let places = (0..).map(|index| width * f64::from(index));
     let heights = series.n_requests.iter().map(|n_requests| traffic * n_requests / largest[2]);
-    let bars = places.zip(heights).zip(few(series));
+    let bars = places.zip(heights).zip(few.iter().copied());
     html! {
         (stretched(tops[0], latency, &html! {
             path.curve.p99 d=(curve(&series.p99_ms, largest[0], latency)) {}
@@ -378,7 +397,7 @@ fn figures(id: &str, series: &TimeSeries, is_typical: bool) -> Markup {
 }
 
 fn windows(analysis: &Analysis) -> Markup {
-    let row = |class: &str, name: &str, window: &crate::analysis::Window| {
+    let row = |class: &str, name: &str, window: &Window| {
         html! {
             tr {
                 th scope="row" { span class={ "swatch " (class) } aria-hidden="true" {} (name) }

@@ -19,18 +19,20 @@ pub(super) fn xy(value: f64) -> String {
     format!("{:.1}", value + 0.0)
 }
 
-/// A path through points, broken where one is missing.
-pub(super) fn line(points: impl Iterator<Item = Option<(f64, f64)>>) -> String {
+/// A path through points, broken where one is missing; a point between gaps is a level line of a `width`.
+pub(super) fn line(points: impl Iterator<Item = Option<(f64, f64)>>, width: f64) -> String {
+    let points: Vec<Option<(f64, f64)>> = points.collect();
     let mut path = String::new();
-    let mut pen = 'M';
-    for point in points {
-        let Some((x, y)) = point else {
-            pen = 'M';
-            continue;
-        };
+    for stretch in points.split(Option::is_none) {
+        let known: Vec<(f64, f64)> = stretch.iter().copied().flatten().collect();
         // Writing to a string does not fail.
-        let _ = write!(path, "{pen}{} {}", xy(x), xy(y));
-        pen = 'L';
+        if let [(x, y)] = known[..] {
+            let _ = write!(path, "M{} {}h{}", xy(x - width / 2.0), xy(y), xy(width));
+            continue;
+        }
+        for (pen, (x, y)) in std::iter::once('M').chain(std::iter::repeat('L')).zip(known) {
+            let _ = write!(path, "{pen}{} {}", xy(x), xy(y));
+        }
     }
     path
 }
