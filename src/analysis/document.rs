@@ -150,6 +150,14 @@ pub struct Pair {
     pub regression: f64,
 }
 
+impl Pair {
+    /// Both values, each only where there was any of the `n` that it is a figure of.
+    #[must_use]
+    pub fn where_any(self, n: Self) -> [Option<f64>; 2] {
+        [(self.baseline, n.baseline), (self.regression, n.regression)].map(|(value, n)| (n > 0.0).then_some(value))
+    }
+}
+
 /// How much worse requests got.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Degradation {

@@ -389,15 +389,18 @@ fn entries(page: &mut Page, analysis: &Analysis) {
         return;
     }
     page.heading("Entry operations");
-    let arrow = |pair: Pair, show: fn(f64) -> String| format!("{} -> {}", show(pair.baseline), show(pair.regression));
+    let arrow = |values: [Option<f64>; 2], show: fn(f64) -> String| {
+        let [before, after] = values.map(|value| value.map_or_else(|| "-".to_owned(), show));
+        format!("{before} -> {after}")
+    };
     let mut grid =
         Grid::new(&[("", Kind::Name), ("requests", Kind::Number), ("mean ms", Kind::Number), ("p95 ms", Kind::Number)]);
     for entry in analysis.entries.iter().take(N_ENTRIES) {
         let cells = [
             format!("{}: {}", entry.service, entry.operation),
-            arrow(entry.n_requests, count_of),
-            arrow(entry.mean_ms, ms),
-            arrow(entry.p95_ms, ms),
+            format!("{} -> {}", count_of(entry.n_requests.baseline), count_of(entry.n_requests.regression)),
+            arrow(entry.mean_ms.where_any(entry.n_requests), ms),
+            arrow(entry.p95_ms.where_any(entry.n_requests), ms),
         ];
         grid.row(cells.map(Cell::Text).into());
     }

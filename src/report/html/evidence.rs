@@ -2,7 +2,7 @@
 //! which attribute values carry it, and the traces that show it.
 
 use super::names::shorten;
-use super::numbers::{amount, arrow, interval, ms, percent, points, signed_ms};
+use super::numbers::{amount, arrow, arrow_of, interval, ms, percent, points, signed_ms};
 use super::suspects::label;
 use super::verdict::contribution_words;
 use super::{Page, links, scrolled};
@@ -39,7 +39,7 @@ pub(super) fn of(page: &Page<'_>, suspect: &Suspect) -> Markup {
             dd { (contribution_words(&suspect.contribution)) }
             dt { "A call of it" }
             dd {
-                (arrow(suspect.per_call_ms, ms)) " ms; " (arrow(suspect.calls_per_request, amount)) " calls a request"
+                (arrow_of(suspect.per_call_ms.where_any(suspect.calls_per_request), ms)) " ms; " (arrow(suspect.calls_per_request, amount)) " calls a request"
             }
             @if let Some(owner) = &suspect.owner { dt { "Whom to call" } dd { (whom(owner)) } }
             @if suspect.impact.n_requests > 0.0 || suspect.impact.n_requests_hurt > 0.0 { dt { "Whom it hurt" } dd { (impact(page, suspect)) } }
@@ -147,7 +147,7 @@ fn way(page: &Page<'_>, path: &PropagationPath, channel: Channel) -> Markup {
                     @if is_kept(index) {
                         li {
                             (page.names.operation(&hop.service, &hop.operation))
-                            span.muted { " " (arrow(hop.duration_ms, ms)) " ms a call, " (arrow(hop.calls_per_request, amount)) " calls a request" }
+                            span.muted { " " (arrow_of(hop.duration_ms.where_any(hop.calls_per_request), ms)) " ms a call, " (arrow(hop.calls_per_request, amount)) " calls a request" }
                         }
                     } @else if index == MAX_HOPS / 2 {
                         li.muted { (n_hops - MAX_HOPS) " steps left out" }

@@ -69,11 +69,17 @@ pub(super) fn interval(bounds: [f64; 2], show: fn(f64) -> String) -> String {
 
 /// `before → after`, said in words to who cannot see the arrow.
 pub(super) fn arrow(pair: Pair, show: fn(f64) -> String) -> Markup {
+    arrow_of([Some(pair.baseline), Some(pair.regression)], show)
+}
+
+/// The same with a dash for what there is none of.
+pub(super) fn arrow_of(values: [Option<f64>; 2], show: fn(f64) -> String) -> Markup {
+    let [before, after] = values.map(|value| value.map_or_else(|| "–".to_owned(), show));
     html! {
         span.nowrap {
-            span.before { (show(pair.baseline)) }
+            span.before { (before) }
             span.to aria-hidden="true" { " → " } span.sr { " to " }
-            (show(pair.regression))
+            (after)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The answer: the verdict in one sentence with its certainty, and how much worse requests got; below, by entry.
 
-use super::numbers::{amount, arrow, interval, ms, percent, points, signed_ms, signed_percent};
+use super::numbers::{amount, arrow, arrow_of, interval, ms, percent, points, signed_ms, signed_percent};
 use super::{Page, scrolled};
 use crate::analysis::{Analysis, Pair};
 use crate::rank::Verdict;
@@ -133,9 +133,9 @@ pub(super) fn entries(page: &Page<'_>) -> Option<Markup> {
                         th scope="row" { (page.names.operation(&entry.service, &entry.operation)) }
                         td.number { (arrow(entry.n_requests, amount)) }
                         td.number.wide { (arrow(entry.share, percent)) }
-                        td.number { (arrow(entry.mean_ms, ms)) }
-                        td.number { (arrow(entry.p95_ms, ms)) }
-                        td.number { (arrow(entry.error_ratio, percent)) }
+                        td.number { (arrow_of(entry.mean_ms.where_any(entry.n_requests), ms)) }
+                        td.number { (arrow_of(entry.p95_ms.where_any(entry.n_requests), ms)) }
+                        td.number { (arrow_of(entry.error_ratio.where_any(entry.n_requests), percent)) }
                     }
                 }
             }

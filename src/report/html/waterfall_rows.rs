@@ -143,10 +143,12 @@ fn step(page: &Page<'_>, row: &DecompositionRow, rows: &[DecompositionRow]) -> S
         Some(account.service.as_str()) == service && account.operation == row.operation && account.edge == row.edge
     };
     let note = page.analysis.operations.iter().find(own).map(|account| {
+        let [before, after] = account
+            .per_call_ms
+            .where_any(account.calls_per_request)
+            .map(|value| value.map_or_else(|| "–".to_owned(), ms));
         format!(
-            "In all causes: a call of it {} → {} ms, {} → {} calls a request.",
-            ms(account.per_call_ms.baseline),
-            ms(account.per_call_ms.regression),
+            "In all causes: a call of it {before} → {after} ms, {} → {} calls a request.",
             amount(account.calls_per_request.baseline),
             amount(account.calls_per_request.regression)
         )
