@@ -318,6 +318,16 @@ pub(super) fn evidence(page: &mut Page, suspect: &Suspect) {
 
 /// A trace's id, to be copied, and facts.
 fn trace(page: &mut Page, label: &str, id: &str, facts: &str) {
+/// What a suspect adds to a request of an entry, milliseconds: where it makes requests fail, these are no faster for failing early.
+pub(super) fn told_ms(entry: &EntryImpact) -> Option<f64> {
+    (entry.contribution_ms > 0.0 || entry.n_requests_failed < 0.5).then_some(entry.contribution_ms)
+}
+
+/// The same of all requests together, seconds.
+pub(super) fn told_seconds(impact: &Impact) -> Option<f64> {
+    (impact.added_seconds > 0.0 || impact.n_requests_failed < 0.5).then_some(impact.added_seconds)
+}
+
     let pieces = [paint(CODE, &fit(id, 40)), format!(" {facts}")];
     page.pieces(4, &Label::dim(label, LABEL), &pieces);
 }
@@ -342,13 +352,8 @@ pub(super) fn hurts(impact: &Impact, channel: Channel) -> Option<String> {
         } else {
             String::new()
         };
-        // A request that fails early is no faster for it.
-        let shows_time = entry.contribution_ms >= 0.01 || (entry.contribution_ms <= -0.01 && !has_failed);
-        let added = if shows_time {
-            format!(", on average of all {} ms{which}", signed(entry.contribution_ms))
-        } else {
-            String::new()
-        };
+        let told = told_ms(entry).filter(|ms| ms.abs() >= 0.01);
+        let added = told.map_or_else(String::new, |ms| format!(", on average of all {} ms{which}", signed(ms)));
         format!("{counts} to {name}{passing}{failed}{added}")
     };
     let mut parts: Vec<String> = impact.entries.iter().take(SHOWN).map(part).collect();
@@ -359,8 +364,8 @@ pub(super) fn hurts(impact: &Impact, channel: Channel) -> Option<String> {
     if more > 0 {
         parts.push(format!("{} more", counted(more as u64, "entry operation")));
     }
-    if impact.added_seconds >= 0.1 {
-        parts.push(format!("{} s in all{}", signed(impact.added_seconds), Impact::added_to(channel)));
+    if let Some(seconds) = told_seconds(impact).filter(|seconds| seconds.abs() >= 0.1) {
+        parts.push(format!("{} s in all{}", signed(seconds), Impact::added_to(channel)));
     }
     Some(format!("requests: {}", parts.join("; ")))
 }

@@ -70,10 +70,10 @@ impl Contribution {
     }
 
     /// `percent`, where it says something: of a change that is told from none, in whose direction the contribution goes, and whose part
-    /// it is with all its time.
+    /// it is with all its time. Of what takes time away it would be a share of what got better.
     #[must_use]
     pub fn told_percent(&self, degradation: &Degradation) -> Option<f64> {
-        let is_part = self.percent > 0.0 && self.told_background_ms().is_none();
+        let is_part = self.ms > 0.0 && self.percent > 0.0 && self.told_background_ms().is_none();
         (is_part && excludes_zero(degradation.adjusted_interval_ms)).then_some(self.percent)
     }
 }

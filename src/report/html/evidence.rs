@@ -9,6 +9,7 @@ use super::{Page, links, scrolled};
 use crate::analysis::{Carrier, Exemplar, Impact, OperationAccount, Owner, PropagationPath, Suspect};
 use crate::drill::Of;
 use crate::rank::Channel;
+use crate::report::analysis::{told_ms, told_seconds};
 use crate::report::text::{counted, of_it};
 use maud::{Markup, html};
 
@@ -69,6 +70,11 @@ fn accused_for(page: &Page<'_>, suspect: &Suspect) -> Option<String> {
     let (which, ms, bounds) = match suspect.channel {
         Channel::TypicalLatency => ("typical requests", own.typical_ms, own.typical_interval_ms),
         Channel::TailLatency => ("the slowest 5 % of requests", own.tail_ms, own.tail_interval_ms),
+        Channel::Errors if suspect.contribution.ms < 0.0 => {
+            let own = &suspect.contribution;
+            let bounds = interval(own.error_ratio_interval, points);
+            return Some(format!("requests that fail: {} points, 95 % interval {bounds}", points(own.error_ratio)));
+        }
         Channel::Latency | Channel::Errors | Channel::MissingCalls => return None,
     };
     Some(format!("{which}: {} ms for each of them, 95 % interval {}", signed_ms(ms), interval(bounds, signed_ms)))
@@ -112,7 +118,10 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
         p {
             (amount(impact.n_requests_hurt)) " of " (amount(impact.n_requests)) " requests that pass it"
             @if impact.n_requests_failed > 0.0 { ", " (amount(impact.n_requests_failed)) " of them by failing because of it" }
-            "; " (signed_ms(impact.added_seconds)) " s in all" (Impact::added_to(suspect.channel)) "."
+            @if let Some(seconds) = told_seconds(impact) {
+                "; " (signed_ms(seconds)) " s in all" (Impact::added_to(suspect.channel))
+            }
+            "."
         }
         ul.plain {
             @for entry in impact.entries.iter().take(MAX_ENTRIES) {
@@ -121,8 +130,10 @@ fn impact(page: &Page<'_>, suspect: &Suspect) -> Markup {
                     (amount(entry.n_requests_hurt)) " of " (amount(entry.n_requests_of_entry))
                     span.muted {
                         @if entry.n_requests_failed > 0.0 { ", " (amount(entry.n_requests_failed)) " of them by failing" }
-                        ", on average of all " (signed_ms(entry.contribution_ms)) " ms"
-                        @if suspect.channel == Channel::TailLatency { " in the slowest 5 %" }
+                        @if let Some(ms) = told_ms(entry) {
+                            ", on average of all " (signed_ms(ms)) " ms"
+                            @if suspect.channel == Channel::TailLatency { " in the slowest 5 %" }
+                        }
                         @if entry.is_background { ", in the background" }
                     }
                 }
