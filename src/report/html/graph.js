@@ -29,6 +29,9 @@
   const READABLE = 0.75; // Scale below which names cannot be read.
   const FEW = 16; // Services that are shown in any case.
   const CHANGED = 24; // New and gone services beyond which only those with a part of their own are shown.
+  const LOOP = 26; // Height of a call of a service to itself.
+  const LEGIBLE = 0.64; // Scale below which names are smaller than 6 points on paper.
+  const PAPER = { width: 690, height: 370 }; // Room for the picture on A4, in pixels of the style.
   const MANY = 45; // Boxes from which on all that is collapsed becomes one.
   const expanded = new Set();
   const level = nodes.filter((node) => node.changed > 0).length > CHANGED ? 2 : 1;
@@ -106,18 +109,27 @@
     const graph = new dagre.graphlib.Graph();
     graph.setGraph({ rankdir: 'LR', nodesep: 16, ranksep: 54, marginx: 14, marginy: 14 });
     graph.setDefaultEdgeLabel(() => ({}));
+    // Calls of a service to itself are a loop above its box, which dagre does not draw where boxes go from left to right.
+    const [own, others] = [lines.filter((line) => line.a === line.b), lines.filter((line) => line.a !== line.b)];
+    const loops = new Map(own.map((line) => [line.a, LOOP + (line.note ? 16 : 0)]));
     for (const box of shown) {
       box.width = Math.ceil(Math.max(measure(box.label, '600 12.5px'), measure(box.note, '11px')) + (box.inferred ? 40 : 26));
       box.height = Math.round(36 + 22 * box.size);
-      graph.setNode(box.key, { width: box.width, height: box.height });
+      graph.setNode(box.key, { width: box.width, height: box.height + 2 * (loops.get(box.key) ?? 0) });
     }
-    for (const line of lines) {
+    for (const line of others) {
       const label = line.note ? { width: measure(line.note, '11px') + 6, height: 14, labelpos: 'c' } : {};
       graph.setEdge(line.a, line.b, label);
     }
     dagre.layout(graph);
     for (const box of shown) Object.assign(box, { x: graph.node(box.key).x, y: graph.node(box.key).y });
-    for (const line of lines) line.route = graph.edge(line.a, line.b);
+    for (const line of others) line.route = graph.edge(line.a, line.b);
+    for (const line of own) {
+      const box = shown.find(({ key }) => key === line.a);
+      const top = box.y - box.height / 2;
+      const points = [[12, top], [16, top - LOOP], [-16, top - LOOP], [-12, top]].map(([x, y]) => ({ x: box.x + x, y }));
+      line.route = { points, x: box.x, y: top - LOOP - 8 };
+    }
     return graph.graph();
   }
 
