@@ -203,6 +203,18 @@
   function move(next) {
     view = next;
     world.setAttribute('transform', `translate(${Math.round(view.x * 10) / 10} ${Math.round(view.y * 10) / 10}) scale(${Math.round(view.k * 1000) / 1000})`);
+    tell();
+  }
+
+  const canvas = svg.parentElement;
+  /** Says at the sides, and in words, that there is more than is seen. */
+  function outOfSight() {
+    const [width, height] = [svg.clientWidth, svg.clientHeight];
+    const at = (box) => [view.x + box.x * view.k, view.y + box.y * view.k];
+    const beyond = boxes.filter((box) => { const [x, y] = at(box); return x < 0 || y < 0 || x > width || y > height; });
+    const sides = { left: ([x]) => x < 0, right: ([x]) => x > width, top: ([, y]) => y < 0, bottom: ([, y]) => y > height };
+    for (const [side, isThere] of Object.entries(sides)) canvas.classList.toggle(`more-${side}`, beyond.some((box) => isThere(at(box))));
+    return beyond.length;
   }
 
   function fit(least = 0.01) {
@@ -240,9 +252,17 @@
       box.element.classList.toggle('dim', words !== '' && !isHit);
       box.element.classList.toggle('selected', box.key === selected);
     }
-    const n = boxes.filter((box) => !box.isGroup).length;
-    status.textContent = words === '' ? `${n} of ${nodes.length} services shown` : `${hits} ${hits === 1 ? 'match' : 'matches'}`;
+    tell(words === '' ? null : `${hits} ${hits === 1 ? 'match' : 'matches'}`);
     return hits;
+  }
+
+  let found = null;
+  /** What is shown, or what was found until something else is searched. */
+  function tell(matches = found) {
+    found = matches;
+    const [n, beyond] = [boxes.filter((box) => !box.isGroup).length, outOfSight()];
+    const text = found ?? `${n} of ${nodes.length} services shown${beyond ? `, ${beyond} ${beyond === 1 ? 'box' : 'boxes'} out of sight: drag, or Fit` : ''}`;
+    if (status.textContent !== text) status.textContent = text;
   }
 
   function choose(box, byPointer) {
@@ -363,11 +383,20 @@
     if (next !== undefined) { go(next); search.focus({ preventScroll: true }); }
   });
   // Paper has its own size: the picture is scaled to it.
+  const tables = document.querySelector('#graph details.figures-of');
+  let wasOpen = false;
   addEventListener('beforeprint', () => {
     svg.setAttribute('viewBox', `0 0 ${Math.ceil(bounds.width)} ${Math.ceil(bounds.height)}`);
     world.removeAttribute('transform');
+    // Where its names are too small to read, the tables stand below.
+    const isLegible = Math.min(PAPER.width / bounds.width, PAPER.height / bounds.height) >= LEGIBLE;
+    wasOpen = tables.open;
+    tables.classList.toggle('printed', !isLegible);
+    tables.open ||= !isLegible;
   });
   addEventListener('afterprint', () => {
+    tables.open = wasOpen;
+    tables.classList.remove('printed');
     svg.removeAttribute('viewBox');
     move(view);
   });

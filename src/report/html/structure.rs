@@ -18,7 +18,7 @@ const MIN_GAP_MS: f64 = 0.05;
 
 pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     let changes = &page.analysis.structure;
-    let ways = ways(page);
+    let ways = ways(page, changes.is_empty());
     if changes.is_empty() && ways.is_none() {
         return None;
     }
@@ -75,7 +75,7 @@ fn row(page: &Page<'_>, change: &StructureChange) -> Markup {
 }
 
 /// Ways between services whose gaps moved, and whom they were given to.
-fn ways(page: &Page<'_>) -> Option<Markup> {
+fn ways(page: &Page<'_>, is_alone: bool) -> Option<Markup> {
     let moved = page.analysis.network.iter().flat_map(|way| {
         let parts = way.blamed.iter().filter(|part| part.change_ms.abs() >= MIN_GAP_MS);
         parts.map(move |part| (way, part))
@@ -109,8 +109,9 @@ fn ways(page: &Page<'_>) -> Option<Markup> {
         }
     };
     Some(html! {
-        details.figures-of {
-            summary { "The ways between services: " (n_moved) " gaps between a caller's span and its callee's that moved (network, queue, pool or proxy)" }
+        // Where nothing else is in the section it is no mere detail, on paper either.
+        details class=(if is_alone { "plain printed" } else { "figures-of" }) {
+            summary { "The ways between services: " (counted(n_moved as u64, "gap")) " between a caller's span and its callee's that moved (network, queue, pool or proxy)" }
             (scrolled("The ways between services", &table))
         }
     })
