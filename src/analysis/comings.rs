@@ -84,9 +84,10 @@ fn incomparable(analysis: &Analysis) -> Option<(String, bool)> {
     };
     let shares = [common(|share| share.baseline), common(|share| share.regression)];
     let (window, share) = if shares[0] <= shares[1] { ("baseline", shares[0]) } else { ("regression", shares[1]) };
+    let (which, others) =
+        if share > 0.0 { (format!("only {:.1} %", 100.0 * share), "the others") } else { ("none".to_owned(), "they") };
     let text = format!(
-        "only {:.1} % of the {window}'s requests are to entry operations that both windows have: the others have nothing to be compared with",
-        100.0 * share
+        "{which} of the {window}'s requests are to entry operations that both windows have: {others} have nothing to be compared with"
     );
     (share < COMMON && !analysis.entries.is_empty()).then_some((text, true))
 }
