@@ -229,6 +229,23 @@ pub struct WithoutFailures {
     pub adjusted_interval_ms: [f64; 2],
 }
 
+impl Degradation {
+    /// The share of requests that fail in each window, as every report tells it: with one digit after the point, two below a percent.
+    #[must_use]
+    pub fn failing(&self) -> [String; 2] {
+        let Pair { baseline, regression } = self.error_ratio;
+        [baseline, regression].map(|ratio| match 100.0 * ratio {
+            0.0 => "0 %".to_owned(),
+            ..0.01 => "<0.01 %".to_owned(),
+            value @ ..0.995 => format!("{value:.2} %"),
+            // Not all is never told as all.
+            99.95..100.0 => ">99.9 %".to_owned(),
+            100.0 => "100 %".to_owned(),
+            value => format!("{value:.1} %"),
+        })
+    }
+}
+
 /// Chances, two-sided, of end-to-end changes as large as those found where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndToEndChances {

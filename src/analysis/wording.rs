@@ -175,11 +175,8 @@ fn answer(analysis: &Analysis, doubts: &[String]) -> String {
         signed_ms(degradation.change_ms),
         format_signed(degradation.change_percent, 0)
     );
-    let errors = format!(
-        "their error share from {:.1} % to {:.1} %",
-        degradation.error_ratio.baseline * 100.0,
-        degradation.error_ratio.regression * 100.0
-    );
+    let [before, after] = degradation.failing();
+    let errors = format!("their error share from {before} to {after}");
     match analysis.verdict {
         Verdict::Regression => {
             let culprit = match (analysis.services.first(), analysis.suspects.first()) {

@@ -109,12 +109,8 @@ fn windows(page: &mut Page, analysis: &Analysis) {
         vec![format!("{typical} ms")]
     };
     page.pieces(0, &Label::dim("", CAPTION), &views);
-    let errors = format!(
-        "{} -> {} of {} fail",
-        percent(degradation.error_ratio.baseline),
-        percent(degradation.error_ratio.regression),
-        degradation.of
-    );
+    let failing = degradation.failing();
+    let errors = format!("{} -> {} of {} fail", failing[0], failing[1], degradation.of);
     page.labelled(0, &Label::dim("Errors", CAPTION), &errors);
 }
 
@@ -318,6 +314,10 @@ pub(super) fn evidence(page: &mut Page, suspect: &Suspect) {
 
 /// A trace's id, to be copied, and facts.
 fn trace(page: &mut Page, label: &str, id: &str, facts: &str) {
+    let pieces = [paint(CODE, &fit(id, 40)), format!(" {facts}")];
+    page.pieces(4, &Label::dim(label, LABEL), &pieces);
+}
+
 /// What a suspect adds to a request of an entry, milliseconds: where it makes requests fail, these are no faster for failing early.
 pub(super) fn told_ms(entry: &EntryImpact) -> Option<f64> {
     (entry.contribution_ms > 0.0 || entry.n_requests_failed < 0.5).then_some(entry.contribution_ms)
@@ -326,10 +326,6 @@ pub(super) fn told_ms(entry: &EntryImpact) -> Option<f64> {
 /// The same of all requests together, seconds.
 pub(super) fn told_seconds(impact: &Impact) -> Option<f64> {
     (impact.added_seconds > 0.0 || impact.n_requests_failed < 0.5).then_some(impact.added_seconds)
-}
-
-    let pieces = [paint(CODE, &fit(id, 40)), format!(" {facts}")];
-    page.pieces(4, &Label::dim(label, LABEL), &pieces);
 }
 
 /// Whom a suspect hurt: requests and entries, those with most requests hurt first.
@@ -346,8 +342,7 @@ pub(super) fn hurts(impact: &Impact, channel: Channel) -> Option<String> {
         } else {
             String::new()
         };
-        let has_failed = entry.n_requests_failed >= 0.5;
-        let failed = if has_failed {
+        let failed = if entry.n_requests_failed >= 0.5 {
             format!(", {} of them by failing", count_of(entry.n_requests_failed))
         } else {
             String::new()

@@ -64,7 +64,7 @@ fn figures_table(analysis: &Analysis) -> Markup {
         ("p95", degradation.p95_ms),
         ("p99", degradation.p99_ms),
     ];
-    let windows = &analysis.windows;
+    let (windows, failing) = (&analysis.windows, degradation.failing());
     let change = |pair: Pair| pair.regression - pair.baseline;
     let relative = |pair: Pair| {
         let share = 100.0 * change(pair) / pair.baseline;
@@ -85,13 +85,13 @@ fn figures_table(analysis: &Analysis) -> Markup {
                 tr {
                     th scope="row" { "Baseline" }
                     @for (_, pair) in latencies { td { (ms(pair.baseline)) } }
-                    td { (percent(degradation.error_ratio.baseline)) }
+                    td { (failing[0]) }
                     td.wide { (amount(windows.baseline.n_requests)) }
                 }
                 tr {
                     th scope="row" { "Regression" }
                     @for (_, pair) in latencies { td { (ms(pair.regression)) } }
-                    td { (percent(degradation.error_ratio.regression)) }
+                    td { (failing[1]) }
                     td.wide { (amount(windows.regression.n_requests)) }
                 }
                 tr.change {
