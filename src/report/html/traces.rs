@@ -19,6 +19,8 @@ const MINOR: f64 = 0.01;
 const MIN_FOLDED: usize = 4;
 /// Deeper spans are not indented further.
 const MAX_INDENT: u32 = 12;
+/// What a digit takes of the scale where the chart is narrowest.
+const DIGIT: f64 = 0.04;
 /// Spans that end after the requests make the scale at most this much longer.
 const MAX_OVERHANG: f64 = 1.5;
 
@@ -94,14 +96,40 @@ fn head(page: &Page<'_>, window: &str, view: &TraceView, scale_ms: f64) -> Marku
         th.half scope="col" {
             (window) " " span.trace-id { (page.trace_id(&view.trace_id)) }
             svg.bars width="100%" height="16" aria-hidden="true" {
-                @for tick in ticks(scale_ms).iter().filter(|tick| **tick <= scale_ms * 0.95) {
-                    line.grid x1=(at(tick / scale_ms)) x2=(at(tick / scale_ms)) y1="10" y2="16" {}
-                    text.tick x=(at(tick / scale_ms)) dx="2" y="11" { (round(*tick)) }
+                @for Mark { place, label } in marks(scale_ms) {
+                    line.grid x1=(at(place)) x2=(at(place)) y1="10" y2="16" {}
+                    @match label {
+                        Some((number, true)) => { text.tick x=(at(place)) dx="2" y="11" { (number) } }
+                        Some((number, false)) => { text.tick x=(at(place)) dx="-2" y="11" text-anchor="end" { (number) } }
+                        None => {}
+                    }
                 }
             }
         }
         th.number scope="col" { "own of all, ms" }
     }
+}
+
+/// A line of the scale.
+struct Mark {
+    /// As a share of the width.
+    place: f64,
+    /// Its number if there is room for it, and whether that is after the line: else it stands before.
+    label: Option<(String, bool)>,
+}
+
+fn marks(scale_ms: f64) -> Vec<Mark> {
+    let mut used = 0.0;
+    let mark = |tick: f64| {
+        let (place, number) = (tick / scale_ms, round(tick));
+        let width = DIGIT * (number.chars().count() + 1) as f64;
+        let is_after = place + width <= 1.0;
+        let start = if is_after { place } else { place - width };
+        let has_room = start >= used;
+        used = if has_room { start + width } else { used };
+        Mark { place, label: has_room.then_some((number, is_after)) }
+    };
+    ticks(scale_ms).into_iter().filter(|tick| *tick <= scale_ms * 0.95).map(mark).collect()
 }
 
 /// A row of the chart.
@@ -220,7 +248,9 @@ fn half(window: &str, span: Option<&SpanView>, scale_ms: f64) -> Markup {
         }
         td.number {
             span.narrow.muted { (window) }
-            span.nowrap { @if own_ms > 0.0 { span.muted { (ms(own_ms)) " of " } } (ms(span.duration_ms)) }
+            // Long numbers stand below each other.
+            @if own_ms > 0.0 { span.muted.nowrap { (ms(own_ms)) " of " } }
+            (ms(span.duration_ms))
             @if waiting_ms > 0.0 { span.waited { (ms(waiting_ms)) " waiting before" } }
             @if span.is_error { " " span.tag.worse[window == "regression"] { "failed" } }
         }
