@@ -159,6 +159,8 @@ fn table(own: &Distribution, done: &[Vec<f64>; 2]) -> Markup {
             }
         }
     };
-    let label = format!("Durations by bin, {}: {}", own.operation.service, own.operation.operation);
+    // An entry that is a suspect has both.
+    let what = if own.is_entry { "Requests" } else { "Calls" };
+    let label = format!("{what} by duration, {}: {}", own.operation.service, own.operation.operation);
     scrolled(&shorten(&label, 90), &table)
 }

@@ -19,6 +19,8 @@ pub(super) const MAX_CHANGES: usize = 60;
 
 /// Changes closer than this share of the width share a mark with all their numbers: on a phone it is as wide as a mark.
 const APART: f64 = 0.05;
+/// Lines closer than this share of the width are one.
+const MERGED: f64 = 0.01;
 
 /// The time that a chart covers.
 #[derive(Clone, Copy)]
@@ -82,12 +84,25 @@ pub(super) fn marks(page: &Page<'_>, of: SeriesOf, axis: Axis, top: f64, bottom:
                 }
             }
         }
-        @for (_, change) in groups.iter().flatten() {
+        @for change in lines(&groups, axis) {
             @let x = at(axis.place(change.time_unix_ns));
             line class=(class(change.credit)) x1=(x) x2=(x) y1=(xy(top - 8.0)) y2=(xy(bottom)) {}
         }
         @for group in &groups { (mark(group, axis, top)) }
     }
+}
+
+/// The changes that have a line of their own: each but those that would merge with the one before.
+fn lines<'a>(groups: &[Vec<(usize, &'a ChangeAccount)>], axis: Axis) -> Vec<&'a ChangeAccount> {
+    let mut lines: Vec<&ChangeAccount> = Vec::new();
+    for &(_, change) in groups.iter().flatten() {
+        let is_apart =
+            |last: &&ChangeAccount| axis.place(change.time_unix_ns) - axis.place(last.time_unix_ns) >= MERGED;
+        if lines.last().is_none_or(is_apart) {
+            lines.push(change);
+        }
+    }
+    lines
 }
 
 fn class(credit: Credit) -> &'static str {
@@ -102,7 +117,7 @@ fn mark(group: &[(usize, &ChangeAccount)], axis: Axis, top: f64) -> Markup {
     let ([(first, change), ..], [.., (last, _)]) = (group, group) else { return html! {} };
     let label = if first == last { (first + 1).to_string() } else { format!("{}–{}", first + 1, last + 1) };
     // Half of what the label is longer than two digits.
-    let half = 2.6 * label.chars().count().saturating_sub(2) as f64;
+    let half = 4.5 * label.chars().count().saturating_sub(2) as f64;
     let credit = group.iter().map(|(_, change)| change.credit).find(|credit| *credit == Credit::Credited);
     let outline = format!("M{} 1h{}l7 7-7 7h-{}l-7-7z", xy(-half), xy(2.0 * half), xy(2.0 * half));
     html! {

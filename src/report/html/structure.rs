@@ -6,6 +6,7 @@ use super::{Page, scrolled};
 use crate::analysis::{StructureChange, ValueChange};
 use crate::compare::structure::Kind;
 use crate::drill::presence::Change;
+use crate::report::text::counted;
 use maud::{Markup, html};
 
 /// Changes, ways and values shown.

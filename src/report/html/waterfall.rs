@@ -118,7 +118,7 @@ fn chart(way: &Way) -> Markup {
                     td { @if domain.low > 0.0 { span.muted { "from " (way.value(domain.low)) } } }
                     th.number scope="col" { (way.unit) }
                     th.number.wide scope="col" { "95 % interval" }
-                    th.number.wide scope="col" { @if has_share { (way.whole) } }
+                    @if has_share { th.number.wide scope="col" { (way.whole) } } @else { td.wide {} }
                 }
             }
             tbody {
@@ -211,7 +211,8 @@ fn all(way: &Way, change: Option<f64>) -> Markup {
             thead {
                 tr {
                     th scope="col" { "Contribution" } th scope="col" { "How" } th.number scope="col" { (way.unit) }
-                    th.number scope="col" { "95 % interval" } th.number scope="col" { @if change.is_some() { (way.whole) } }
+                    th.number scope="col" { "95 % interval" }
+                    @if change.is_some() { th.number scope="col" { (way.whole) } } @else { td {} }
                 }
             }
             tbody {
