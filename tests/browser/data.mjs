@@ -86,6 +86,18 @@ export function circle() {
   return `${lines.join('\n')}\n`;
 }
 
+/** A service that calls itself over the network, and another that gets slower. */
+export function selfCall() {
+  const lines = [];
+  for (let trace = 0; trace < 80; trace += 1) {
+    const slow = trace >= 40 ? 24 : 0;
+    lines.push(line('api', [span(trace, 1, 0, 'GET /', 2, 0, 30 + slow), span(trace, 2, 1, 'ask itself', 3, 1, 9), span(trace, 3, 2, 'GET /own', 2, 2, 8)]));
+    lines.push(line('api', [span(trace, 4, 1, 'ask', 3, 10, 20 + slow)]));
+    lines.push(line('store', [span(trace, 5, 4, 'w', 2, 11, 19 + slow + (trace % 3) / 10)]));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
 /** More services with longer names than Mermaid draws: a front that calls 700, some more often than others. */
 export function wide() {
   const lines = [];
@@ -104,5 +116,6 @@ export const WINDOWS = {
   hostile: ['--baseline', '..+80s', '--regression', '+80s..'],
   circle: [],
   wide: [],
+  selfCall: ['--baseline', '..+40s', '--regression', '+40s..'],
   twoHundred: ['--baseline', '..+200s', '--regression', '+200s..'],
 };

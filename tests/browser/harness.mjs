@@ -7,7 +7,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
-import { WINDOWS, circle, hostile, twoHundred, wide } from './data.mjs';
+import { WINDOWS, circle, hostile, selfCall, twoHundred, wide } from './data.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const target = process.env.CARGO_TARGET_DIR ?? join(homedir(), '.cache/suspect-target');
@@ -35,7 +35,7 @@ const input = (name) => once(`input ${name}`, () => {
   if (!(name in WINDOWS)) return [join(root, 'datasets/incidents', name)];
   const data = join(folder, name);
   mkdirSync(data);
-  writeFileSync(join(data, 'spans.jsonl'), { circle, hostile, twoHundred, wide }[name]());
+  writeFileSync(join(data, 'spans.jsonl'), { circle, hostile, selfCall, twoHundred, wide }[name]());
   return [data, ...WINDOWS[name]];
 });
 

@@ -225,6 +225,28 @@ test('two hundred services are few boxes at first, and all are there when asked 
   assert.ok(world.width <= canvas.width + 2 && world.height <= canvas.height + 2, 'all of it is in sight');
 }));
 
+test('what is out of sight is told at the sides of the picture and in words, until it fits', () => open('twoHundred', {}, async (page) => {
+  const [canvas, status] = [page.locator('.canvas'), page.locator('#graph-status')];
+  await page.getByLabel('Show all services').check();
+  assert.match(await status.textContent(), /^202 of 202 services shown, \d+ boxes out of sight: drag, or Fit$/);
+  assert.match(await canvas.getAttribute('class'), /more-/);
+  await page.getByRole('button', { name: 'Fit' }).click();
+  assert.equal(await status.textContent(), '202 of 202 services shown');
+  assert.doesNotMatch(await canvas.getAttribute('class'), /more-/);
+}));
+
+test('a service that calls itself has a loop at its box', () => open('selfCall', {}, async (page) => {
+  const [box, line] = await page.evaluate(() => {
+    const find = (selector, text) => [...document.querySelectorAll(selector)].find((element) => element.textContent.includes(text));
+    const [node, edge] = [find('#graph-svg .node', 'api'), find('#graph-svg .edge', 'api to api')];
+    const [shape, path] = [node.querySelector('.shape').getBBox(), edge.querySelector('path').getBBox()];
+    const { e, f } = node.transform.baseVal[0].matrix;
+    return [{ x: shape.x + e, y: shape.y + f, width: shape.width }, { x: path.x, y: path.y, width: path.width, height: path.height }];
+  });
+  assert.ok(line.x > box.x && line.x + line.width < box.x + box.width, 'above its box');
+  assert.ok(line.height > 15 && Math.abs(line.y + line.height - box.y) < 0.2, 'from its upper side and back');
+}));
+
 test('requests stand side by side on one scale, aligned, and link to the trace UI', () => open('n-plus-one', {}, async (page) => {
   const pair = page.locator('details.pair').first();
   assert.equal(await pair.evaluate((details) => details.open), true);
@@ -275,7 +297,8 @@ test('paper shows all views of the change, the first suspects open, and no contr
   }
   const breaks = (selector, side) => page.locator(selector).first().evaluate((element, side) => getComputedStyle(element)[side], side);
   for (const above of ['#graph h2', '#graph .lead', '#graph ul.legend', '#suspects thead']) assert.equal(await breaks(above, 'breakAfter'), 'avoid', above);
-  for (const whole of ['#graph ul.legend', '#graph .canvas']) assert.equal(await breaks(whole, 'breakInside'), 'avoid', whole);
+  assert.notEqual(await page.locator('.spreads').first().evaluate((element) => getComputedStyle(element).display), 'grid');
+  for (const whole of ['#graph ul.legend', '#graph .canvas', '#distributions .lead', '.spread']) assert.equal(await breaks(whole, 'breakInside'), 'avoid', whole);
   assert.equal(await breaks('#suspects tbody > tr', 'breakBefore'), 'avoid');
   assert.ok(await page.locator('#graph-svg').getAttribute('viewBox'));
   await page.evaluate(() => dispatchEvent(new Event('afterprint')));
@@ -286,6 +309,20 @@ test('paper shows all views of the change, the first suspects open, and no contr
   const n_pages = pdf.toString('latin1').match(/\/Type\s*\/Page[^s]/g).length;
   assert.ok(n_pages >= 3 && n_pages <= 14, `${n_pages} pages`);
 }));
+
+test('on paper the tables of the graph stand below a picture that is too small to read', async () => {
+  for (const [name, isPrinted] of [['selfCall', false], ['twoHundred', true]]) {
+    await open(name, {}, async (page) => {
+      if (isPrinted) await page.getByLabel('Show all services').check();
+      const table = page.locator('#graph table', { hasText: 'Services, baseline and regression' });
+      await page.emulateMedia({ media: 'print' });
+      await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+      await table.waitFor({ state: isPrinted ? 'visible' : 'hidden' });
+      await page.evaluate(() => dispatchEvent(new Event('afterprint')));
+      await table.waitFor({ state: 'hidden' });
+    });
+  }
+});
 
 test('without scripts everything but the picture of the graph is there', () => open('slow-release', { javaScriptEnabled: false }, async (page) => {
   for (const selector of ['#suspect-4-evidence', '#way-errors', '#way-mean', '#graph-without']) assert.equal(await page.locator(selector).isVisible(), true, selector);

@@ -1,5 +1,6 @@
 //! The HTML report: well-formed, self-contained, true to the document, and safe with any names.
 
+mod figures;
 mod parse;
 
 use crate::builder::{EPOCH_NS, MS, analysed, client, server};
@@ -94,6 +95,8 @@ fn every_bundled_incident_makes_a_well_formed_page_that_asks_for_nothing_and_is_
         for words in ["Over time", "Where the change went", "Dependency graph", "How far to trust it"] {
             assert!(text.contains(words), "{name} lacks {words}");
         }
+        let is_empty = |pair: &&[Piece]| matches!(pair, [Piece::Start(start, _), Piece::End(_)] if start == "th");
+        assert!(!pieces.windows(2).any(|pair| is_empty(&pair)), "{name} has an empty head");
         let has = |id: &str| starts(&pieces).any(|(_, attributes)| attributes.get("id").is_some_and(|own| own == id));
         assert_eq!(has("suspect-1"), !analysis.suspects.is_empty(), "{name}");
         // What is a mean is not said of each, and who failed was hurt.
@@ -392,6 +395,15 @@ fn changes_that_are_near_each_other_share_a_mark_with_all_their_numbers() {
     };
     analysis.changes = vec![later(0), later(2), later(4), later(1_800)];
     assert_eq!(texts(&parse(&page(&analysis, &Options::default())), "change-number"), ["1–3", "4"]);
+    // Lines that would merge into one area are one line.
+    analysis.changes = (0..50).map(later).collect();
+    let pieces = parse(&page(&analysis, &Options::default()));
+    assert_eq!(texts(&pieces, "change-number"), ["1–50"]);
+    let is_line = |name: &str, attributes: &BTreeMap<String, String>| {
+        name == "line" && attributes.get("class").is_some_and(|own| own.starts_with("change"))
+    };
+    let n_lines = starts(&pieces).filter(|(name, attributes)| is_line(name, attributes)).count();
+    assert!((1..=3).contains(&n_lines), "{n_lines}");
 }
 
 #[test]
