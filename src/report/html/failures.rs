@@ -1,8 +1,8 @@
 //! Where failures began, what passed them on and what survived them.
 
-use super::numbers::{amount, arrow, interval, ms, percent, points};
+use super::numbers::{amount, arrow, arrow_of, interval, ms, percent, points};
 use super::{Page, scrolled};
-use crate::analysis::{ErrorKind, ErrorPart};
+use crate::analysis::{EntryFailures, ErrorKind, ErrorPart, Pair};
 use maud::{Markup, html};
 
 /// Parts shown of each list.
@@ -53,6 +53,13 @@ fn table(page: &Page<'_>, title: &str, parts: &[ErrorPart]) -> Markup {
     }
 }
 
+/// Requests to the entry of these failures; of work in the background, which is no entry, they are not told.
+fn requests(page: &Page<'_>, own: &EntryFailures) -> Pair {
+    let is_own = |(service, operation): (&String, &String)| (service, operation) == (&own.service, &own.operation);
+    let entry = page.analysis.entries.iter().find(|entry| is_own((&entry.service, &entry.operation)));
+    entry.map_or(Pair { baseline: 1.0, regression: 1.0 }, |entry| entry.n_requests)
+}
+
 fn row(page: &Page<'_>, part: &ErrorPart) -> Markup {
     let n_more = part.entries.len().saturating_sub(MAX_ENTRIES);
     html! {
@@ -70,7 +77,7 @@ fn row(page: &Page<'_>, part: &ErrorPart) -> Markup {
                         "in requests to "
                         @for (index, entry) in part.entries.iter().take(MAX_ENTRIES).enumerate() {
                             @if index > 0 { ", " }
-                            (page.names.operation(&entry.service, &entry.operation)) " (" (arrow(entry.per_request, percent)) ")"
+                            (page.names.operation(&entry.service, &entry.operation)) " (" (arrow_of(entry.per_request.where_any(requests(page, entry)), percent)) ")"
                         }
                         @if n_more > 0 { " and " (n_more) " more" }
                     }

@@ -112,6 +112,12 @@ fn what_there_was_none_of_has_a_dash_and_no_zero() {
     assert!(row("health")[3..].iter().all(|cell| cell.ends_with(" to –")), "{:?}", row("health"));
     assert!(row("new")[3..].iter().all(|cell| cell.starts_with('–')), "{:?}", row("new"));
     assert!(row("page")[3..].iter().all(|cell| !cell.contains('–')), "{:?}", row("page"));
+    let failing = |entry: &'static str| (0..30).map(move |_| vec![server(1, 0, entry, 0..5).failed()]);
+    let window = |n: i64, entry: &'static str| (0..n).map(move |_| vec![server(1, 0, entry, 0..5)]);
+    let before: Vec<_> = window(60, "gateway page").collect();
+    let after: Vec<_> = window(60, "gateway page").chain(failing("gateway new")).collect();
+    let told = visible(&shown(&analyze(&before, &after)));
+    assert!(told.contains("in requests to gateway: new (–"), "{told}");
     let text = report::analysis::text(&analysis, 100);
     assert!(text.contains("5.00 -> -") && text.contains("- -> 6") && !text.contains("0.000 ->"), "{text}");
 }
