@@ -358,13 +358,15 @@ fn a_pause_before_a_retry_is_waiting_and_no_span_has_more_of_its_own_than_it_too
 
 /// `own of all` of each span that has time of its own.
 fn starts_of_own(pieces: &[Piece]) -> Vec<String> {
-    let triples = pieces.windows(3).filter_map(|three| match three {
-        [Piece::Text(own), Piece::End(_), Piece::Text(all)] if own.ends_with(" of ") => {
-            Some([own.as_str(), all].concat())
+    let shares = pieces.windows(5).filter_map(|five| match five {
+        [Piece::Text(own), Piece::End(_), Piece::Text(blank), Piece::Start(..), Piece::Text(all)]
+            if own.ends_with(" of") =>
+        {
+            Some([own.as_str(), blank, all].concat())
         }
         _ => None,
     });
-    triples.filter(|text| text.chars().next().is_some_and(|first| first.is_ascii_digit())).collect()
+    shares.filter(|text| text.chars().next().is_some_and(|first| first.is_ascii_digit())).collect()
 }
 
 /// Tags of spans that say that one failed, each with the cell that it is in.

@@ -249,8 +249,8 @@ fn half(window: &str, span: Option<&SpanView>, scale_ms: f64) -> Markup {
         td.number {
             span.narrow.muted { (window) }
             // Long numbers stand below each other.
-            @if own_ms > 0.0 { span.muted.nowrap { (ms(own_ms)) " of " } }
-            (ms(span.duration_ms))
+            @if own_ms > 0.0 { span.muted.nowrap { (ms(own_ms)) " of" } " " }
+            span.nowrap { (ms(span.duration_ms)) }
             @if waiting_ms > 0.0 { span.waited { (ms(waiting_ms)) " waiting before" } }
             @if span.is_error { " " span.tag.worse[window == "regression"] { "failed" } }
         }
