@@ -47,7 +47,7 @@ use shift::Shifts;
 use std::sync::Mutex;
 use sums::{Blocks, MAX_BLOCKS, Sums};
 use unanswered::Input;
-use views::{Caps, View};
+use views::{View, Views};
 
 /// Traces of the two windows, each in order of start.
 #[derive(Clone, Debug, Default)]
@@ -217,28 +217,15 @@ impl Comparison {
 pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Comparison {
     let n_paths = table.paths.len();
     let windows = [selection.baseline.as_slice(), &selection.regression];
-    let caps = Caps::new(table, windows, &forest.weight);
-    let tail_weights = views::tail_weights(forest, windows);
-    let weighed = |view: View| match view {
-        View::Mean => (&forest.weight, None),
-        View::Typical => (&forest.weight, Some(&caps)),
-        View::Tail => (&tail_weights, None),
-    };
-    let blocks = |view: View| {
-        let (weights, caps) = weighed(view);
-        windows.map(|traces| Blocks::new(table, traces, weights, caps, MAX_BLOCKS))
-    };
-    let hidden_sums = |view: View| {
-        let (weights, caps) = weighed(view);
-        windows.map(|traces| hidden::sums(table, traces, weights, caps))
-    };
+    let views = Views::new(forest, table, windows);
+    let blocks = |view: View| views.blocks(view, MAX_BLOCKS);
     let sum = |blocks: &[Blocks; 2]| blocks.each_ref().map(|blocks| blocks.sum(n_paths, |_| 1.0));
     let (mean_blocks, typical_blocks, tail_blocks) = (blocks(View::Mean), blocks(View::Typical), blocks(View::Tail));
     let [[baseline, regression], typical_sums, tail_sums] = [&mean_blocks, &typical_blocks, &tail_blocks].map(sum);
 
     let (scope, background_rate) = scope(table, [&baseline, &regression]);
     let sums = [&baseline, &regression];
-    let unseen = hidden_sums(View::Mean);
+    let unseen = views.hidden(View::Mean);
     let everywhere = [0, 1].map(|window: usize| waited::everywhere(sums[window], &unseen[window]));
     let hidden = Hidden::new(&table.paths, sums, unseen.each_ref());
     let effects = decompose(&table.paths, sums, &hidden, scope);
@@ -270,7 +257,7 @@ pub fn compare(forest: &Forest, table: &CostTable, selection: &Selection) -> Com
         evaluation.estimate(blocks, view)
     };
     let view_change = |blocks: &[Blocks; 2], sums: [Sums; 2], view: View| {
-        let hidden = Hidden::new(&table.paths, sums.each_ref(), hidden_sums(view).each_ref());
+        let hidden = Hidden::new(&table.paths, sums.each_ref(), views.hidden(view).each_ref());
         let [effects, background] =
             [scope, Scope::Background].map(|scope| decompose(&table.paths, sums.each_ref(), &hidden, scope));
         let evaluated = estimate(blocks, view, &hidden, [&effects.weights, &background.weights]);

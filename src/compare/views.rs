@@ -10,7 +10,9 @@
 //!   slow is not taken for a change of the tail's traffic.
 
 use super::gather::{gather, groups};
+use super::hidden::{self, HiddenSums};
 use super::paths::{CostTable, PathCost};
+use super::sums::Blocks;
 use crate::normalize::Forest;
 use rayon::prelude::*;
 
@@ -29,6 +31,43 @@ pub enum View {
     Typical,
     /// The slowest requests of each entry.
     Tail,
+}
+
+/// Two windows as each view weighs them.
+pub(super) struct Views<'a> {
+    forest: &'a Forest,
+    table: &'a CostTable,
+    windows: [&'a [u32]; 2],
+    caps: Caps,
+    tail_weights: Vec<f64>,
+}
+
+impl<'a> Views<'a> {
+    pub(super) fn new(forest: &'a Forest, table: &'a CostTable, windows: [&'a [u32]; 2]) -> Self {
+        let caps = Caps::new(table, windows, &forest.weight);
+        Self { forest, table, windows, caps, tail_weights: tail_weights(forest, windows) }
+    }
+
+    /// Weights of traces, and what costs are cut to.
+    fn weights(&self, view: View) -> (&[f64], Option<&Caps>) {
+        match view {
+            View::Mean => (&self.forest.weight, None),
+            View::Typical => (&self.forest.weight, Some(&self.caps)),
+            View::Tail => (&self.tail_weights, None),
+        }
+    }
+
+    /// Costs in blocks of traces.
+    pub(super) fn blocks(&self, view: View, max_blocks: usize) -> [Blocks; 2] {
+        let (weights, caps) = self.weights(view);
+        self.windows.map(|traces| Blocks::new(self.table, traces, weights, caps, max_blocks))
+    }
+
+    /// Sums of the calls that nobody waited for.
+    pub(super) fn hidden(&self, view: View) -> [HiddenSums; 2] {
+        let (weights, caps) = self.weights(view);
+        self.windows.map(|traces| hidden::sums(self.table, traces, weights, caps))
+    }
 }
 
 /// Largest cost of a call that counts in full, a path: itself, before its answer, waiting.
