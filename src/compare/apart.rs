@@ -99,12 +99,31 @@ impl Shares {
         let [baseline, regression] = self.draws.each_ref().map(|draws| self.variances(draws, value));
         let of_stretch = |stretch: &Vec<f64>| (0..baseline.len()).map(|place| value(place, stretch)).collect();
         let stretches: Vec<Vec<f64>> = self.stretches.iter().map(of_stretch).collect();
-        let factors = inflation(&baseline, &stretches);
+        let factors = self.by_kind(&baseline, &stretches, inflation);
         let variances =
             baseline.iter().zip(&regression).map(|(&left, &right)| noise::of_change([left, right], self.n_traces));
         let freedom = |factor: f64, own: f64| noise::freedom(factor, own, stretches.len());
         let parts = factors.into_iter().zip(variances).zip(&self.freedom);
         parts.map(|((factor, variance), &own)| (factor * variance, freedom(factor, own))).collect()
+    }
+
+    /// Factors of operations by what is usual among operations, and of edges among edges: what wanders in services is still on their ways.
+    fn by_kind(
+        &self,
+        independent: &[f64],
+        stretches: &[Vec<f64>],
+        inflation: fn(&[f64], &[Vec<f64>]) -> Vec<f64>,
+    ) -> Vec<f64> {
+        let mut factors = vec![1.0; independent.len()];
+        for is_edge in [false, true] {
+            let places: Vec<usize> = (0..independent.len()).filter(|&place| self.are_edges[place] == is_edge).collect();
+            let own = |values: &[f64]| places.iter().map(|&place| values[place]).collect::<Vec<f64>>();
+            let own_stretches: Vec<Vec<f64>> = stretches.iter().map(|stretch| own(stretch)).collect();
+            for (&place, factor) in places.iter().zip(inflation(&own(independent), &own_stretches)) {
+                factors[place] = factor;
+            }
+        }
+        factors
     }
 
     fn variances(&self, draws: &[Vec<f64>], value: &(dyn Fn(usize, &[f64]) -> f64 + Sync)) -> Vec<f64> {
