@@ -564,7 +564,8 @@ fn verdict(comparison: &Comparison, services: &[RankedService], floor_ns: f64) -
         return Verdict::Inconclusive;
     }
     let mix = comparison.mix_ns;
-    if mix.value.abs() >= floor_ns && mix.p() <= MAX_Q {
+    let is_most = mix.value.abs() >= 0.5 * comparison.change_ns.value.abs();
+    if mix.value.abs() >= floor_ns && mix.p() <= MAX_Q && is_most {
         return Verdict::TrafficMix;
     }
     // A rise of a tenth would be worth knowing of: unless it can be ruled out, nobody can say that nothing happened.

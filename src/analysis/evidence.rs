@@ -244,9 +244,30 @@ impl<'a> Evidence<'a> {
 
     /// Mean time blamed on the suspect per call that a request waits for, as a channel sees it.
     pub(super) fn per_call(&self, parts: &Parts, channel: Channel) -> Pair {
-        let [baseline, regression] =
-            self.used(parts, channel).map(|(time_ns, n_calls)| ratio(time_ns / NS_PER_MS, n_calls));
+        let used = self.used(parts, channel);
+        let [baseline, regression] = [0, 1].map(|window: usize| {
+            let (time_ns, n_calls) = used[window];
+            let time_ns = if n_calls == 0.0 { self.hidden_per_call(parts, window) } else { time_ns / n_calls };
+            time_ns / NS_PER_MS
+        });
         Pair { baseline, regression }
+    }
+
+    /// The same of calls that no request waits for, in a window that has no others: nanoseconds.
+    fn hidden_per_call(&self, parts: &Parts, window: usize) -> f64 {
+        let Comparison { baseline, regression, hidden, .. } = self.comparison;
+        let other = [regression, baseline][window];
+        let has_time = |path: u32| parts.of(path).is_some_and(Part::has_time);
+        let (mut time_ns, mut n_calls) = (0.0, 0.0);
+        for &(path, part) in parts.0.iter().filter(|(_, part)| part.has_time()) {
+            if let Some(own) = hidden.own_ns(window, path as usize) {
+                let n_visits = other.n_visits[path as usize];
+                let is_counted_above = self.attribution().is_counted_above(&self.table.paths, path, has_time);
+                n_calls += if is_counted_above { 0.0 } else { n_visits };
+                time_ns += (0..3).filter(|&which| part.is_own[which]).map(|which| n_visits * own[which]).sum::<f64>();
+            }
+        }
+        ratio(time_ns, n_calls)
     }
 
     /// Milliseconds and calls of the suspect that a mean request waits for.
@@ -263,7 +284,7 @@ impl<'a> Evidence<'a> {
     /// Whether the baseline has none of the calls whose time is the suspect's.
     pub(super) fn is_new(&self, parts: &Parts) -> bool {
         let mut own = parts.0.iter().filter(|(_, part)| part.has_time());
-        own.all(|&(path, _)| self.comparison.baseline.n_visits[path as usize] == 0.0)
+        own.all(|&(path, _)| self.comparison.everywhere[0][path as usize] == 0.0)
     }
 
     /// What the suspect costs each request.

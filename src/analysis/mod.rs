@@ -315,7 +315,7 @@ fn with_evidence<T>(
     let compare = || {
         let comparison = compare::compare(forest, table, selection);
         let mut ranking = rank::rank(forest, table, &comparison);
-        let unfailing = Unfailing::new(forest, table, selection);
+        let unfailing = Unfailing::new(forest, table, selection, &comparison);
         if let Some(unfailing) = &unfailing {
             unfailing.correct(forest, &mut ranking);
         }

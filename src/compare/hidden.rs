@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Of such a path the costs of its hidden calls are taken, each over all of its own time, so that what became slower below is not taken for a caller
-//! that waits otherwise. As often as a window does not say it, calls are taken to be waited for as in the other.
+//! that waits otherwise. As often as a window does not say it, calls are taken to be waited for as in the other; where that adds up to more time
+//! than the hidden call took, they ran side by side, and nothing is known of them.
 
 use super::paths::{CostTable, NO_PATH, Paths};
 use super::sums::Sums;
@@ -16,6 +17,8 @@ use rayon::prelude::*;
 
 /// Parts that traces are counted in: their sums are added in one order.
 const N_PARTS: usize = 16;
+/// Calls below a hidden one that take so many times its own time run side by side.
+const MOST_OF_CALL: f64 = 1.1;
 /// Where fewer of a hidden caller's calls are waited for, those are the longest of several: the hidden ones say nothing of how long they are.
 const ALMOST_ALL: f64 = 0.9;
 
@@ -70,6 +73,11 @@ impl Hidden {
         Self([0, 1].map(|window| of_window(paths, sums[window], sums[1 - window], hidden[window])))
     }
 
+    /// Nanoseconds a hidden call of a path that a window has no others of: of the span itself, before its answer, waiting.
+    pub(crate) fn own_ns(&self, window: usize, path: usize) -> Option<[f64; 3]> {
+        self.of(window, path).ns.map(|[self_ns, before_ns, wait_ns, _]| [self_ns, before_ns, wait_ns])
+    }
+
     /// Those of a path in a window.
     pub(super) fn of(&self, window: usize, path: usize) -> HiddenRates {
         self.0[window].get(path).copied().unwrap_or_default()
@@ -108,6 +116,16 @@ fn of_window(paths: &Paths, own: &Sums, other: &Sums, hidden: &HiddenSums) -> Ve
             && let Some([.., inclusive_ns]) = &mut rates[path.parent as usize].ns
         {
             *inclusive_ns += below;
+        }
+    }
+    // Of calls side by side below a hidden one it is not known which it waited for: nothing is taken from there.
+    for (index, path) in paths.list.iter().enumerate() {
+        let is_top = path.parent == NO_PATH || own.n_visits[path.parent as usize] > 0.0;
+        let is_below = !is_top && rates[path.parent as usize].ns.is_none();
+        let call_ns = own.call_ns[index] / own.n_calls[index];
+        if is_below || is_top && rates[index].ns.is_some_and(|[.., inclusive_ns]| inclusive_ns > MOST_OF_CALL * call_ns)
+        {
+            rates[index] = HiddenRates::default();
         }
     }
     rates

@@ -334,6 +334,14 @@ fn what_nobody_waited_for_is_charged_for_what_made_it_longer_than_what_hid_it() 
         let back = outcome(&[slower.clone(), slower], &[page_of(1, 5), page_of(1, 5)]);
         assert_eq!(back.rows(), [row.replace('+', "-")]);
     }
+    // a asks c and e at once, where nobody waits for it, and then one after the other: that is no slowness of either.
+    let asks = |c: std::ops::Range<i64>, e: std::ops::Range<i64>, a_end: i64| {
+        let below = [client(6, 3, "a GET c", c.clone()), server(7, 6, "c get", c)];
+        let beside = [client(8, 3, "a GET e", e.clone()), server(9, 8, "e get", e)];
+        [page(1 + a_end.max(20), 1..a_end, 1..20).as_slice(), &below, &beside].concat()
+    };
+    let there = outcome(&[asks(2..17, 2..17, 18)], &[asks(2..17, 17..32, 33)]);
+    assert_eq!(there.rows(), ["a: GET a CriticalPath +13.000"]);
     // b takes less, so that a is waited for, which takes as long as before.
     let there = outcome(&[page(21, 1..8, 1..20)], &[page(9, 1..8, 1..3)]);
     assert_eq!(there.rows(), ["b: get Slower -12.000"]);

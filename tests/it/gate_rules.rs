@@ -275,6 +275,15 @@ fn a_build_that_stops_failing_early_is_no_slower_for_that() {
     assert_eq!(slower.verdict, suspect::rank::Verdict::Regression, "{}", slower.summary);
     let gate = judge(&slower, &Policy::default(), date(2026, 11, 29), false).expect("a verdict");
     failed(&gate, "catalog: list");
+    // Fewer failures that each take longer, and hold up their request, are no gain.
+    let slowly = |number: i64, does_fail: bool, took: i64| {
+        let spans = page("GET /", if does_fail { took } else { 60 + number % 7 });
+        spans.into_iter().map(|span| if does_fail { span.failed() } else { span }).collect::<Vec<_>>()
+    };
+    let before: Vec<_> = (0..200).map(|number| slowly(number, number % 3 == 0, 2)).collect();
+    let after: Vec<_> = (0..200).map(|number| slowly(number, number % 6 == 0, 400)).collect();
+    let held_up = analyze(&before, &after);
+    assert_eq!(held_up.verdict, suspect::rank::Verdict::Regression, "{}", held_up.summary);
     // The other way round failures are what it is about.
     let broken = analyze(&window(false, 60), &window(true, 60));
     assert!(broken.summary.contains("catalog fails"), "{}", broken.summary);

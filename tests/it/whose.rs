@@ -226,6 +226,28 @@ fn a_few_calls_that_take_very_long_say_whose_they_are_where_the_others_do_not() 
 }
 
 #[test]
+fn a_callee_of_calls_that_nobody_waited_for_is_told_with_what_it_took_then() {
+    // a asks d, which takes 5 ms and then 45; b takes 30, so that nobody waited for a.
+    let page = |number: i64, d: i64| {
+        let (a_end, b_end) = (6 + d, 32 + number % 3);
+        vec![
+            server(1, 0, "web page", 0..a_end.max(b_end) + 1),
+            client(2, 1, "web ask a", 1..a_end),
+            server(3, 2, "a list", 2..a_end - 1),
+            client(4, 3, "a ask", 3..a_end - 2),
+            server(5, 4, "d item", 3..a_end - 3),
+            client(6, 1, "web ask b", 1..b_end),
+            server(7, 6, "b item", 2..b_end - 1),
+        ]
+    };
+    let window = |d: i64| -> Vec<Vec<Given>> { (0..120).map(|number| page(number, d + number % 2)).collect() };
+    let analysis = analysed(&window(5), &window(45));
+    let first = &analysis.suspects[0];
+    assert_eq!(first.service, "d", "{}", analysis.summary);
+    assert!(first.reason.contains("item itself takes 45.5 ms a call instead of 5.50 ms"), "{}", first.reason);
+}
+
+#[test]
 fn a_caller_that_is_only_waited_for_when_it_calls_makes_no_more_calls() {
     // web asks b and d side by side; b asks d in every third request, before and after. Once d takes 43 ms instead of 3, b is waited for only then.
     let page = |number: i64, d: i64| {
