@@ -84,6 +84,7 @@ fn main() {
             Traffic::Mixed => &OF_ALL,
         };
         println!("{name}");
+        let n_before = n_found;
         for operation in slowed {
             let slowdown = Slowdown::of(operation, factor).expect("an operation of the shop");
             // Other runs than those without a slowdown.
@@ -91,6 +92,7 @@ fn main() {
             n_found += found(operation, n_pairs, |pair| (gate(pair), (*operation).to_owned()));
             n_tried += n_pairs;
         }
+        println!("{}", line("  all of them", n_found - n_before, slowed.len() as u64 * n_pairs));
     }
     if is_chosen(SYSTEMS) {
         println!("{SYSTEMS}");

@@ -15,8 +15,8 @@ use super::sums::Sums;
 use super::views::Caps;
 use rayon::prelude::*;
 
-/// Parts that traces are counted in: their sums are added in one order.
-const N_PARTS: usize = 16;
+/// Parts that traces are counted in, each with sums of its own, which are added in one order.
+const N_PARTS: usize = 4;
 /// Calls below a hidden one that take so many times its own time run side by side.
 const MOST_OF_CALL: f64 = 1.1;
 /// Where fewer of a hidden caller's calls are waited for, those are the longest of several: the hidden ones say nothing of how long they are.
