@@ -210,13 +210,13 @@ pub struct Degradation {
     /// Interval of `adjusted_error_ratio_change`.
     #[serde(default)]
     pub adjusted_error_ratio_interval: [f64; 2],
-    /// The traces without a failure, where there are more of them than before: then what takes longer must do so among them, too, and chances of
-    /// time that is more are the larger of both.
+    /// The requests that succeed, where fewer fail than before and that may be why they take longer: then what takes longer must do so among
+    /// them, too, and chances of time that is more are the larger of both.
     #[serde(default)]
     pub without_failures: Option<WithoutFailures>,
 }
 
-/// Traces in which nothing fails.
+/// Requests that succeed, by their traces.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WithoutFailures {
     /// How many there are.

@@ -39,7 +39,7 @@ pub(super) struct Evidence<'a> {
     pub(super) comparison: &'a Comparison,
     pub(super) rows: &'a PathRows,
     pub(super) shapes: &'a Shapes,
-    /// Traces without a failure, where there are more of them than before.
+    /// Requests that succeed, where fewer fail and that may be why they take longer.
     pub(super) unfailing: Option<&'a Unfailing>,
     /// What a profile tells of the baseline.
     pub(super) kept: Option<&'a profile::Baseline>,

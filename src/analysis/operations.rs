@@ -97,30 +97,23 @@ pub(super) struct Measured {
 impl Measured {
     /// Of a subject, or else of a service.
     pub(super) fn new(comparison: &Comparison, subject: Option<usize>, service: usize) -> Self {
+        fn one<T: Copy>(subject: Option<usize>, service: usize, subjects: &[T], services: &[T]) -> T {
+            subject.map_or_else(|| services[service], |subject| subjects[subject])
+        }
         let Comparison { typical, tail, apart, shifts, .. } = comparison;
-        match subject {
-            Some(subject) => Self {
-                mean: comparison.subjects[subject],
-                failures: comparison.failures[subject],
-                typical: typical.subjects[subject],
-                tail: tail.subjects[subject],
-                apart: apart.subjects[subject],
-                shift: shifts.subjects[subject],
-            },
-            None => Self {
-                mean: comparison.services[service],
-                failures: comparison.service_failures[service],
-                typical: typical.services[service],
-                tail: tail.services[service],
-                apart: apart.services[service],
-                shift: shifts.services[service],
-            },
+        Self {
+            mean: one(subject, service, &comparison.subjects, &comparison.services),
+            failures: one(subject, service, &comparison.failures, &comparison.service_failures),
+            typical: one(subject, service, &typical.subjects, &typical.services),
+            tail: one(subject, service, &tail.subjects, &tail.services),
+            apart: one(subject, service, &apart.subjects, &apart.services),
+            shift: one(subject, service, &shifts.subjects, &shifts.services),
         }
     }
 }
 
 /// Chances of changes as large as those found where there is none, two-sided and each by itself: not corrected for their number. Where fewer
-/// requests fail than before, chances of more time are the larger of these and those among traces without a failure.
+/// requests fail than before, and that may be why they take longer, chances of more time are the larger of these and those among requests that succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chances {
     /// Of what is added to the mean.

@@ -103,7 +103,7 @@ impl Unfailing {
         Some(Measured::new(&self.comparison, place, service as usize))
     }
 
-    /// Requests of traces without a failure.
+    /// Those of the requests that succeed.
     pub(super) fn requests(&self, requests: &[Request]) -> Vec<Request> {
         requests.iter().filter(|request| !self.has_failure[request.trace as usize]).copied().collect()
     }

@@ -218,7 +218,7 @@ fn answer(analysis: &Analysis, doubts: &[String]) -> String {
 fn but_for_failures(degradation: &Degradation) -> String {
     match degradation.without_failures {
         Some(without) if degradation.adjusted_interval_ms[0] > 0.0 => format!(
-            ": fewer are ended early by a failure, and those in which nothing fails took {} and take {}",
+            ": fewer are ended early by a failure, and those that succeed took {} and take {}",
             ms(without.mean_ms.baseline),
             ms(without.mean_ms.regression)
         ),

@@ -80,7 +80,7 @@ pub(super) fn spread(input: Input<'_>, attribution: &Attribution) -> Vec<(u32, u
     // What is waited for in one window alone hides by all that it adds, what made it longer included.
     let laid_bare = |path: usize| {
         let own = &factors[usize::from(input.paths.list[path].scope == Scope::Background)][path];
-        let is_hidden = [0, 1].into_iter().any(|window| input.hidden.of(window, path).ns.is_some());
+        let is_hidden = [0, 1].into_iter().any(|window| input.hidden.tells(window, path));
         if is_hidden { own.visits * (own.inclusive_ns[1] - own.inclusive_ns[0]) } else { 0.0 }
     };
     let mut children: Vec<(u32, usize)> = (0..n_paths)
@@ -155,7 +155,7 @@ fn chosen(
     let selection = |path: usize| {
         let calls = calls_ns(path, input.sums);
         let share = [0, 1].map(|window: usize| of(path).inclusive_ns[window] / calls[window]);
-        let is_hidden = [0, 1].map(|window| input.hidden.of(window, path).ns.is_some());
+        let is_hidden = [0, 1].map(|window| input.hidden.tells(window, path));
         let has_visits = |window: usize| input.sums[window].n_visits[path] > 0.0 || is_hidden[window];
         let is_known = [0, 1].into_iter().all(has_visits) && share.iter().all(|s| s.is_finite() && *s > 0.0);
         // What tells of hidden calls tells of all.

@@ -78,6 +78,11 @@ impl Hidden {
         self.of(window, path).ns.map(|[self_ns, before_ns, wait_ns, _]| [self_ns, before_ns, wait_ns])
     }
 
+    /// Whether hidden calls tell how long those of a path take in a window.
+    pub(super) fn tells(&self, window: usize, path: usize) -> bool {
+        self.of(window, path).ns.is_some()
+    }
+
     /// Those of a path in a window.
     pub(super) fn of(&self, window: usize, path: usize) -> HiddenRates {
         self.0[window].get(path).copied().unwrap_or_default()

@@ -46,7 +46,7 @@ pub(super) fn doubts(analysis: &Analysis, policy: &Policy, findings: &[Finding],
     }
     let whole = &analysis.degradation;
     let all = (whole.mean_ms.baseline, whole.adjusted_interval_ms);
-    // Where fewer fail, only requests in which nothing fails tell whether anything got slower.
+    // Where fewer fail, only requests that succeed tell whether anything got slower.
     let (base, [low, high]) =
         whole.without_failures.map_or(all, |without| (without.mean_ms.baseline, without.adjusted_interval_ms));
     // What is certainly slower is seen, however uncertain by how much.

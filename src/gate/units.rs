@@ -306,6 +306,7 @@ fn edges(analysis: &Analysis) -> Vec<Unit<'_>> {
                 Some((_, own)) => {
                     if measure == Measure::Mean && other.by.abs() > own.by.abs() {
                         (known.service, known.owner) = (unit.service, unit.owner);
+                        known.traces.clone_from(&unit.traces);
                     }
                     let both = own.beside(other);
                     // The larger part was judged beside what all others did.
